@@ -127,7 +127,7 @@ class Database:
         connection.close()
 
     def _commit(self, connection: sqlite3.Connection, group: list[_Write[Any]]) -> sqlite3.Connection:
-        """Commit `group` with one fsync. After a failure the connection is dropped: never fsync again on it."""
+        """Commit `group` with one fsync. After a failure the connection is dropped, never fsynced again."""
         try:
             connection.execute("BEGIN IMMEDIATE")
             for item in group:
@@ -136,7 +136,8 @@ class Database:
         except sqlite3.Error as error:
             for item in group:
                 item.error = WriteFailed(
-                    f"cannot write {self._path}: {error}; free the disk or check its health. Nothing was confirmed."
+                    f"cannot write {self._path}: {error}; "
+                    "free the disk or check its health. Nothing was confirmed."
                 )
             connection.close()
             return _connect(self._path)

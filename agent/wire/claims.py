@@ -1,0 +1,22 @@
+"""The names of things, and what a token proved about an agent."""
+
+from dataclasses import dataclass
+from typing import NewType
+
+JobId = NewType("JobId", str)
+WorkerName = NewType("WorkerName", str)
+Tag = NewType("Tag", str)
+Attempt = NewType("Attempt", int)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token proved. Only the verifier makes one, so holding one is the proof."""
+
+    worker: WorkerName
+    worker_group: str
+    tags: frozenset[Tag]
+    expires_s: int  # seconds since the epoch, UTC
+
+    def may_run(self, tag: Tag) -> bool:
+        return tag in self.tags  # I4: no other line in the agent compares tags

@@ -1,0 +1,205 @@
+"""What travels between bridge and agent, as frozen values (DESIGN section 4).
+
+Fields are only ever added, with a default; unknown ones are ignored; meaning never changes.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Final, TypeAlias
+
+from agent.wire.claims import Attempt, JobId, Tag, WorkerName
+
+
+class Delivery(StrEnum):
+    AT_LEAST_ONCE = "at_least_once"
+    AT_MOST_ONCE = "at_most_once"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Down: run this. Travels alone in its envelope, and signed (I4)."""
+
+    KIND: ClassVar[str] = "job"
+    job_id: JobId
+    attempt: Attempt
+    workspace: str
+    tag: Tag
+    language: str
+    code: str
+    args: bytes  # one JSON object, UTF-8
+    kind: str = "preview"
+    path: str | None = None
+    lock: str | None = None
+    timeout_s: float | None = None
+    delivery: Delivery = Delivery.AT_LEAST_ONCE
+    max_interruptions: int = 3
+    lives_s: float | None = None  # seconds from dispatch after which running it is pointless (not_after)
+    age_s: float = 0.0  # seconds since dispatch when it was put on the wire (bundle age)
+    priority: int | None = None
+    created_by: str = ""
+    permissioned_as: str = ""
+    env: dict[str, str] = field(default_factory=dict)  # reserved WM_ variables
+    token: str = ""  # short-lived job token
+    dispatched_at: float = 0.0  # wall seconds of the bridge, for display
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Down: this at_most_once attempt is yours, you may start it (I2)."""
+
+    KIND: ClassVar[str] = "grant"
+    job_id: JobId
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoke:
+    """Down: drop this attempt, somebody else holds the job."""
+
+    KIND: ClassVar[str] = "revoke"
+    job_id: JobId
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Down: a person no longer wants this job (I7)."""
+
+    KIND: ClassVar[str] = "cancel"
+    job_id: JobId
+    attempt: Attempt
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Down: the cluster has recorded this job, so the agent may prune it."""
+
+    KIND: ClassVar[str] = "receipt"
+    job_id: JobId
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """Up: the link is up; this is what I am and hold."""
+
+    KIND: ClassVar[str] = "hello"
+    worker: WorkerName
+    version: str
+    slots: int
+    held: int
+    backlog: int
+    wall_s: float
+    tags: list[str] = field(default_factory=list)
+    hostname: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """Up: the job is in my spool, fsynced (hop 3)."""
+
+    KIND: ClassVar[str] = "accepted"
+    job_id: JobId
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """Up: I refused what came, and why; it is in the dead letters."""
+
+    KIND: ClassVar[str] = "rejected"
+    reason: str
+    body: bytes = b""  # what came, up to 64 KiB of it
+    job_id: str = ""
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """Up: the job's process is about to be spawned."""
+
+    KIND: ClassVar[str] = "started"
+    job_id: JobId
+    attempt: Attempt
+    started_at: float  # wall seconds of the site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """Up: text of a job. `offset` counts the characters before it in this attempt (I5)."""
+
+    KIND: ClassVar[str] = "log"
+    job_id: JobId
+    attempt: Attempt
+    offset: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """Up: part `index` of `of` of the bytes whose SHA-256 is `sha256` (hexadecimal)."""
+
+    KIND: ClassVar[str] = "blob"
+    job_id: JobId
+    attempt: Attempt
+    sha256: str
+    index: int
+    of: int
+    part: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """Up: how the attempt ended. The document is inline, or in the blob named by `blob_sha256`."""
+
+    KIND: ClassVar[str] = "result"
+    job_id: JobId
+    attempt: Attempt
+    workspace: str
+    success: bool
+    document: bytes = b""  # one JSON document: the result, or the error object
+    blob_sha256: str = ""
+    blob_parts: int = 0
+    started_at: float | None = None  # wall seconds of the site
+    finished_at: float = 0.0
+    duration_ms: int = 0  # monotonic
+    mem_peak_kb: int | None = None
+    exit_code: int | None = None
+    log_chars: int = 0
+    canceled_by: str | None = None
+    canceled_reason: str | None = None
+    finished_while_down: bool = False  # the link was down when it finished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping:
+    """Up: still here, holding this much."""
+
+    KIND: ClassVar[str] = "ping"
+    held: int
+    running: int
+    backlog: int
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bye:
+    """Up: leaving on purpose; what I hold stays with me."""
+
+    KIND: ClassVar[str] = "bye"
+    held: int
+
+
+Down: TypeAlias = Job | Grant | Revoke | Cancel | Receipt
+Up: TypeAlias = Hello | Accepted | Rejected | Started | Log | Blob | Result | Ping | Bye
+Message: TypeAlias = Down | Up
+
+KINDS: Final[dict[str, type[Message]]] = {
+    kind.KIND: kind
+    for kind in (
+        Job, Grant, Revoke, Cancel, Receipt,
+        Hello, Accepted, Rejected, Started, Log, Blob, Result, Ping, Bye,
+    )
+}  # fmt: skip
