@@ -3,10 +3,9 @@
 A body is `{"v": 1, "m": [map, …]}`: several messages of a flush share one envelope, a job travels alone.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
-from functools import cache
 from types import UnionType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -105,7 +104,7 @@ def open_job(body: bytes, headers: Mapping[str, object], verify: Verify) -> Job:
 
 
 def _to_map(message: Message) -> dict[str, Any]:
-    values = {name: getattr(message, name) for name in _shape(type(message))}
+    values = {name: getattr(message, name) for name in _SHAPES[type(message)]}
     return {"k": message.KIND} | {
         name: str(value) if isinstance(value, StrEnum) else value for name, value in values.items()
     }
@@ -118,7 +117,7 @@ def _from_map(item: object) -> Message:
     if kind is None:
         raise Malformed(f"message kind {item.get('k')!r} is unknown; known are {', '.join(KINDS)}")
     values = {}
-    for name, (allowed, enum, required) in _shape(kind).items():
+    for name, (allowed, enum, required) in _SHAPES[kind].items():
         if name not in item:
             if required:
                 raise Malformed(f"{kind.KIND}: the field {name!r} is missing")
@@ -140,10 +139,8 @@ def _checked(kind: str, name: str, value: Any, allowed: tuple[type, ...], enum: 
         raise Malformed(f"{kind}: {name!r} must be one of {', '.join(enum)}, not {value!r}") from None
 
 
-@cache
-def _shape(kind: Hashable) -> dict[str, tuple[tuple[type, ...], type[StrEnum] | None, bool]]:
+def _shape(kind: type[Message]) -> dict[str, tuple[tuple[type, ...], type[StrEnum] | None, bool]]:
     """Per field: the types allowed on the wire, the enum it becomes, whether it must be there."""
-    assert isinstance(kind, type)  # `cache` wants a Hashable, we hand in message classes only  # noqa: S101
     hints = get_type_hints(kind)
     return {
         one.name: (*_wire_types(hints[one.name]), one.default is MISSING and one.default_factory is MISSING)
@@ -162,3 +159,6 @@ def _wire_types(hint: Any) -> tuple[tuple[type, ...], type[StrEnum] | None]:
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return (str,), hint
     return ((int, float) if hint is float else (hint,)), None
+
+
+_SHAPES: Final = {kind: _shape(kind) for kind in KINDS.values()}

@@ -1,0 +1,43 @@
+"""What can go wrong on the agent's side, and what it means for the jobs it holds."""
+
+
+class AgentError(Exception):
+    """AgentError: ConfigError · LinkDown(TokenRefused, NoEnrolment) · SpoolError(SpoolLocked, SpoolUnusable)
+    · Refused(TagNotHeld)
+    """
+
+
+class ConfigError(AgentError):
+    """A setting is missing or wrong. The message names it and the mend."""
+
+
+class LinkDown(AgentError):
+    """The link is gone. Nothing is lost: the spool holds it. Policy: `link/retry.py`."""
+
+
+class TokenRefused(LinkDown):
+    """The cluster refused the agent token. What is held goes on, and results stay in the spool."""
+
+
+class NoEnrolment(LinkDown):
+    """The cluster answers 404 to enrolment: a plain Orvanta without a bridge."""
+
+
+class SpoolError(AgentError):
+    """The spool cannot be used as it is."""
+
+
+class SpoolLocked(SpoolError):
+    """Another agent uses this folder."""
+
+
+class SpoolUnusable(SpoolError):
+    """The folder is missing and cannot be made, is not writable, or its disk is full."""
+
+
+class Refused(AgentError):
+    """A job that this agent must not run (I4)."""
+
+
+class TagNotHeld(Refused):
+    """The job's tag is not among the token's tags."""

@@ -1,0 +1,169 @@
+"""The jobs in custody: each change steps through the table and is committed before it is acted on."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from agent.clock import Clock
+from agent.database import WriteFailed
+from agent.jobs.model import Event, Held, Key, State, first_state
+from agent.spool.spool import Row, Spool
+from agent.wire.messages import Job, Result
+
+
+class Book:
+    """Mirrors the spool in memory. Changes are queued to the one writer in the order they are made here."""
+
+    def __init__(self, spool: Spool, clock: Clock) -> None:
+        self._spool = spool
+        self._clock = clock
+        self._held: dict[Key, Held] = {}
+        self._changed = asyncio.Condition()
+        self.version = 0  # grows with every change
+
+    async def load(self) -> None:
+        """Read every row: all state is in the spool, so a start is a recovery."""
+        for row in await self._spool.held():
+            self._held[(row.job_id, row.attempt)] = self._mirror(row)
+
+    def all(self) -> Sequence[Held]:
+        return list(self._held.values())
+
+    def get(self, key: Key) -> Held | None:
+        return self._held.get(key)
+
+    def attempts_of(self, job_id: str) -> list[Held]:
+        return [job for job in self._held.values() if job.job_id == job_id]
+
+    async def newer_than(self, version: int) -> int:
+        """Wait until some job has changed after `version`, which `version` said; no change is missed."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.version > version)
+        return self.version
+
+    async def hold(self, job: Job, body: bytes) -> bool:
+        """Take custody (hop 3). On return it is on disk. False: this attempt was here before."""
+        key = (job.job_id, job.attempt)
+        if await self._spool.hold(job, body, first_state(job.delivery)):
+            left_s = None if job.lives_s is None else job.lives_s - job.age_s
+            self._held[key] = Held(
+                job_id=job.job_id,
+                attempt=job.attempt,
+                tag=job.tag,
+                state=first_state(job.delivery),
+                delivery=job.delivery,
+                held_at=self._clock.wall_s(),
+                priority=job.priority,
+                max_interruptions=job.max_interruptions,
+                expires_s=None if left_s is None else self._clock.monotonic_s() + left_s,
+            )
+            await self._tell()
+            return True
+        if key in self._held:
+            self._held[key] = replace(self._held[key], accepted_sent=False)
+            await self._tell()
+        return False
+
+    async def apply(self, key: Key, event: Event, *, by: str | None = None, reason: str | None = None) -> Held:
+        """Step `key` and commit. Raises `OutOfOrder`, `WriteFailed` (then the job is as it was)."""
+        before = self._held[key]
+        after = before.after(event)
+        if event is Event.STARTED:
+            after = replace(after, started_at=self._clock.wall_s(), started_sent=False)
+        if event is Event.CANCELLED and before.canceled_by is None:
+            after = replace(after, canceled_by=by, cancel_reason=reason)
+        self._held[key] = after
+        try:
+            await self._spool.move(
+                key,
+                after.state,
+                after.interruptions,
+                started_at=after.started_at,
+                canceled_by=after.canceled_by,
+                cancel_reason=after.cancel_reason,
+            )
+        except WriteFailed:
+            if self._held.get(key) is after:
+                self._held[key] = before
+            raise
+        await self._tell()
+        return after
+
+    async def finish(self, key: Key, event: Event, result: Result) -> None:
+        """State and result in one commit (hop 4, I3)."""
+        after = self._held[key].after(event)
+        await self._spool.finish(key, after.state, result)
+        self._held[key] = after
+        await self._tell()
+
+    async def note_accepted(self, keys: Sequence[Key]) -> None:
+        await self._spool.mark("accepted_sent", keys)
+        for key in keys:
+            if key in self._held:
+                self._held[key] = replace(self._held[key], accepted_sent=True)
+
+    async def note_started(self, keys: Sequence[Key]) -> None:
+        await self._spool.mark("started_sent", keys)
+        for key in keys:
+            if key in self._held:
+                self._held[key] = replace(self._held[key], started_sent=True)
+
+    async def note_sent(self, keys: Iterable[Key]) -> None:
+        """The broker has these results (hop 5)."""
+        sent = [key for key in keys if key in self._held]
+        for key in sent:
+            self._held[key] = self._held[key].after(Event.CONFIRMED)
+        await self._spool.sent(sent, State.SENT)
+
+    def note_log(self, key: Key, log_chars: int) -> None:
+        if key in self._held:
+            self._held[key] = replace(self._held[key], log_chars=log_chars)
+
+    async def forget(self, keys: Iterable[Key], *, keep_log: bool = True) -> None:
+        """The cluster has recorded these, or they are somebody else's: let go."""
+        gone = [key for key in keys if key in self._held]
+        if gone:
+            await self._spool.forget(gone, keep_log=keep_log)
+            for key in gone:
+                self._held.pop(key, None)
+            await self._tell()
+
+    async def set_aside(self, key: Key, what: str) -> None:
+        """A damaged row leaves custody for quarantine; the bridge is told."""
+        await self._spool.quarantine(key, what)
+        self._held.pop(key, None)
+        await self._tell()
+
+    async def redo(self, key: Key) -> None:
+        """The kept result is damaged: back to `STARTED`, so that the reconciler decides anew."""
+        await self._spool.drop_result(key, State.STARTED)
+        self._held[key] = replace(self._held[key], state=State.STARTED)
+
+    async def _tell(self) -> None:
+        self.version += 1
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _mirror(self, row: Row) -> Held:
+        expires = None
+        if row.remaining_s is not None:
+            age_s = max(0.0, self._clock.wall_s() - row.held_at)
+            expires = self._clock.monotonic_s() + row.remaining_s - age_s
+        return Held(
+            job_id=row.job_id,
+            attempt=row.attempt,
+            tag=row.tag,
+            state=State(row.state),
+            delivery=row.delivery,
+            held_at=row.held_at,
+            priority=row.priority,
+            max_interruptions=row.max_interruptions,
+            interruptions=row.interruptions,
+            expires_s=expires,
+            canceled_by=row.canceled_by,
+            cancel_reason=row.cancel_reason,
+            accepted_sent=row.accepted_sent,
+            started_at=row.started_at,
+            started_sent=row.started_sent,
+            log_chars=row.log_chars,
+        )

@@ -1,0 +1,83 @@
+"""The text of one running job on its way to the spool: in order, counted, bounded (I5)."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from agent.database import WriteFailed
+from agent.jobs.model import Key
+from agent.spool.spool import Spool
+
+log = structlog.get_logger()
+
+FLUSH_EVERY_S: Final = 0.5
+FLUSH_CHARS: Final = 32 * 1024
+JOB_CHARS_MAX: Final = 16 * 1024 * 1024  # per job; what comes after is counted and named, not kept
+
+
+class JobLog:
+    """`write` is the executor's sink and never blocks; `run` flushes; `close` flushes what is left."""
+
+    def __init__(self, spool: Spool, key: Key, start: int, header: str) -> None:
+        """`start`: characters already kept of this attempt, by an earlier, interrupted run."""
+        self._spool = spool
+        self._key = key
+        self._header = header
+        self._length = start
+        self._waiting: list[str] = []
+        self._waiting_chars = 0
+        self._dropped = 0
+        self._full = asyncio.Event()
+
+    @property
+    def length(self) -> int:
+        """Characters of this attempt's log that are on disk."""
+        return self._length
+
+    def write(self, text: str) -> None:
+        if not text:
+            return
+        if self._length + self._waiting_chars + len(text) > JOB_CHARS_MAX:
+            self._dropped += len(text)
+            return
+        if self._length + self._waiting_chars == 0:
+            text = self._header + text
+        self._waiting.append(text)
+        self._waiting_chars += len(text)
+        if self._waiting_chars >= FLUSH_CHARS:
+            self._full.set()
+
+    async def run(self) -> None:
+        """Flush every half second, or at once when much is waiting. Runs until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(FLUSH_EVERY_S):
+                    await self._full.wait()
+            except TimeoutError:
+                pass
+            self._full.clear()
+            await self._flush()
+
+    async def close(self) -> None:
+        """What is left goes to disk; the gap, if there is one, is marked (I5)."""
+        if self._dropped:
+            marker = f"\n[... {self._dropped} bytes dropped: log limit ...]\n"
+            self._waiting.append(marker)
+            self._waiting_chars += len(marker)
+        await self._flush()
+
+    async def _flush(self) -> None:
+        text = "".join(self._waiting)
+        self._waiting.clear()
+        self._waiting_chars = 0
+        if not text:
+            return
+        start = self._length
+        self._length += len(text)
+        try:
+            await self._spool.add_log(self._key, start, text)
+        except WriteFailed as error:  # a full disk may cost log text, never a result
+            self._length = start
+            self._dropped += len(text)
+            log.warning("joblog.dropped", job_id=self._key[0], characters=len(text), error=str(error))

@@ -1,0 +1,251 @@
+"""Hop 4: runs what the chooser starts, and keeps each result with its state in one commit."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from agent.clock import Clock
+from agent.database import WriteFailed
+from agent.executor.task import Outcome, Sink, Stop, Task
+from agent.jobs.book import Book
+from agent.jobs.chooser import Expire, Start, choose, next_expiry_s
+from agent.jobs.joblog import JobLog
+from agent.jobs.model import Event, Held, Key, OutOfOrder, State
+from agent.jobs.reconciler import reconcile, why_abandoned
+from agent.spool.spool import Spool
+from agent.wire.messages import Job, Result
+
+log = structlog.get_logger()
+
+DISK_RETRY_S: Final = 5.0  # a result that the disk refused is offered to it again this often, for ever
+IDLE_S: Final = 3600.0
+
+
+class Executor(Protocol):
+    async def run(self, task: Task, sink: Sink, stop: Stop) -> Outcome: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What every job of this agent sees of its surroundings."""
+
+    worker: str
+    hostname: str
+    base_url: str
+    worker_group: str
+
+
+class Runner:
+    """Lives as long as the agent, link or no link."""
+
+    def __init__(
+        self,
+        book: Book,
+        spool: Spool,
+        executor: Executor,
+        clock: Clock,
+        *,
+        slots: int,
+        site: Callable[[], Site],
+        link_is_up: Callable[[], bool],
+    ) -> None:
+        self._book = book
+        self._spool = spool
+        self._executor = executor
+        self._clock = clock
+        self._slots = slots
+        self._site = site
+        self._link_is_up = link_is_up
+        self._running: dict[Key, Stop] = {}
+        self._freed = asyncio.Event()
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    async def recover(self) -> None:
+        """Decide, once at start, what every job that a crash left started becomes."""
+        for job in self._book.all():
+            if job.state is State.FINISHED and await self._spool.result(job.key) is None:
+                log.error("result.damaged", job_id=job.job_id, attempt=job.attempt)
+                await self._book.redo(job.key)
+        for job, event in reconcile(self._book.all()):
+            log.info("job.recovered", job_id=job.job_id, attempt=job.attempt, becomes=str(event))
+            if event is Event.INTERRUPTED:
+                await self._book.apply(job.key, event)
+            else:
+                await self._end_unrun(job, event, why_abandoned(job))
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            while True:
+                version = self._book.version
+                self._freed.clear()
+                actions = choose(self._book.all(), self._slots - len(self._running), self._clock.monotonic_s())
+                for action in actions:
+                    if isinstance(action, Expire):
+                        await self._expire(action.job)
+                    elif isinstance(action, Start):
+                        self._begin(group, action.job)
+                if not actions:
+                    await self._something_new(version)
+
+    async def cancel(self, key: Key, by: str, reason: str) -> None:
+        """A person no longer wants this job: it never starts (I7), or is stopped."""
+        job = self._book.get(key)
+        if job is None or job.state in (State.FINISHED, State.SENT, State.DROPPED):
+            return
+        if stop := self._running.get(key):
+            await self._book.apply(key, Event.CANCELLED, by=by, reason=reason)
+            stop.request(by, reason)
+            return
+        error = {"name": "Canceled", "message": f"Job canceled: {reason} by {by}", "reason": reason, "canceler": by}
+        await self._end_unrun(job, Event.CANCELLED, error, by=by, reason=reason)
+
+    async def drain(self) -> None:
+        """Return when nothing runs any more."""
+        while self._running:
+            self._freed.clear()
+            await self._freed.wait()
+
+    def stop_starting(self) -> None:
+        """From now on nothing new is started; what runs goes on."""
+        self._slots = 0
+
+    def _begin(self, group: asyncio.TaskGroup, job: Held) -> None:
+        stop = Stop()
+        self._running[job.key] = stop  # takes the slot before the first await
+        group.create_task(self._run_one(job, stop), name=f"job {job.job_id}")
+
+    async def _run_one(self, held: Held, stop: Stop) -> None:
+        try:
+            job = await self._spool.job(held.key)
+            if job is None:
+                log.error("job.damaged", job_id=held.job_id, attempt=held.attempt)
+                await self._book.set_aside(held.key, "the job's bytes do not match their checksum")
+                return
+            await self._book.apply(held.key, Event.STARTED)  # durable before the spawn: I2
+            await self._execute(job, self._book.get(held.key) or held, stop)
+        except OutOfOrder as error:  # cancelled or revoked in the same moment (I7)
+            log.info("job.not_started", job_id=held.job_id, reason=str(error))
+        except WriteFailed as error:
+            log.error("spool.refused", job_id=held.job_id, error=str(error))
+            await asyncio.sleep(DISK_RETRY_S)  # the job is as it was; the chooser starts it again
+        finally:
+            del self._running[held.key]
+            self._freed.set()
+
+    async def _execute(self, job: Job, held: Held, stop: Stop) -> None:
+        if held.canceled_by is not None:
+            stop.request(held.canceled_by, held.cancel_reason or "")
+        site = self._site()
+        header = f"job={job.job_id} tag={job.tag} worker={site.worker} hostname={site.hostname} isolation=none\n"
+        joblog = JobLog(self._spool, held.key, held.log_chars, header)
+        if held.interruptions:
+            joblog.write("\n[... interrupted: the agent stopped; the job is run again ...]\n")
+        flusher = asyncio.create_task(joblog.run(), name=f"joblog {job.job_id}")
+        try:
+            outcome = await self._executor.run(_task(job, site), joblog.write, stop)
+        finally:
+            flusher.cancel()
+            await asyncio.wait([flusher])
+        await joblog.close()
+        self._book.note_log(held.key, joblog.length)
+        await self._keep(held.key, Event.EXITED, self._result(job, held, outcome, joblog.length))
+
+    async def _keep(self, key: Key, event: Event, result: Result) -> None:
+        """I6: a result is never dropped. While the disk refuses it, it waits in memory."""
+        while True:
+            try:
+                await self._book.finish(key, event, result)
+            except (WriteFailed, OSError) as error:
+                log.error("result.waits_for_disk", job_id=key[0], error=str(error))
+                await asyncio.sleep(DISK_RETRY_S)
+            else:
+                return
+
+    def _result(self, job: Job, held: Held, outcome: Outcome, log_chars: int) -> Result:
+        return Result(
+            job_id=job.job_id,
+            attempt=job.attempt,
+            workspace=job.workspace,
+            success=outcome.success,
+            document=outcome.result,
+            started_at=held.started_at,
+            finished_at=self._clock.wall_s(),
+            duration_ms=outcome.duration_ms,
+            mem_peak_kb=outcome.mem_peak_kb,
+            exit_code=outcome.exit_code,
+            log_chars=log_chars,
+            canceled_by=outcome.canceled_by,
+            canceled_reason=outcome.canceled_reason,
+            finished_while_down=not self._link_is_up(),
+        )
+
+    async def _expire(self, job: Held) -> None:
+        error = {"name": "Expired", "message": "its not_after passed before a slot was free; it was not run"}
+        await self._end_unrun(job, Event.EXPIRED, error)
+
+    async def _end_unrun(
+        self, job: Held, event: Event, error: dict[str, str], *, by: str | None = None, reason: str | None = None
+    ) -> None:
+        """Close a job that is not run (any more), with an error object of our own."""
+        known = await self._spool.job(job.key)
+        if known is None:
+            await self._book.set_aside(job.key, "the job's bytes do not match their checksum")
+            return
+        result = Result(
+            job_id=job.job_id,
+            attempt=job.attempt,
+            workspace=known.workspace,
+            success=False,
+            document=json.dumps(error).encode(),
+            started_at=job.started_at,
+            finished_at=self._clock.wall_s(),
+            log_chars=job.log_chars,
+            canceled_by=by,
+            canceled_reason=reason,
+            finished_while_down=not self._link_is_up(),
+        )
+        await self._keep(job.key, event, result)
+
+    async def _something_new(self, version: int) -> None:
+        """Wait for a change in the book, a free slot, or the next expiry."""
+        timeout = next_expiry_s(self._book.all(), self._clock.monotonic_s())
+        changed = asyncio.ensure_future(self._book.newer_than(version))
+        freed = asyncio.ensure_future(self._freed.wait())
+        try:
+            await asyncio.wait(
+                (changed, freed), timeout=IDLE_S if timeout is None else timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            changed.cancel()
+            freed.cancel()
+
+
+def _task(job: Job, site: Site) -> Task:
+    env = dict(job.env) | {
+        "WM_TOKEN": job.token,
+        "WM_JOB_ID": job.job_id,
+        "WM_WORKSPACE": job.workspace,
+        "WM_WORKER_GROUP": site.worker_group,
+        "BASE_INTERNAL_URL": site.base_url,
+        "WM_BASE_URL": job.env.get("WM_BASE_URL") or site.base_url,
+        "ORVANTA_IDEMPOTENCY_KEY": job.job_id,
+        "ORVANTA_ATTEMPT": str(job.attempt),
+    }
+    return Task(
+        job_id=job.job_id,
+        language=job.language,
+        code=job.code,
+        args=job.args,
+        env=env,
+        timeout_s=job.timeout_s,
+        path=job.path,
+    )
+
+

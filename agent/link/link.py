@@ -1,0 +1,55 @@
+"""What the agent needs of a link, whatever it is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.wire.claims import Tag
+from agent.wire.messages import Message
+
+
+class Delivery(Protocol):
+    """Something that came down. It stays the sender's until `ack`."""
+
+    body: bytes
+    content_encoding: str | None
+    headers: Mapping[str, object]
+
+    async def ack(self) -> None:
+        """Only after the spool's commit (I3). Raises `LinkDown`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """What the bridge told this agent about its link; cached in the spool for a boot without one."""
+
+    worker: str
+    worker_group: str
+    tags: tuple[str, ...]
+    shared_tags: tuple[str, ...]  # tags that other agents serve too
+    amqp_url: str
+    keys: Mapping[str, str]  # key id → 32 raw bytes, base64
+    base_url: str = ""
+
+
+class Link(Protocol):
+    async def publish(self, kind: str, messages: Sequence[Message]) -> None:
+        """Hand these up as one envelope. On return the broker has confirmed it. Raises `LinkDown`."""
+        ...
+
+    async def open_tag(self, tag: Tag, prefetch: int) -> None:
+        """Begin to consume a tag. Idempotent."""
+        ...
+
+    async def close_tag(self, tag: Tag) -> None:
+        """Stop consuming a tag; what is already on its way may still come. Idempotent."""
+        ...
+
+    async def next_job(self) -> Delivery: ...
+
+    async def next_control(self) -> Delivery: ...
+
+    async def lost(self) -> None:
+        """Return never; raise `LinkDown` when the link is gone."""
+        ...

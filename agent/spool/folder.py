@@ -1,0 +1,90 @@
+"""The spool's folder: made, locked, proven writable, or refused by name."""
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from agent.errors import SpoolLocked, SpoolUnusable
+
+FLOOR_BYTES: Final = 16 * 1024 * 1024  # below this much free disk nothing new is taken (I6)
+
+
+class Folder:
+    """An exclusively held spool folder. Raises `SpoolLocked`, `SpoolUnusable` when it cannot be."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = path / "spool.db"
+        self.blobs = path / "blobs"
+        self.work = path / "work"
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise SpoolUnusable(_why(path, error)) from error
+        self._take_lock()
+        try:
+            self.blobs.mkdir(exist_ok=True)
+            self.work.mkdir(exist_ok=True)
+            self._probe()
+        except OSError as error:
+            os.close(self._lock)
+            raise SpoolUnusable(_why(path, error)) from error
+
+    def free_bytes(self) -> int:
+        disk = os.statvfs(self.path)
+        return disk.f_bavail * disk.f_frsize
+
+    def release(self) -> None:
+        os.close(self._lock)
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._lock)
+            raise SpoolLocked(
+                f"the spool {self.path} is used by another agent (pid {holder}); "
+                "stop that one, or give this agent a folder of its own with --spool."
+            ) from error
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+
+    def _probe(self) -> None:
+        """A page written and fsynced now, so that a full or read-only disk is met before a job is."""
+        probe = self.path / "probe"
+        with probe.open("wb") as file:
+            file.write(b"\0" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+        probe.unlink()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether an agent holds the spool at `path` now."""
+    try:
+        descriptor = os.open(path / "lock", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _why(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk of the spool {path} is full; free some space, then start again. What it holds is kept."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return (
+            f"the spool {path} is not writable ({error.strerror}); "
+            "give this user the folder (chown, mount rw), or name another one with --spool."
+        )
+    return f"the spool {path} cannot be used: {error.strerror}; name another folder with --spool."

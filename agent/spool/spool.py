@@ -1,0 +1,248 @@
+"""The agent's durable store: custody, results, log text and settings on disk (DESIGN section 6)."""
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+from zlib import crc32
+
+from agent.clock import Clock
+from agent.database import Database, queries
+from agent.spool.blobs import Blobs
+from agent.spool.folder import FLOOR_BYTES, Folder
+from agent.spool.recovery import open_database
+from agent.wire.claims import Attempt, JobId, Tag
+from agent.wire.envelope import BLOB_PART_BYTES, pack, unpack
+from agent.wire.messages import Delivery, Job, Result
+
+HERE: Final = Path(__file__).parent
+MIGRATIONS: Final = ((HERE / "schema.sql").read_text(),)
+SQL: Final[Mapping[str, str]] = queries(HERE / "spool.sql")
+
+SEEN_FOR_S: Final = 90 * 86_400  # the dedupe memory outlives the longest outage
+
+Key = tuple[JobId, Attempt]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What the spool knows of one job in custody, without its bytes."""
+
+    job_id: JobId
+    attempt: Attempt
+    tag: Tag
+    state: str
+    delivery: Delivery
+    priority: int | None
+    max_interruptions: int
+    interruptions: int
+    remaining_s: float | None
+    held_at: float
+    accepted_sent: bool
+    started_at: float | None
+    started_sent: bool
+    canceled_by: str | None
+    cancel_reason: str | None
+    log_chars: int
+    finished_at: float | None
+    has_result: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    chunk_id: int
+    key: Key
+    offset: int
+    text: str
+
+
+class Spool:
+    """Every write returns after its fsync. Opened by `Spool.open`; `WriteFailed` means nothing was kept."""
+
+    def __init__(self, folder: Folder, database: Database, clock: Clock) -> None:
+        self.folder = folder
+        self.blobs = Blobs(folder.blobs)
+        self._database = database
+        self._clock = clock
+
+    @classmethod
+    async def open(cls, path: Path, clock: Clock) -> "Spool":
+        """Lock the folder, mend what is damaged, and open. Raises `SpoolError`."""
+        folder = Folder(path)
+        database = await open_database(folder, MIGRATIONS)
+        spool = cls(folder, database, clock)
+        await database.write(
+            lambda db: db.execute(SQL["prune_seen"], {"before": clock.wall_s() - SEEN_FOR_S}).rowcount
+        )
+        return spool
+
+    async def close(self) -> None:
+        await self._database.close()
+        self.folder.release()
+
+    def has_room(self) -> bool:
+        return self.folder.free_bytes() > FLOOR_BYTES  # I6
+
+    async def hold(self, job: Job, body: bytes, state: str) -> bool:
+        """Take custody. On return the job survives a power cut (I3). False: it was here before."""
+        remaining = None if job.lives_s is None else job.lives_s - job.age_s
+        values = {
+            "job_id": job.job_id, "attempt": job.attempt, "tag": job.tag, "state": state,
+            "delivery": str(job.delivery), "priority": job.priority,
+            "max_interruptions": job.max_interruptions, "remaining_s": remaining,
+            "held_at": self._clock.wall_s(), "body": body, "body_crc": crc32(body),
+        }  # fmt: skip
+
+        def insert(db: sqlite3.Connection) -> bool:
+            if db.execute(SQL["hold"], values).rowcount:
+                return True
+            db.execute(SQL["reannounce"], values)
+            return False
+
+        return await self._database.write(insert)
+
+    async def move(
+        self,
+        key: Key,
+        state: str,
+        interruptions: int,
+        *,
+        started_at: float | None = None,
+        canceled_by: str | None = None,
+        cancel_reason: str | None = None,
+    ) -> None:
+        values = _of(key) | {
+            "state": state, "interruptions": interruptions, "started_at": started_at,
+            "canceled_by": canceled_by, "cancel_reason": cancel_reason,
+        }  # fmt: skip
+        await self._execute("move", [values])
+
+    async def finish(self, key: Key, state: str, result: Result) -> Result:
+        """Keep the result: large documents in a blob first, then state and result in one commit (I3)."""
+        if len(result.document) > BLOB_PART_BYTES:
+            result = await asyncio.to_thread(self._to_blob, result)
+        packed = pack([result])
+        values = _of(key) | {
+            "state": state, "result": packed, "result_crc": crc32(packed), "finished_at": result.finished_at,
+        }  # fmt: skip
+        await self._execute("finish", [values])
+        return result
+
+    async def job(self, key: Key) -> Job | None:
+        """The job as it was signed; None when its bytes are damaged (it is then in quarantine)."""
+        body = await self._checked(key, "body")
+        if body is None:
+            return None
+        (job,) = unpack(body)
+        return job if isinstance(job, Job) else None
+
+    async def result(self, key: Key) -> Result | None:
+        """The kept result; None when its bytes are damaged (it is then in quarantine)."""
+        packed = await self._checked(key, "result")
+        if packed is None:
+            return None
+        (result,) = unpack(packed)
+        return result if isinstance(result, Result) else None
+
+    async def held(self) -> list[Row]:
+        rows = await self._database.read(lambda db: db.execute(SQL["all_held"]).fetchall())
+        return [_row(row) for row in rows]
+
+    async def mark(self, what: str, keys: Sequence[Key]) -> None:
+        """Note that `what` ("accepted_sent" or "started_sent") has been confirmed by the broker."""
+        await self._execute(what, [_of(key) for key in keys])
+
+    async def sent(self, keys: Sequence[Key], state: str) -> None:
+        """Note that the broker has confirmed these results."""
+        await self._execute("sent", [_of(key) | {"state": state} for key in keys])
+
+    async def forget(self, keys: Sequence[Key], *, keep_log: bool) -> None:
+        """Let go of these rows and remember that they were here. The blob goes after the commit."""
+        blobs = [result.blob_sha256 for key in keys if (result := await self.result(key)) is not None]
+        now = self._clock.wall_s()
+
+        def delete(db: sqlite3.Connection) -> None:
+            for key in keys:
+                db.execute(SQL["forget"], _of(key))
+                db.execute(SQL["remember"], _of(key) | {"at": now})
+                if not keep_log:
+                    db.execute(SQL["forget_log"], _of(key))
+
+        await self._database.write(delete)
+        for name in filter(None, blobs):
+            self.blobs.drop(name)
+
+    async def add_log(self, key: Key, offset: int, text: str) -> None:
+        """Keep log text; `offset` counts the characters of this attempt before it (I5)."""
+
+        def insert(db: sqlite3.Connection) -> None:
+            db.execute(SQL["add_log"], _of(key) | {"start": offset, "text": text})
+            db.execute(SQL["log_length"], _of(key) | {"log_chars": offset + len(text)})
+
+        await self._database.write(insert)
+
+    async def pending_log(self, after: int) -> list[LogChunk]:
+        rows = await self._database.read(lambda db: db.execute(SQL["pending_log"], {"after": after}).fetchall())
+        return [LogChunk(row["id"], (row["job_id"], row["attempt"]), row["start"], row["text"]) for row in rows]
+
+    async def log_sent(self, chunk_ids: Sequence[int]) -> None:
+        await self._execute("log_sent", [{"id": chunk_id} for chunk_id in chunk_ids])
+
+    async def unreported(self) -> list[tuple[int, JobId, Attempt, str]]:
+        """Quarantined rows that the bridge has not heard of."""
+        rows = await self._database.read(lambda db: db.execute(SQL["unreported"]).fetchall())
+        return [(row["id"], row["job_id"], row["attempt"], row["what"]) for row in rows]
+
+    async def reported(self, row_id: int) -> None:
+        await self._execute("reported", [{"id": row_id}])
+
+    async def get_meta(self, key: str) -> str | None:
+        row = await self._database.read(lambda db: db.execute(SQL["get_meta"], {"key": key}).fetchone())
+        return None if row is None else row["value"]
+
+    async def set_meta(self, key: str, value: str) -> None:
+        await self._execute("set_meta", [{"key": key, "value": value}])
+
+    async def quarantine(self, key: Key, what: str) -> None:
+        """Take a damaged row out of the way: the rest is delivered, this one waits for a person."""
+        now = self._clock.wall_s()
+
+        def move(db: sqlite3.Connection) -> None:
+            row = db.execute(SQL["body"], _of(key)).fetchone()
+            values = _of(key) | {"at": now, "what": what, "bytes": row["body"] if row else None}
+            db.execute(SQL["quarantine"], values)
+            db.execute(SQL["forget"], _of(key))
+
+        await self._database.write(move)
+
+    async def drop_result(self, key: Key, state: str) -> None:
+        await self._execute("drop_result", [_of(key) | {"state": state}])
+
+    async def _checked(self, key: Key, column: str) -> bytes | None:
+        row = await self._database.read(lambda db: db.execute(SQL[column], _of(key)).fetchone())
+        if row is None or row[0] is None or crc32(row[0]) != row[1]:
+            return None
+        data: bytes = row[0]
+        return data
+
+    async def _execute(self, name: str, values: Sequence[Mapping[str, Any]]) -> None:
+        await self._database.write(lambda db: db.executemany(SQL[name], values) and None)
+
+    def _to_blob(self, result: Result) -> Result:
+        name = self.blobs.put(result.document)
+        parts = -(-len(result.document) // BLOB_PART_BYTES)
+        return replace(result, document=b"", blob_sha256=name, blob_parts=parts)
+
+
+def _of(key: Key) -> dict[str, Any]:
+    return {"job_id": key[0], "attempt": key[1]}
+
+
+def _row(row: sqlite3.Row) -> Row:
+    values = dict(row)
+    values["delivery"] = Delivery(values["delivery"])
+    for name in ("accepted_sent", "started_sent", "has_result"):
+        values[name] = bool(values[name])
+    return Row(**values)
