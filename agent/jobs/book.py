@@ -18,7 +18,7 @@ class Book:
         self._spool = spool
         self._clock = clock
         self._held: dict[Key, Held] = {}
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
         self.version = 0  # grows with every change
 
     async def load(self) -> None:
@@ -37,8 +37,8 @@ class Book:
 
     async def newer_than(self, version: int) -> int:
         """Wait until some job has changed after `version`, which `version` said; no change is missed."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.version > version)
+        while self.version <= version:
+            await self._changed.wait()
         return self.version
 
     async def hold(self, job: Job, body: bytes) -> bool:
@@ -57,11 +57,11 @@ class Book:
                 max_interruptions=job.max_interruptions,
                 expires_s=None if left_s is None else self._clock.monotonic_s() + left_s,
             )
-            await self._tell()
+            self.poke()
             return True
         if key in self._held:
             self._held[key] = replace(self._held[key], accepted_sent=False)
-            await self._tell()
+            self.poke()
         return False
 
     async def apply(self, key: Key, event: Event, *, by: str | None = None, reason: str | None = None) -> Held:
@@ -86,7 +86,7 @@ class Book:
             if self._held.get(key) is after:
                 self._held[key] = before
             raise
-        await self._tell()
+        self.poke()
         return after
 
     async def finish(self, key: Key, event: Event, result: Result) -> None:
@@ -94,7 +94,7 @@ class Book:
         after = self._held[key].after(event)
         await self._spool.finish(key, after.state, result)
         self._held[key] = after
-        await self._tell()
+        self.poke()
 
     async def note_accepted(self, keys: Sequence[Key]) -> None:
         await self._spool.mark("accepted_sent", keys)
@@ -126,23 +126,24 @@ class Book:
             await self._spool.forget(gone, keep_log=keep_log)
             for key in gone:
                 self._held.pop(key, None)
-            await self._tell()
+            self.poke()
 
     async def set_aside(self, key: Key, what: str) -> None:
         """A damaged row leaves custody for quarantine; the bridge is told."""
         await self._spool.quarantine(key, what)
         self._held.pop(key, None)
-        await self._tell()
+        self.poke()
 
     async def redo(self, key: Key) -> None:
         """The kept result is damaged: back to `STARTED`, so that the reconciler decides anew."""
         await self._spool.drop_result(key, State.STARTED)
         self._held[key] = replace(self._held[key], state=State.STARTED)
 
-    async def _tell(self) -> None:
+    def poke(self) -> None:
+        """Wake whoever waits for a change, without one."""
         self.version += 1
-        async with self._changed:
-            self._changed.notify_all()
+        waiting, self._changed = self._changed, asyncio.Event()
+        waiting.set()
 
     def _mirror(self, row: Row) -> Held:
         expires = None

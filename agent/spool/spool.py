@@ -66,6 +66,8 @@ class Spool:
         self.blobs = Blobs(folder.blobs)
         self._database = database
         self._clock = clock
+        self.log_version = 0  # grows with every piece of log text kept
+        self._log_added = asyncio.Event()
 
     @classmethod
     async def open(cls, path: Path, clock: Clock) -> "Spool":
@@ -182,6 +184,14 @@ class Spool:
             db.execute(SQL["log_length"], _of(key) | {"log_chars": offset + len(text)})
 
         await self._database.write(insert)
+        self.log_version += 1
+        waiting, self._log_added = self._log_added, asyncio.Event()
+        waiting.set()
+
+    async def log_newer_than(self, version: int) -> None:
+        """Wait until text was added after `log_version` was `version`."""
+        while self.log_version <= version:
+            await self._log_added.wait()
 
     async def pending_log(self, after: int) -> list[LogChunk]:
         rows = await self._database.read(lambda db: db.execute(SQL["pending_log"], {"after": after}).fetchall())

@@ -1,0 +1,62 @@
+"""The agent's settings: read once from the environment and the command line, handed down in parts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent.errors import ConfigError
+from agent.logs import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    spool: Path
+    token: Secret
+    base_url: str  # no trailing slash
+    slots: int
+    ahead: int | None  # unstarted jobs to hold per tag; None = auto
+    bash_path: str | None
+    python_path: str | None
+
+
+def read(env: Mapping[str, str], spool: Path, slots: int | None, ahead: int | None) -> Settings:
+    """Raises `ConfigError`, which names the setting, what it needs and what it got."""
+    if env.get("MODE", "agent") != "agent":
+        raise ConfigError(f"MODE must be agent here, not {env['MODE']!r}; set MODE=agent or leave it out.")
+    return Settings(
+        spool=spool,
+        token=Secret(_token(env)),
+        base_url=_url(env, "BASE_INTERNAL_URL"),
+        slots=_positive("--slots", slots, 1),
+        ahead=None if ahead is None else _positive("--ahead", ahead, 1),
+        bash_path=env.get("BASH_PATH"),
+        python_path=env.get("PYTHON_PATH"),
+    )
+
+
+def _token(env: Mapping[str, str]) -> str:
+    token = env.get("AGENT_TOKEN", "").strip().strip('"')
+    if not token:
+        raise ConfigError("AGENT_TOKEN is missing; set it to the jwt_agent_… token that the cluster minted for this site.")
+    if token.removeprefix("jwt_agent_").count(".") != 2:  # noqa: PLR2004 a JWT has three parts
+        raise ConfigError("AGENT_TOKEN is not an agent token (jwt_agent_ and three parts with dots); copy it whole.")
+    return token
+
+
+def _url(env: Mapping[str, str], name: str) -> str:
+    raw = env.get(name, "").strip().rstrip("/")
+    if not raw:
+        raise ConfigError(f"{name} is missing; set it to the address of the cluster, such as https://orvanta.example.com")
+    parts = urlsplit(raw)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"{name} must be an http:// or https:// address, not {raw!r}")
+    return raw
+
+
+def _positive(name: str, value: int | None, default: int) -> int:
+    if value is None:
+        return default
+    if value < 1:
+        raise ConfigError(f"{name} must be a whole number above 0, not {value}")
+    return value

@@ -1,0 +1,63 @@
+"""What the bridge tells this agent about the jobs it holds: grant, revoke, cancel, receipt."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from agent.compression import decompress
+from agent.jobs.book import Book
+from agent.jobs.model import Event, State
+from agent.jobs.runner import Runner
+from agent.link.link import Delivery, Link
+from agent.wire.envelope import unpack, unseal
+from agent.wire.errors import WireError
+from agent.wire.messages import Cancel, Grant, Message, Receipt, Revoke
+
+log = structlog.get_logger()
+
+READERS: Final = 4  # taken at once, so that their commits share an fsync
+
+
+class Control:
+    def __init__(self, book: Book, runner: Runner, link: Link) -> None:
+        self._book = book
+        self._runner = runner
+        self._link = link
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(READERS):
+                group.create_task(self._obey_all(), name=f"control {number}")
+
+    async def _obey_all(self) -> None:
+        while True:
+            await self.obey(await self._link.next_control())
+
+    async def obey(self, delivery: Delivery) -> None:
+        """Do what it says, durably, then acknowledge."""
+        try:
+            messages = unpack(unseal(delivery.body, delivery.content_encoding, decompress))
+        except WireError as error:
+            log.warning("control.unreadable", reason=str(error))
+            messages = []
+        receipts = [(one.job_id, one.attempt) for one in messages if isinstance(one, Receipt)]
+        if receipts:
+            done = [key for key in receipts if (job := self._book.get(key)) and job.state is not State.STARTED]
+            await self._book.forget(done)
+        for message in messages:
+            await self._one(message)
+        await delivery.ack()
+
+    async def _one(self, message: Message) -> None:
+        if isinstance(message, Cancel):
+            await self._runner.cancel((message.job_id, message.attempt), message.by, message.reason)
+            return
+        if not isinstance(message, Grant | Revoke):
+            return
+        key = (message.job_id, message.attempt)
+        if self._book.get(key) is None:
+            return
+        event = Event.GRANTED if isinstance(message, Grant) else Event.REVOKED
+        if (await self._book.apply(key, event)).state is State.DROPPED:
+            await self._book.forget([key], keep_log=False)

@@ -1,0 +1,97 @@
+"""Hop 3: a delivery becomes custody: spooled, fsynced, acknowledged, in milliseconds."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
+
+from agent.compression import decompress
+from agent.errors import Refused, TagNotHeld
+from agent.jobs.book import Book
+from agent.jobs.chooser import wanted_tags
+from agent.link.link import Delivery, Link
+from agent.spool.spool import Spool
+from agent.wire.claims import Attempt, JobId, Tag
+from agent.wire.envelope import Verify, open_job, unseal
+from agent.wire.errors import WireError
+from agent.wire.messages import Job, Rejected
+
+log = structlog.get_logger()
+
+PREFETCH: Final = 20  # deliveries on their way at once, per tag: what custody may overshoot its mark by
+HOLDERS: Final = 8  # deliveries spooled at once, so that they share an fsync
+BODY_SHOWN_MAX: Final = 12 * 1024 * 1024  # of a refused message, sent on to the dead letters
+ROOM_CHECK_S: Final = 5.0  # nobody tells us when a disk gets free
+
+
+class Intake:
+    """One life of the link: opens and closes the consumers, and takes what comes."""
+
+    def __init__(
+        self, book: Book, spool: Spool, link: Link, verify: Verify, limits: Mapping[Tag, int], reject: Callable[[Rejected], None]
+    ) -> None:
+        """`limits`: per tag, how many unstarted jobs to hold. `reject` hands a report to the reporter."""
+        self._book = book
+        self._spool = spool
+        self._link = link
+        self._verify = verify
+        self._limits = limits
+        self._reject = reject
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._steer(), name="intake consumers")
+            for number in range(HOLDERS):
+                group.create_task(self._take_all(), name=f"intake {number}")
+
+    async def take(self, delivery: Delivery) -> None:
+        try:
+            body = unseal(delivery.body, delivery.content_encoding, decompress)
+            job = self._admit(open_job(body, delivery.headers, self._verify))  # I4
+        except (WireError, Refused) as error:
+            log.warning("job.refused", reason=f"{type(error).__name__}: {error}")
+            self._reject(_report(delivery, error))
+        else:
+            await self._book.hold(job, body)  # returns after the fsync
+        await delivery.ack()  # I3: milliseconds after arrival, never after the run
+
+    def _admit(self, job: Job) -> Job:
+        if job.tag not in self._limits:  # I4: the limits' keys are the token's tags
+            raise TagNotHeld(f"the token of this agent does not hold the tag {job.tag!r}", job)
+        return job
+
+    async def _take_all(self) -> None:
+        while True:
+            await self.take(await self._link.next_job())
+
+    async def _steer(self) -> None:
+        """Consume while custody has room, and not while it has none (I6)."""
+        open_now: frozenset[Tag] = frozenset()
+        while True:
+            version = self._book.version
+            has_room = self._spool.has_room()
+            wanted = wanted_tags(self._book.all(), self._limits, open_now, has_room=has_room)
+            for tag in sorted(open_now - wanted):
+                await self._link.close_tag(tag)
+            for tag in sorted(wanted - open_now):
+                await self._link.open_tag(tag, min(PREFETCH, self._limits[tag]))
+            open_now = wanted
+            try:
+                async with asyncio.timeout(None if has_room else ROOM_CHECK_S):
+                    await self._book.newer_than(version)
+            except TimeoutError:
+                continue
+
+
+def _report(delivery: Delivery, error: Exception) -> Rejected:
+    """What the bridge writes to the dead letters. Only a job whose signature held is named."""
+    job = error.args[1] if isinstance(error, TagNotHeld) else None
+    body = delivery.body
+    cut = "" if len(body) <= BODY_SHOWN_MAX else f" (first 65536 of {len(body)} bytes)"
+    return Rejected(
+        reason=f"{type(error).__name__}: {error.args[0]}{cut}",
+        body=body if not cut else body[:65536],
+        job_id=job.job_id if job else JobId(""),
+        attempt=job.attempt if job else Attempt(0),
+    )

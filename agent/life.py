@@ -1,0 +1,140 @@
+"""The supervisor: one life of the link after another, for ever; the jobs run on regardless."""
+
+import asyncio
+import secrets
+import socket
+import string
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+
+import structlog
+from tenacity import RetryCallState
+
+from agent.clock import Clock
+from agent.errors import LinkDown, NoEnrolment, TokenRefused
+from agent.jobs.book import Book
+from agent.jobs.model import State
+from agent.link.enrol import from_json, to_json
+from agent.link.link import Enrolment, Link
+from agent.link.retry import reconnect
+from agent.spool.spool import Spool
+from agent.wire.claims import Tag, WorkerName
+from agent.wire.messages import Bye, Hello
+
+log = structlog.get_logger()
+
+VERSION: Final = "0.1.0"
+AHEAD_ALONE: Final = 1000  # jobs held ahead for a tag that only this agent serves: work for a long outage
+
+Connect = Callable[[str, WorkerName], AbstractAsyncContextManager[Link]]
+Enrol = Callable[[str, dict[str, Any]], Awaitable[Enrolment]]
+OneLife = Callable[[Link, Enrolment], Awaitable[None]]
+
+
+class Life:
+    """Knows whether the link is up. Everything it must remember is in the spool's meta table."""
+
+    def __init__(self, spool: Spool, book: Book, clock: Clock, *, enrol: Enrol, connect: Connect, slots: int) -> None:
+        self._spool = spool
+        self._book = book
+        self._clock = clock
+        self._enrol = enrol
+        self._connect = connect
+        self._slots = slots
+        self.link_up = False
+
+    async def identity(self) -> str:
+        """This spool's suffix: made once, so that the worker name outlives restarts."""
+        suffix = await self._spool.get_meta("suffix")
+        if suffix is None:
+            host = socket.gethostname().replace(" ", "").replace("_", "").split("-")[-1].lower() or "host"
+            alphabet = string.ascii_letters + string.digits
+            suffix = f"{host}-{''.join(secrets.choice(alphabet) for _ in range(5))}"
+            await self._spool.set_meta("suffix", suffix)
+        return suffix
+
+    async def cached_enrolment(self) -> Enrolment | None:
+        text = await self._spool.get_meta("enrolment")
+        return None if text is None else from_json(text)
+
+    async def run(self, one_life: OneLife) -> None:
+        """For ever. Only a bug or a cancellation ends it."""
+        while True:
+            policy = reconnect(asyncio.sleep, self._say_why)
+            async for attempt in policy:
+                with attempt:
+                    await self._live_once(one_life)
+
+    async def _live_once(self, one_life: OneLife) -> None:
+        enrolment = await self._enrolled()
+        async with self._connect(enrolment.amqp_url, WorkerName(enrolment.worker)) as link:
+            await link.publish("event", [self._hello(enrolment)])
+            await self._set_link("up", "")
+            try:
+                await one_life(link, enrolment)
+            except* LinkDown as group:
+                raise LinkDown(str(_first(group))) from group
+            finally:
+                self.link_up = False
+
+    async def say_bye(self, link: Link) -> None:
+        await link.publish("event", [Bye(held=len(self._book.all()))])
+
+    async def _enrolled(self) -> Enrolment:
+        """Ask anew; when nobody answers, what was learnt last time serves."""
+        try:
+            enrolment = await self._enrol(await self.identity(), {"version": VERSION, "slots": self._slots})
+        except (TokenRefused, NoEnrolment):
+            raise
+        except LinkDown as error:
+            cached = await self.cached_enrolment()
+            if cached is None:
+                raise
+            log.info("enrolment.from_cache", reason=str(error))
+            return cached
+        await self._spool.set_meta("enrolment", to_json(enrolment))
+        return enrolment
+
+    def _hello(self, enrolment: Enrolment) -> Hello:
+        jobs = self._book.all()
+        return Hello(
+            worker=WorkerName(enrolment.worker),
+            version=VERSION,
+            slots=self._slots,
+            held=len(jobs),
+            backlog=sum(job.state is State.FINISHED for job in jobs),
+            wall_s=self._clock.wall_s(),
+            tags=list(enrolment.tags),
+            hostname=socket.gethostname(),
+        )
+
+    async def _set_link(self, state: str, why: str) -> None:
+        self.link_up = state == "up"
+        log.info("link." + state, reason=why)
+        await self._spool.set_meta("link", f"{state}\n{self._clock.wall_s()}\n{why}")
+
+    async def note_down(self, why: str) -> None:
+        await self._set_link("down", why)
+
+    def _say_why(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        self.link_up = False
+        self.down_reason = str(error)
+        event = "token.refused" if isinstance(error, TokenRefused) else "link.down"
+        log.warning(event, reason=str(error), next_try_s=round(state.upcoming_sleep, 1))
+
+
+def ahead_limits(enrolment: Enrolment, slots: int, ahead: int | None) -> dict[Tag, int]:
+    """Per tag, how many unstarted jobs to hold: much where we serve alone, little where others do too."""
+    shared = set(enrolment.shared_tags)
+    return {
+        Tag(tag): ahead if ahead is not None else (slots if tag in shared else AHEAD_ALONE) for tag in enrolment.tags
+    }
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
