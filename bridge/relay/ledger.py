@@ -1,0 +1,166 @@
+"""The bridge's durable record of custody: who holds which job, and who was told what (DESIGN section 3)."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from agent.clock import Clock
+from agent.database import Database, queries
+from agent.wire.claims import Attempt, Claims, JobId, Tag, WorkerName
+from agent.wire.messages import Blob
+
+SQL: Final[Mapping[str, str]] = queries(Path(__file__).with_name("ledger.sql"))
+
+Key = tuple[JobId, Attempt]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Custody:
+    """One row: an attempt of a job that this bridge answers for."""
+
+    job_id: JobId
+    attempt: Attempt
+    workspace: str
+    tag: Tag
+    token: str
+    job_json: str
+    state: str  # taken, published, accepted, closed
+    custodian: WorkerName | None
+    started_at: float | None
+    cancel_sent: str | None
+    log_chars: int
+
+    @property
+    def is_open(self) -> bool:
+        return self.state != "closed"
+
+
+class Ledger:
+    """Every write returns after its fsync."""
+
+    def __init__(self, store: Database, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def next_attempt(self, job_id: JobId) -> Attempt | None:
+        """The number of a new dispatch, or None when the job is out already."""
+        values = {"job_id": job_id}
+
+        def look(db: sqlite3.Connection) -> Attempt | None:
+            if db.execute(SQL["open_attempt"], values).fetchone():
+                return None
+            return Attempt(db.execute(SQL["last_attempt"], values).fetchone()["attempt"] + 1)
+
+        return await self._store.read(look)
+
+    async def take(self, key: Key, workspace: str, tag: Tag, body: bytes, token: str, job_json: str) -> None:
+        """Hop 1: on return this bridge answers for the job (I1)."""
+        await self._execute("take", _of(key) | {
+            "workspace": workspace, "tag": tag, "body": body, "token": token, "job_json": job_json,
+        })  # fmt: skip
+
+    async def unpublished(self, most: int) -> list[tuple[Key, str, Tag, bytes]]:
+        rows = await self._fetch("unpublished", {"most": most})
+        return [((row["job_id"], row["attempt"]), row["workspace"], row["tag"], row["body"]) for row in rows]
+
+    async def published(self, key: Key) -> None:
+        await self._execute("published", _of(key))
+
+    async def accept(self, key: Key, worker: WorkerName) -> bool:
+        """Whether `worker` is the custodian of this attempt (I1, I2)."""
+        values = _of(key) | {"worker": worker, "now": self._clock.wall_s()}
+        return await self._store.write(lambda db: db.execute(SQL["accept"], values).fetchone() is not None)
+
+    async def started(self, key: Key, started_at: float) -> None:
+        await self._execute("started", _of(key) | {"started_at": started_at})
+
+    async def find(self, key: Key) -> Custody | None:
+        """The open row of the job if there is one, else this attempt's, else its last."""
+        rows = await self._fetch("find", _of(key))
+        return _custody(rows[0]) if rows else None
+
+    async def close(self, key: Key, outcome: str, *, finished_while_down: bool) -> None:
+        """Hop 6: the cluster has recorded the job, so custody ends."""
+        await self._execute("close", _of(key) | {
+            "outcome": outcome, "finished_while_down": int(finished_while_down),
+        })  # fmt: skip
+
+    async def late(self, key: Key) -> None:
+        await self._execute("late", _of(key))
+
+    async def in_custody(self) -> list[Custody]:
+        return [_custody(row) for row in await self._fetch("in_custody", {})]
+
+    async def waiting(self) -> dict[Tag, int]:
+        return {row["tag"]: row["jobs"] for row in await self._fetch("waiting", {})}
+
+    async def cancel_sent(self, key: Key, by: str) -> None:
+        await self._execute("cancel_sent", _of(key) | {"by": by})
+
+    async def log_moved(self, key: Key, log_chars: int) -> None:
+        await self._execute("log_moved", _of(key) | {"log_chars": log_chars})
+
+    async def prune(self, before: float) -> None:
+        await self._execute("prune", {"before": before})
+
+    async def add_part(self, blob: Blob) -> None:
+        await self._execute("add_part", {
+            "sha256": blob.sha256, "index": blob.index, "of": blob.of, "part": blob.part,
+        })  # fmt: skip
+
+    async def assemble(self, sha256: str) -> bytes | None:
+        """The whole document, or None while parts are missing or do not add up."""
+        rows = await self._fetch("parts", {"sha256": sha256})
+        data = b"".join(row["part"] for row in rows)
+        return data if hashlib.sha256(data).hexdigest() == sha256 else None
+
+    async def drop_parts(self, sha256: str) -> None:
+        await self._execute("drop_parts", {"sha256": sha256})
+
+    async def enrol(self, claims: Claims, version: str, slots: int) -> None:
+        await self._execute("enrol", {
+            "worker": claims.worker, "worker_group": claims.worker_group,
+            "tags": json.dumps(sorted(claims.tags)), "version": version, "slots": slots,
+        })  # fmt: skip
+
+    async def heard(
+        self, worker: WorkerName, *, held: int | None = None, backlog: int | None = None, left: bool = False
+    ) -> None:
+        await self._execute("heard", {
+            "worker": worker, "held": held, "backlog": backlog,
+            "left_at": self._clock.wall_s() if left else None,
+        })  # fmt: skip
+
+    async def agents(self) -> list[dict[str, Any]]:
+        rows = [dict(row) for row in await self._fetch("agents", {})]
+        return [row | {"tags": json.loads(row["tags"])} for row in rows]
+
+    async def custody(self) -> list[dict[str, Any]]:
+        """Every row, for people: where each job is."""
+        return [dict(row) for row in await self._fetch("custody", {})]
+
+    async def keys(self) -> dict[str, bytes]:
+        """Key id → private key (32 raw bytes), the newest first."""
+        return {row["kid"]: row["private"] for row in await self._fetch("keys", {})}
+
+    async def add_key(self, kid: str, private: bytes) -> None:
+        await self._execute("add_key", {"kid": kid, "private": private})
+
+    async def _execute(self, name: str, values: Mapping[str, Any]) -> None:
+        with_now = {"now": self._clock.wall_s(), **values}
+        await self._store.write(lambda db: db.execute(SQL[name], with_now).rowcount)
+
+    async def _fetch(self, name: str, values: Mapping[str, Any]) -> Sequence[sqlite3.Row]:
+        return await self._store.read(lambda db: db.execute(SQL[name], values).fetchall())
+
+
+def _of(key: Key) -> dict[str, Any]:
+    return {"job_id": key[0], "attempt": key[1]}
+
+
+def _custody(row: sqlite3.Row) -> Custody:
+    return Custody(**dict(row))

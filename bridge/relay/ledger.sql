@@ -1,0 +1,99 @@
+-- name: take
+-- Custody begins when this commits (hop 1, I1). A job that is out already keeps its row.
+INSERT INTO ledger (job_id, attempt, workspace, tag, body, token, job_json, state, taken_at)
+VALUES (:job_id, :attempt, :workspace, :tag, :body, :token, :job_json, 'taken', :now)
+ON CONFLICT DO NOTHING;
+
+-- name: open_attempt
+SELECT attempt FROM ledger WHERE job_id = :job_id AND state <> 'closed' ORDER BY attempt DESC LIMIT 1;
+
+-- name: last_attempt
+SELECT coalesce(max(attempt), 0) AS attempt FROM ledger WHERE job_id = :job_id;
+
+-- name: unpublished
+SELECT job_id, attempt, workspace, tag, body FROM ledger WHERE state = 'taken' ORDER BY taken_at LIMIT :most;
+
+-- name: published
+-- The broker holds it (hop 2). An acceptance may have come first; it is not undone.
+UPDATE ledger SET published_at = :now, state = CASE state WHEN 'taken' THEN 'published' ELSE state END
+ WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed';
+
+-- name: accept
+-- Compare and set: the first acceptor of an attempt is its custodian (I1, I2).
+-- One row: yours, also when asked twice. No row: somebody else holds it, or it is closed.
+UPDATE ledger SET custodian = :worker, accepted_at = coalesce(accepted_at, :now), state = 'accepted'
+ WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed'
+   AND coalesce(custodian, :worker) = :worker
+RETURNING custodian;
+
+-- name: started
+UPDATE ledger SET started_at = :started_at WHERE job_id = :job_id AND attempt = :attempt;
+
+-- name: find
+SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent, log_chars
+  FROM ledger WHERE job_id = :job_id ORDER BY state = 'closed', attempt = :attempt DESC, attempt DESC LIMIT 1;
+
+-- name: close
+-- The cluster has recorded the job (hop 6): every attempt of it is over, and its bytes go.
+UPDATE ledger SET state = 'closed', closed_at = :now, outcome = :outcome, body = NULL, token = '', job_json = '',
+       result_at = CASE attempt WHEN :attempt THEN :now ELSE result_at END,
+       finished_while_down = CASE attempt WHEN :attempt THEN :finished_while_down ELSE 0 END
+ WHERE job_id = :job_id AND state <> 'closed';
+
+-- name: late
+UPDATE ledger SET late = late + 1 WHERE job_id = :job_id AND attempt = :attempt;
+
+-- name: in_custody
+SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent, log_chars
+  FROM ledger WHERE state <> 'closed';
+
+-- name: waiting
+-- Per tag, the jobs that no agent has accepted: what back pressure counts.
+SELECT tag, count(*) AS jobs FROM ledger WHERE state IN ('taken', 'published') GROUP BY tag;
+
+-- name: cancel_sent
+UPDATE ledger SET cancel_sent = :by WHERE job_id = :job_id AND attempt = :attempt;
+
+-- name: log_chars
+SELECT log_chars FROM ledger WHERE job_id = :job_id AND attempt = :attempt;
+
+-- name: log_moved
+UPDATE ledger SET log_chars = :log_chars WHERE job_id = :job_id AND attempt = :attempt;
+
+-- name: prune
+DELETE FROM ledger WHERE state = 'closed' AND closed_at < :before;
+
+-- name: add_part
+INSERT INTO blob_part (sha256, part_index, part_count, part, at) VALUES (:sha256, :index, :of, :part, :now)
+ON CONFLICT DO NOTHING;
+
+-- name: parts
+SELECT part FROM blob_part WHERE sha256 = :sha256 ORDER BY part_index;
+
+-- name: drop_parts
+DELETE FROM blob_part WHERE sha256 = :sha256;
+
+-- name: enrol
+INSERT INTO enrolled_agent (worker, worker_group, tags, version, slots, enrolled_at, last_heard)
+VALUES (:worker, :worker_group, :tags, :version, :slots, :now, :now)
+ON CONFLICT (worker) DO UPDATE SET worker_group = excluded.worker_group, tags = excluded.tags,
+   version = excluded.version, slots = excluded.slots, last_heard = excluded.last_heard, left_at = NULL;
+
+-- name: heard
+UPDATE enrolled_agent SET last_heard = :now, held = coalesce(:held, held), backlog = coalesce(:backlog, backlog),
+       left_at = :left_at WHERE worker = :worker;
+
+-- name: agents
+SELECT worker, worker_group, tags, version, slots, held, backlog, enrolled_at, last_heard, left_at
+  FROM enrolled_agent ORDER BY worker;
+
+-- name: custody
+-- What a page or the demo shows: where each job is.
+SELECT job_id, attempt, workspace, tag, state, custodian, taken_at, published_at, accepted_at, started_at,
+       result_at, closed_at, outcome, late, finished_while_down FROM ledger ORDER BY taken_at;
+
+-- name: keys
+SELECT kid, private FROM signing_key ORDER BY created_at DESC;
+
+-- name: add_key
+INSERT INTO signing_key (kid, private, created_at) VALUES (:kid, :private, :now);

@@ -1,0 +1,79 @@
+"""The web application around routes handed in: error texts, limits, the API's description."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Lifespan
+
+from agent.database import DatabaseError
+from bridge.errors import BadRequest, BridgeError, NotAuthorized, NotFound, PermissionDenied
+from bridge.web.bodies import raw_json, text_reply
+from bridge.web.described import Described
+from bridge.web.openapi import describe
+
+BODY_MAX_BYTES: Final = 16 * 1024 * 1024
+RESULT_MAX_BYTES: Final = 64 * 1024 * 1024  # one result; what else comes is smaller
+CONTENT_TOO_LARGE: Final = 413
+
+# agent-api.md section 2: what is not in this table is a bug of ours, so 500.
+STATUS: Final[dict[type[BridgeError], int]] = {
+    BadRequest: 400,
+    NotAuthorized: 401,
+    PermissionDenied: 403,
+    NotFound: 404,
+}
+
+log = structlog.get_logger()
+
+
+def build(
+    routes: Sequence[BaseRoute], *, version: str = "0", lifespan: Lifespan[Starlette] | None = None
+) -> ASGIApp:
+    """The application. Errors answer `text/plain`; a body over `BODY_MAX_BYTES` answers 413."""
+    description = msgspec.json.encode(describe(routes, version))
+
+    async def openapi(_: Request) -> Response:
+        """This description."""
+        return raw_json(description)
+
+    return Starlette(
+        routes=[*routes, Described("GET", "/api/openapi.json", openapi)],
+        exception_handlers={
+            BridgeError: _refused,
+            HTTPException: _http_refused,
+            ClientDisconnect: _gone,
+            DatabaseError: _failed,
+            Exception: _failed,
+        },
+        lifespan=lifespan,
+        max_body_size=BODY_MAX_BYTES,
+    )
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    return text_reply(str(error), status)
+
+
+async def _http_refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 the table above maps this type only
+    if error.status_code == CONTENT_TOO_LARGE:
+        return text_reply("the body is over the limit (16 MiB; a result 64 MiB); send less at once", 413)
+    return text_reply(error.detail, error.status_code)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    return text_reply("the client left before its request was read", 400)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """500 without internals. The traceback goes to our log only."""
+    log.error("request.failed", method=request.method, path=request.url.path, exc_info=error)
+    return text_reply("internal error; the bridge's log has the reason", 500)
