@@ -1,6 +1,5 @@
 """Ed25519: the bridge signs every job, the agent runs nothing else (I4)."""
 
-import hashlib
 from collections.abc import Mapping
 
 from cryptography.exceptions import InvalidSignature
@@ -23,8 +22,3 @@ class Keyring:
         except InvalidSignature:
             return False
         return True
-
-
-def key_id(public: bytes) -> str:
-    """A short name for a public key: the first 8 bytes of its SHA-256, hexadecimal."""
-    return hashlib.sha256(public).hexdigest()[:16]

@@ -1,0 +1,221 @@
+"""Hop 6 and the events on the way: what agents send up reaches the ledger and the cluster."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import unquote
+
+import structlog
+from aio_pika.abc import AbstractIncomingMessage
+
+from agent.compression import compress, decompress
+from agent.wire.claims import WorkerName
+from agent.wire.envelope import pack, seal, unpack, unseal
+from agent.wire.errors import WireError
+from agent.wire.messages import (
+    Accepted,
+    Blob,
+    Bye,
+    Delivery,
+    Grant,
+    Hello,
+    Log,
+    Message,
+    Ping,
+    Receipt,
+    Rejected,
+    Result,
+    Revoke,
+    Started,
+)
+from agent.wire.routing import EVENTS, LOGS, RESULTS
+from bridge.broker.channel import Broker, broker_errors
+from bridge.errors import ClusterDown
+from bridge.relay.ledger import Custody, Ledger
+from bridge.relay.sources.source import Source
+
+log = structlog.get_logger()
+
+PREFETCH: Final = 100
+RESULT_WORKERS: Final = 16
+EVENT_WORKERS: Final = 4
+CLUSTER_RETRY_S: Final = 2.0
+PARTS_WAIT_S: Final = 10.0
+
+Handle = Callable[[WorkerName, list[Message]], Awaitable[bool]]
+
+
+class Collector:
+    """One life of the broker session. An acknowledgement always stands below the commit it depends on."""
+
+    def __init__(self, source: Source, ledger: Ledger, broker: Broker, room_opened: Callable[[], None]) -> None:
+        self._source = source
+        self._ledger = ledger
+        self._broker = broker
+        self._room_opened = room_opened
+        self._part_came = asyncio.Event()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for queue_name, workers, handle in (
+                (RESULTS, RESULT_WORKERS, self._results),
+                (EVENTS, EVENT_WORKERS, self._events),
+                (LOGS, 1, self._logs),  # one at a time: log text stays in order (I5)
+            ):
+                arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue(PREFETCH)
+                for number in range(workers):
+                    group.create_task(self._work(arrived, handle), name=f"{queue_name} {number}")
+                await self._broker.consume(queue_name, PREFETCH, arrived.put)
+
+    async def _work(self, arrived: asyncio.Queue[AbstractIncomingMessage], handle: Handle) -> None:
+        while True:
+            message = await arrived.get()
+            worker = WorkerName(unquote((message.routing_key or ".").partition(".")[2]))
+            try:
+                messages = unpack(unseal(message.body, message.content_encoding, decompress))
+            except WireError as error:
+                reason = f"{type(error).__name__}: {error}"
+                log.warning("message.refused", worker=worker, reason=reason)
+                await self._broker.publish_dead(message.body, reason, {"worker": worker})
+                done = True
+            else:
+                done = await handle(worker, messages)
+            with broker_errors():
+                await (message.ack() if done else message.nack(requeue=True))
+
+    async def _results(self, worker: WorkerName, messages: list[Message]) -> bool:
+        receipts: list[Message] = []
+        for message in messages:
+            if isinstance(message, Blob):
+                await self._ledger.add_part(message)
+                self._part_came.set()
+            elif isinstance(message, Result):
+                if not await self._result(worker, message):
+                    return False
+                receipts.append(Receipt(job_id=message.job_id, attempt=message.attempt))
+        if receipts:
+            await self._tell(worker, receipts)
+        return True
+
+    async def _result(self, worker: WorkerName, result: Result) -> bool:
+        """Bring one result home. False: its parts have not come yet, so it must come again."""
+        key = (result.job_id, result.attempt)
+        custody = await self._ledger.find(key)
+        if custody is None:
+            await self._broker.publish_dead(pack([result]), "a result of a job that is not in the ledger", {"worker": worker})
+            return True
+        if not custody.is_open:
+            log.info("result.late", job_id=result.job_id, attempt=result.attempt, worker=worker)
+            await self._ledger.late(key)
+            return True
+        document = result.document
+        if result.blob_sha256:
+            whole = await self._assemble(result)
+            if whole is None:
+                return False
+            document = whole
+        await self._deliver(custody, result, document)
+        outcome = "success" if result.success else "canceled" if result.canceled_by else "failure"
+        await self._ledger.close(key, outcome, finished_while_down=result.finished_while_down)
+        log.info("job.recorded", job_id=result.job_id, attempt=result.attempt, worker=worker, outcome=outcome)
+        if result.blob_sha256:
+            await self._ledger.drop_parts(result.blob_sha256)
+        return True
+
+    async def _deliver(self, custody: Custody, result: Result, document: bytes) -> None:
+        """For as long as it takes: the broker keeps the message until the cluster has the result."""
+        while True:
+            try:
+                await self._source.send_result(custody, result, document)
+            except ClusterDown as error:
+                log.warning("cluster.down", reason=str(error))
+                await asyncio.sleep(CLUSTER_RETRY_S)
+            else:
+                return
+
+    async def _assemble(self, result: Result) -> bytes | None:
+        """The parts were confirmed before the result, so they are here or in another worker's hands."""
+        try:
+            async with asyncio.timeout(PARTS_WAIT_S):
+                while True:
+                    self._part_came.clear()
+                    whole = await self._ledger.assemble(result.blob_sha256)
+                    if whole is not None:
+                        return whole
+                    await self._part_came.wait()
+        except TimeoutError:
+            log.warning("result.parts_missing", job_id=result.job_id, sha256=result.blob_sha256)
+            return None
+
+    async def _events(self, worker: WorkerName, messages: list[Message]) -> bool:
+        answers: list[Message] = []
+        async with asyncio.TaskGroup() as group:  # their commits share an fsync
+            for message in messages:
+                group.create_task(self._event(worker, message, answers), name="event")
+        if answers:
+            await self._tell(worker, answers)
+        if any(isinstance(message, Accepted | Hello) for message in messages):
+            self._room_opened()
+        return True
+
+    async def _event(self, worker: WorkerName, message: Message, answers: list[Message]) -> None:
+        match message:
+            case Accepted():
+                answer = await self._accepted(worker, message)
+                if answer is not None:
+                    answers.append(answer)
+            case Started():
+                await self._ledger.started((message.job_id, message.attempt), message.started_at)
+            case Hello() | Ping():
+                await self._ledger.heard(worker, held=message.held, backlog=message.backlog)
+            case Bye():
+                await self._ledger.heard(worker, held=message.held, left=True)
+            case Rejected():
+                await self._rejected(worker, message)
+            case _:
+                log.warning("event.unexpected", worker=worker, kind=message.KIND)
+
+    async def _accepted(self, worker: WorkerName, message: Accepted) -> Message | None:
+        """Compare and set: the first acceptor of an attempt is its custodian (I1, I2)."""
+        key = (message.job_id, message.attempt)
+        if not await self._ledger.accept(key, worker):
+            return Revoke(job_id=message.job_id, attempt=message.attempt)
+        log.info("job.accepted", job_id=message.job_id, attempt=message.attempt, worker=worker)
+        custody = await self._ledger.find(key)
+        if custody and json.loads(custody.job_json or "{}").get("delivery") == Delivery.AT_MOST_ONCE:
+            return Grant(job_id=message.job_id, attempt=message.attempt)
+        return None
+
+    async def _rejected(self, worker: WorkerName, message: Rejected) -> None:
+        log.warning("job.rejected", worker=worker, reason=message.reason, job_id=message.job_id)
+        about = {"worker": worker, "job_id": message.job_id}
+        await self._broker.publish_dead(message.body, message.reason, about)
+
+    async def _logs(self, worker: WorkerName, messages: list[Message]) -> bool:
+        for message in messages:
+            if isinstance(message, Log):
+                await self._log(worker, message)
+        return True
+
+    async def _log(self, worker: WorkerName, message: Log) -> None:
+        """Append what is new; repeated text is cut off, a gap is marked (I5)."""
+        key = (message.job_id, message.attempt)
+        custody = await self._ledger.find(key)
+        if custody is None or custody.attempt != message.attempt:
+            return
+        missing = message.offset - custody.log_chars
+        text = message.text[-missing:] if missing < 0 else message.text
+        if not text or message.offset + len(message.text) <= custody.log_chars:
+            return
+        if missing > 0:
+            text = f"\n[... {missing} characters dropped: log limit ...]\n" + text
+        try:
+            await self._source.push_log(custody, custody.log_chars, text)
+        except ClusterDown as error:
+            log.warning("log.dropped", job_id=message.job_id, worker=worker, reason=str(error))
+        await self._ledger.log_moved(key, message.offset + len(message.text))
+
+    async def _tell(self, worker: WorkerName, messages: list[Message]) -> None:
+        await self._broker.ensure_agent(worker)
+        await self._broker.publish_control(worker, seal(pack(messages), compress))

@@ -1,0 +1,169 @@
+"""Hops 1 and 2: from the cluster into the ledger, and from the ledger to the broker."""
+
+import asyncio
+from collections import Counter
+from typing import Final
+
+import structlog
+
+from agent.clock import Clock
+from agent.compression import compress
+from agent.wire.claims import Attempt, Tag
+from agent.wire.envelope import pack, seal
+from agent.wire.errors import WireError
+from agent.wire.messages import Job, Result
+from bridge.broker.channel import Broker
+from bridge.errors import ClusterDown
+from bridge.relay.ledger import Key, Ledger
+from bridge.relay.pacing import room_in
+from bridge.relay.signer import Signer
+from bridge.relay.sources.source import Pulled, Source
+
+log = structlog.get_logger()
+
+PULLERS: Final = 8  # pulls at once, so that their ledger rows share an fsync
+IDLE_S: Final = 1.0
+CLUSTER_RETRY_S: Final = 5.0
+UNPUBLISHED_MAX: Final = 1000
+
+
+class Dispatcher:
+    """One life of the broker session: publishes what was left, then pulls while there is room."""
+
+    def __init__(
+        self, source: Source, ledger: Ledger, broker: Broker, signer: Signer, clock: Clock, *, ready_max: int
+    ) -> None:
+        self._source = source
+        self._ledger = ledger
+        self._broker = broker
+        self._signer = signer
+        self._clock = clock
+        self._ready_max = ready_max
+        self._room = asyncio.Event()
+
+    def wake(self) -> None:
+        """An agent enrolled or accepted jobs: there may be room."""
+        self._room.set()
+
+    async def run(self) -> None:
+        while left := await self._ledger.unpublished(UNPUBLISHED_MAX):
+            for key, workspace, tag, body in left:
+                await self._publish(key, workspace, tag, body)
+        while True:
+            self._room.clear()
+            try:
+                pulled = await self._round()
+            except* ClusterDown as group:
+                log.warning("cluster.down", reason=str(group.exceptions[0]))
+                await asyncio.sleep(CLUSTER_RETRY_S)
+                continue
+            if not pulled:
+                await self._wait()
+
+    async def _round(self) -> int:
+        """One look at every lane. Returns how many jobs came."""
+        served = frozenset(Tag(tag) for agent in await self._ledger.agents() for tag in agent["tags"])
+        waiting = Counter(await self._ledger.waiting())
+        pulled = 0
+        for lane in self._source.lanes(served):
+            room = room_in(lane, waiting, self._ready_max)
+            if room:
+                pulled += await self._pull_lane(lane, room)
+        return pulled
+
+    async def _pull_lane(self, lane: frozenset[Tag], room: int) -> int:
+        taken = 0
+        empty = False
+
+        async def pull_some() -> None:
+            nonlocal taken, empty
+            while not empty and taken < room:
+                taken += 1
+                pulled = await self._source.pull(lane)
+                if pulled is None:
+                    taken -= 1
+                    empty = True
+                    return
+                await self._take(pulled)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(PULLERS, room)):
+                group.create_task(pull_some(), name="pull")
+        return taken
+
+    async def _take(self, pulled: Pulled) -> None:
+        attempt = await self._ledger.next_attempt(pulled.job_id)
+        if attempt is None:
+            log.info("job.out_already", job_id=pulled.job_id)
+            return  # the cluster lost sight of it while we were away; we still answer for it
+        key = (pulled.job_id, attempt)
+        body = b""
+        try:
+            body = pack([self._job(pulled, attempt)])
+        except WireError as error:
+            log.error("job.unsendable", job_id=pulled.job_id, reason=str(error))
+        await self._ledger.take(key, pulled.workspace, pulled.tag, body, pulled.token, pulled.job_json)
+        log.info("job.taken", job_id=pulled.job_id, attempt=attempt, tag=pulled.tag)
+        await self._publish(key, pulled.workspace, pulled.tag, body)
+
+    async def _publish(self, key: Key, workspace: str, tag: Tag, body: bytes) -> None:
+        try:
+            if not body:
+                raise WireError("the job is over 16 MiB with its code and arguments; hand large data over by reference")
+            await self._broker.ensure_tag(tag)
+            await self._broker.publish_job(workspace, tag, seal(body, compress, self._signer.sign))
+        except WireError as error:
+            await self._fail(key, str(error))
+        else:
+            await self._ledger.published(key)
+
+    async def _fail(self, key: Key, reason: str) -> None:
+        """A job that cannot travel is closed with an error that says why."""
+        custody = await self._ledger.find(key)
+        if custody is None:
+            return
+        document = b'{"name": "Unsendable", "message": ' + _json_text(reason) + b"}"
+        result = Result(
+            job_id=key[0], attempt=key[1], workspace=custody.workspace, success=False, document=document,
+            finished_at=self._clock.wall_s(),
+        )  # fmt: skip
+        await self._source.send_result(custody, result, document)
+        await self._ledger.close(key, "failure", finished_while_down=False)
+
+    def _job(self, pulled: Pulled, attempt: Attempt) -> Job:
+        return Job(
+            job_id=pulled.job_id,
+            attempt=attempt,
+            workspace=pulled.workspace,
+            tag=pulled.tag,
+            kind=pulled.kind,
+            path=pulled.path,
+            language=pulled.language,
+            code=pulled.code,
+            lock=pulled.lock,
+            args=pulled.args,
+            timeout_s=pulled.timeout_s,
+            delivery=pulled.delivery,
+            priority=pulled.priority,
+            created_by=pulled.created_by,
+            permissioned_as=pulled.permissioned_as,
+            env=dict(pulled.env),
+            token=pulled.token,
+            dispatched_at=self._clock.wall_s(),
+        )
+
+    async def _wait(self) -> None:
+        """Until a job may have come or room may have opened."""
+        came = asyncio.ensure_future(self._source.wait(IDLE_S))
+        room = asyncio.ensure_future(self._room.wait())
+        try:
+            await asyncio.wait((came, room), timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            came.cancel()
+            room.cancel()
+
+
+def _json_text(text: str) -> bytes:
+    import json
+
+    return json.dumps(text).encode()

@@ -1,0 +1,110 @@
+"""Any Orvanta over the HTTP agent API, exactly as an agent worker sees it (agent-api.md 1 to 3)."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import httpx
+
+from agent.logs import Secret
+from agent.wire.claims import Tag
+from agent.wire.messages import Result
+from bridge.errors import ClusterDown, TokenRefused
+from bridge.relay.ledger import Custody
+from bridge.relay.sources.source import PingReply, Pulled, bearer, job_completed, pulled_from, unverified_tags
+
+CONNECT_S: Final = 10.0
+REQUEST_S: Final = 30.0
+POLL_S: Final = 1.0  # the API has no long poll (agent-api.md 2.2)
+
+
+class HTTPSource:
+    """One upstream token is one lane: the cluster chooses among all its tags."""
+
+    ping_every_s = 10.0
+
+    def __init__(self, base_url: str, token: Secret, suffix: str) -> None:
+        self._tags = unverified_tags(token.reveal())
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            timeout=httpx.Timeout(REQUEST_S, connect=CONNECT_S),
+            headers={
+                "Authorization": f"Bearer {bearer(token.reveal(), suffix)}",
+                "User-Agent": "Windmill-Agent/1.0",
+                "Content-Type": "application/json",
+            },
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def announce(self, instance: str) -> None:
+        """The Initial ping (agent-api.md 2.3), which puts the bridge on the Workers page."""
+        await self._post("/api/agent_workers/update_ping", _ping("Initial", instance, sorted(self._tags)))
+
+    def lanes(self, served: frozenset[Tag]) -> Sequence[frozenset[Tag]]:
+        return [self._tags] if self._tags & served else []
+
+    async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
+        del lane  # the token says it
+        reply = await self._post("/api/agent_workers/pull_job", None)  # never retried: a lost answer is a lost job
+        if reply is None:
+            return None
+        code = None
+        if reply.get("raw_code") is None and reply["job"].get("runnable_id"):
+            number = int.from_bytes(bytes.fromhex(reply["job"]["runnable_id"]), "big", signed=True)
+            code = (await self._get(f"/api/agent_workers/script/{number}"))["content"]
+        return pulled_from(reply, code)
+
+    async def wait(self, timeout_s: float) -> None:
+        await asyncio.sleep(min(timeout_s, POLL_S))
+
+    async def ping(self, custody: Custody) -> PingReply:
+        reply = await self._post(
+            f"/api/agent_workers/ping_job_status/{custody.job_id}", {"mem_peak": None, "current_mem": None}
+        )
+        return PingReply(reply.get("canceled_by"), reply.get("canceled_reason"), bool(reply.get("already_completed")))
+
+    async def send_result(self, custody: Custody, result: Result, document: bytes) -> None:
+        await self._request(
+            "POST",
+            f"/api/w/{custody.workspace}/agent_workers/send_result/{custody.job_id}",
+            job_completed(custody, result, document),
+        )
+
+    async def push_log(self, custody: Custody, offset: int, text: str) -> None:
+        del offset  # the API has none, so a crash between the push and our record of it may repeat a chunk
+        await self._post(f"/api/w/{custody.workspace}/agent_workers/push_logs/{custody.job_id}", text)
+
+    async def _get(self, path: str) -> Any:
+        return await self._request("GET", path, None)
+
+    async def _post(self, path: str, body: object) -> Any:
+        return await self._request("POST", path, json.dumps(body).encode())
+
+    async def _request(self, method: str, path: str, body: bytes | None) -> Any:
+        try:
+            response = await self._client.request(method, path, content=body)
+        except httpx.HTTPError as error:
+            raise ClusterDown(f"the cluster does not answer {method} {path}: {type(error).__name__}") from error
+        if response.status_code in (401, 403):
+            raise TokenRefused("the cluster refused the bridge's AGENT_TOKEN; mint a new one and restart the bridge")
+        if not response.is_success:
+            raise ClusterDown(f"{method} {path} answered {response.status_code}: {response.text[:200]}")
+        try:
+            return response.json()
+        except ValueError as error:
+            raise ClusterDown(f"{method} {path} answered something that is not JSON") from error
+
+
+def _ping(ping_type: str, instance: str, tags: list[str]) -> dict[str, Any]:
+    absent = dict.fromkeys((
+        "dw", "dws", "vcpus", "memory", "memory_usage", "wm_memory_usage", "jobs_executed", "occupancy_rate",
+        "occupancy_rate_15s", "occupancy_rate_5m", "occupancy_rate_30m", "last_job_executed",
+        "last_job_workspace_id",
+    ))  # fmt: skip
+    return absent | {
+        "ping_type": ping_type, "worker_instance": instance, "ip": "unknown", "version": "v1.600.0",
+        "tags": tags, "job_isolation": "none", "native_mode": False,
+    }  # fmt: skip

@@ -1,0 +1,83 @@
+"""What the clock drives: custody pings to the cluster, and cancels on to the custodians."""
+
+import asyncio
+import json
+from typing import Final
+
+import structlog
+
+from agent.clock import Clock
+from agent.compression import compress
+from agent.wire.envelope import pack, seal
+from agent.wire.messages import Cancel, Message, Result
+from bridge.broker.channel import Broker
+from bridge.errors import ClusterDown
+from bridge.relay.ledger import Custody, Ledger
+from bridge.relay.sources.source import PingReply, Source
+
+log = structlog.get_logger()
+
+AT_ONCE: Final = 16  # pings in flight: thousands of jobs make no storm
+CLOSED_KEPT_S: Final = 90 * 86_400.0
+
+
+class Watch:
+    def __init__(self, source: Source, ledger: Ledger, broker: Broker, clock: Clock) -> None:
+        self._source = source
+        self._ledger = ledger
+        self._broker = broker
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Ping for every job in custody, for ever; stops exactly when custody ends."""
+        await self._ledger.prune(self._clock.wall_s() - CLOSED_KEPT_S)
+        while True:
+            bound = asyncio.Semaphore(AT_ONCE)
+            async with asyncio.TaskGroup() as group:
+                for custody in await self._ledger.in_custody():
+                    group.create_task(self._ping(custody, bound), name="custody ping")
+            await asyncio.sleep(self._source.ping_every_s)
+
+    async def _ping(self, custody: Custody, bound: asyncio.Semaphore) -> None:
+        async with bound:
+            try:
+                reply = await self._source.ping(custody)
+            except ClusterDown as error:
+                log.warning("cluster.down", reason=str(error))
+                return
+            await self._act(custody, reply)
+
+    async def _act(self, custody: Custody, reply: PingReply) -> None:
+        key = (custody.job_id, custody.attempt)
+        if reply.already_completed:  # somebody ended it at the cluster; whoever holds it may stop
+            await self._tell(custody, "cluster", "the job was completed elsewhere")
+            await self._ledger.close(key, "elsewhere", finished_while_down=False)
+        elif reply.canceled_by and custody.custodian is None:
+            await self._end_unaccepted(custody, reply)
+        elif reply.canceled_by and custody.cancel_sent is None:
+            await self._tell(custody, reply.canceled_by, reply.canceled_reason or "")
+            await self._ledger.cancel_sent(key, reply.canceled_by)
+
+    async def _end_unaccepted(self, custody: Custody, reply: PingReply) -> None:
+        """Nobody holds it yet: closed here, and whoever accepts it later is sent a revoke (I7)."""
+        by, reason = reply.canceled_by or "", reply.canceled_reason or ""
+        error = {"name": "Canceled", "message": f"Job canceled: {reason} by {by}", "reason": reason, "canceler": by}
+        result = Result(
+            job_id=custody.job_id,
+            attempt=custody.attempt,
+            workspace=custody.workspace,
+            success=False,
+            document=json.dumps(error).encode(),
+            finished_at=self._clock.wall_s(),
+            canceled_by=by,
+            canceled_reason=reason,
+        )
+        await self._source.send_result(custody, result, result.document)
+        await self._ledger.close((custody.job_id, custody.attempt), "canceled", finished_while_down=False)
+
+    async def _tell(self, custody: Custody, by: str, reason: str) -> None:
+        if custody.custodian is None:
+            return
+        cancel: list[Message] = [Cancel(job_id=custody.job_id, attempt=custody.attempt, by=by, reason=reason)]
+        await self._broker.ensure_agent(custody.custodian)
+        await self._broker.publish_control(custody.custodian, seal(pack(cancel), compress))

@@ -1,0 +1,81 @@
+"""Agent tokens: minted by a superadmin, verified on every request of an agent (agent-api.md section 1)."""
+
+import re
+from typing import Final
+
+import structlog
+
+from agent.clock import Clock
+from agent.wire.claims import Claims, Tag, WorkerName
+from bridge.errors import BadRequest
+from bridge.tokens.model import AGENT_PREFIX, AgentClaims, NewAgentToken
+from bridge.tokens.signing import BadToken, Remembered, Signer
+from bridge.tokens.tags import checked_tag
+
+# A worker name becomes a word in routing keys and queue names, and must be readable in both.
+NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,80}")
+JWT_START: Final = "_eyJ"  # every JWT starts with `{"` in base64url; a suffix may contain `_`
+
+log = structlog.get_logger()
+
+
+class AgentTokens:
+    def __init__(self, signer: Signer, clock: Clock) -> None:
+        self._signer = signer
+        self._clock = clock
+        self._opened: Remembered[tuple[AgentClaims, str]] = Remembered()
+
+    def mint(self, asked: NewAgentToken) -> str:
+        """The stored form, `jwt_agent_<jwt>`. Raises `BadRequest` that says how to mend the request."""
+        if asked.exp is None:
+            raise BadRequest("exp is missing; give the second since the epoch (UTC) at which the token ends")
+        if asked.exp <= self._clock.wall_s():
+            raise BadRequest(
+                f"exp {asked.exp} is in the past; give a later second since the epoch (not milliseconds)"
+            )
+        if not asked.tags:
+            raise BadRequest("tags is empty, so the agent would never get a job; name at least one tag")
+        for tag in asked.tags:
+            checked_tag(tag)
+        for field, name in (("worker_group", asked.worker_group), ("suffix", asked.suffix)):
+            if name is not None and not NAME.fullmatch(name):
+                raise BadRequest(f"{field} must be 1 to 80 of the characters A-Z a-z 0-9 . _ -, not {name!r}")
+        claims = AgentClaims(
+            worker_group=asked.worker_group, suffix=asked.suffix, tags=asked.tags, exp=asked.exp
+        )
+        return AGENT_PREFIX + self._signer.sign(claims)
+
+    def verify(self, bearer: str) -> Claims | None:
+        """`bearer` is `jwt_agent_<suffix>_<jwt>`. None when it proves nothing; `exp` is checked every time."""
+        opened = self._opened.get(bearer)
+        if opened is None:
+            try:
+                opened = self._open(bearer)
+            except BadToken as error:
+                log.warning("token.refused", kind="agent", reason=str(error))
+                return None
+            self._opened.put(bearer, opened)
+        claims, suffix = opened
+        worker = WorkerName(f"ag-{claims.worker_group}-{suffix}")
+        if claims.exp <= self._clock.wall_s():
+            log.warning("token.refused", kind="agent", reason="expired", worker=worker)
+            return None
+        return Claims(
+            worker=worker,
+            worker_group=claims.worker_group,
+            tags=frozenset(map(Tag, claims.tags)),
+            expires_s=claims.exp,
+        )
+
+    def _open(self, bearer: str) -> tuple[AgentClaims, str]:
+        if not bearer.startswith(AGENT_PREFIX):
+            raise BadToken("not an agent token")
+        suffix, start, rest = bearer.removeprefix(AGENT_PREFIX).partition(JWT_START)
+        if not start:
+            raise BadToken("the suffix is missing: an agent sends jwt_agent_<suffix>_<jwt>")
+        if not NAME.fullmatch(suffix):
+            raise BadToken("the suffix is not a name")
+        claims = self._signer.open(JWT_START[1:] + rest, AgentClaims)
+        if claims.suffix is not None and claims.suffix != suffix:
+            raise BadToken("the token belongs to another suffix")
+        return claims, suffix

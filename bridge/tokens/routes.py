@@ -1,0 +1,75 @@
+"""What people call about themselves, their tokens, and the workspaces."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bridge.tokens.gate import Gate
+from bridge.tokens.model import Login, NewAgentToken, NewPersonToken, NewWorkspace, Whoami, Workspace
+from bridge.tokens.service import Tokens
+from bridge.tokens.workspaces import Workspaces
+from bridge.web.bodies import json_reply, text_reply, typed_body
+from bridge.web.described import TEXT, Described
+
+
+class TokenRoutes:
+    def __init__(self, tokens: Tokens, workspaces: Workspaces, gate: Gate) -> None:
+        self._tokens = tokens
+        self._workspaces = workspaces
+        self._gate = gate
+
+    def all(self) -> list[Described]:
+        return [
+            Described("POST", "/api/auth/login", self.login, takes=Login, gives=str, media=TEXT),
+            Described("GET", "/api/users/whoami", self.whoami, gives=Whoami),
+            Described(
+                "POST", "/api/users/tokens/create", self.create_token,
+                takes=NewPersonToken, gives=str, status=201, media=TEXT,
+            ),
+            Described(
+                "POST", "/api/agent_workers/create_agent_token", self.create_agent_token,
+                takes=NewAgentToken, gives=str,
+            ),
+            Described("GET", "/api/workspaces/list", self.workspaces, gives=list[Workspace]),
+            Described(
+                "POST", "/api/workspaces/create", self.create_workspace,
+                takes=NewWorkspace, gives=str, status=201, media=TEXT,
+            ),
+        ]  # fmt: skip
+
+    async def login(self, request: Request) -> Response:
+        """Exchange e-mail and password for a bearer token."""
+        asked = await typed_body(request, Login)
+        return text_reply(await self._tokens.login(asked.email, asked.password))
+
+    async def whoami(self, request: Request) -> Response:
+        """Who the token belongs to."""
+        identity = await self._gate.anyone(request)
+        return json_reply(
+            Whoami(email=identity.email, username=identity.username, super_admin=identity.superadmin)
+        )
+
+    async def create_token(self, request: Request) -> Response:
+        """Make a further bearer token for oneself; it is shown once."""
+        identity = await self._gate.person(request)
+        asked = await typed_body(request, NewPersonToken)
+        return text_reply(await self._tokens.create(identity, asked), 201)
+
+    async def create_agent_token(self, request: Request) -> Response:
+        """Make an agent token for a worker group and its tags; superadmins only."""
+        await self._gate.superadmin(request)
+        return json_reply(self._tokens.mint_agent_token(await typed_body(request, NewAgentToken)))
+
+    async def workspaces(self, request: Request) -> Response:
+        """The workspaces this token reaches."""
+        return json_reply(await self._workspaces.visible_to(await self._gate.anyone(request)))
+
+    async def create_workspace(self, request: Request) -> Response:
+        """Make a workspace; superadmins only."""
+        identity = await self._gate.superadmin(request)
+        asked = await typed_body(request, NewWorkspace)
+        await self._workspaces.create(identity, asked)
+        return text_reply(f"Created workspace {asked.id}", 201)
+
+
+def routes(tokens: Tokens, workspaces: Workspaces, gate: Gate) -> list[Described]:
+    return TokenRoutes(tokens, workspaces, gate).all()

@@ -1,0 +1,41 @@
+-- name: setting
+SELECT value FROM setting WHERE name = :name;
+
+-- name: set_once
+-- The first value stays: two processes that open the store agree on the secret.
+INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
+
+-- name: superadmin
+SELECT email, username, password_hash, superadmin FROM person WHERE superadmin = 1 ORDER BY email LIMIT 1;
+
+-- name: person
+SELECT email, username, password_hash, superadmin FROM person WHERE email = :email;
+
+-- name: add_person
+INSERT INTO person (email, username, password_hash, superadmin)
+VALUES (:email, :username, :password_hash, :superadmin);
+
+-- name: set_password
+UPDATE person SET password_hash = :password_hash WHERE email = :email;
+
+-- name: add_token
+INSERT INTO person_token (hash, email, label, created_at, expires_at)
+VALUES (:hash, :email, :label, :now, :expires_at);
+
+-- name: drop_expired
+DELETE FROM person_token WHERE expires_at <= :now;
+
+-- name: holder
+-- Who holds the token with this hash.
+SELECT person.email, person.username, person.superadmin, person_token.expires_at
+  FROM person_token JOIN person USING (email)
+ WHERE person_token.hash = :hash;
+
+-- name: workspaces
+SELECT id, name, owner FROM workspace ORDER BY id;
+
+-- name: workspace
+SELECT id, name, owner FROM workspace WHERE id = :id;
+
+-- name: add_workspace
+INSERT INTO workspace (id, name, owner) VALUES (:id, :name, :owner);
