@@ -38,16 +38,22 @@ def read(env: Mapping[str, str], spool: Path, slots: int | None, ahead: int | No
 def _token(env: Mapping[str, str]) -> str:
     token = env.get("AGENT_TOKEN", "").strip().strip('"')
     if not token:
-        raise ConfigError("AGENT_TOKEN is missing; set it to the jwt_agent_… token that the cluster minted for this site.")
+        raise ConfigError(
+            "AGENT_TOKEN is missing; set it to the jwt_agent_… token that the cluster minted for this site."
+        )
     if token.removeprefix("jwt_agent_").count(".") != 2:  # noqa: PLR2004 a JWT has three parts
-        raise ConfigError("AGENT_TOKEN is not an agent token (jwt_agent_ and three parts with dots); copy it whole.")
+        raise ConfigError(
+            "AGENT_TOKEN is not an agent token (jwt_agent_ and three parts with dots); copy it whole."
+        )
     return token
 
 
 def _url(env: Mapping[str, str], name: str) -> str:
     raw = env.get(name, "").strip().rstrip("/")
     if not raw:
-        raise ConfigError(f"{name} is missing; set it to the address of the cluster, such as https://orvanta.example.com")
+        raise ConfigError(
+            f"{name} is missing; set it to the address of the cluster, such as https://orvanta.example.com"
+        )
     parts = urlsplit(raw)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"{name} must be an http:// or https:// address, not {raw!r}")

@@ -35,7 +35,9 @@ OneLife = Callable[[Link, Enrolment], Awaitable[None]]
 class Life:
     """Knows whether the link is up. Everything it must remember is in the spool's meta table."""
 
-    def __init__(self, spool: Spool, book: Book, clock: Clock, *, enrol: Enrol, connect: Connect, slots: int) -> None:
+    def __init__(
+        self, spool: Spool, book: Book, clock: Clock, *, enrol: Enrol, connect: Connect, slots: int
+    ) -> None:
         self._spool = spool
         self._book = book
         self._clock = clock
@@ -64,7 +66,14 @@ class Life:
             policy = reconnect(asyncio.sleep, self._say_why)
             async for attempt in policy:
                 with attempt:
-                    await self._live_once(one_life)
+                    await self._noted_life(one_life)
+
+    async def _noted_life(self, one_life: OneLife) -> None:
+        try:
+            await self._live_once(one_life)
+        except LinkDown as error:
+            await self._set_link("down", str(error))
+            raise
 
     async def _live_once(self, one_life: OneLife) -> None:
         enrolment = await self._enrolled()
@@ -114,13 +123,8 @@ class Life:
         log.info("link." + state, reason=why)
         await self._spool.set_meta("link", f"{state}\n{self._clock.wall_s()}\n{why}")
 
-    async def note_down(self, why: str) -> None:
-        await self._set_link("down", why)
-
     def _say_why(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        self.link_up = False
-        self.down_reason = str(error)
         event = "token.refused" if isinstance(error, TokenRefused) else "link.down"
         log.warning(event, reason=str(error), next_try_s=round(state.upcoming_sleep, 1))
 
@@ -129,7 +133,8 @@ def ahead_limits(enrolment: Enrolment, slots: int, ahead: int | None) -> dict[Ta
     """Per tag, how many unstarted jobs to hold: much where we serve alone, little where others do too."""
     shared = set(enrolment.shared_tags)
     return {
-        Tag(tag): ahead if ahead is not None else (slots if tag in shared else AHEAD_ALONE) for tag in enrolment.tags
+        Tag(tag): ahead if ahead is not None else (slots if tag in shared else AHEAD_ALONE)
+        for tag in enrolment.tags
     }
 
 

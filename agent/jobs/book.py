@@ -32,8 +32,9 @@ class Book:
     def get(self, key: Key) -> Held | None:
         return self._held.get(key)
 
-    def attempts_of(self, job_id: str) -> list[Held]:
-        return [job for job in self._held.values() if job.job_id == job_id]
+    def unsent(self) -> list[Held]:
+        """Jobs whose result has not reached the broker."""
+        return [job for job in self._held.values() if job.state is State.FINISHED]
 
     async def newer_than(self, version: int) -> int:
         """Wait until some job has changed after `version`, which `version` said; no change is missed."""
@@ -64,7 +65,9 @@ class Book:
             self.poke()
         return False
 
-    async def apply(self, key: Key, event: Event, *, by: str | None = None, reason: str | None = None) -> Held:
+    async def apply(
+        self, key: Key, event: Event, *, by: str | None = None, reason: str | None = None
+    ) -> Held:
         """Step `key` and commit. Raises `OutOfOrder`, `WriteFailed` (then the job is as it was)."""
         before = self._held[key]
         after = before.after(event)
@@ -114,6 +117,7 @@ class Book:
         for key in sent:
             self._held[key] = self._held[key].after(Event.CONFIRMED)
         await self._spool.sent(sent, State.SENT)
+        self.poke()
 
     def note_log(self, key: Key, log_chars: int) -> None:
         if key in self._held:

@@ -1,7 +1,7 @@
 """What to do next with the jobs in custody. Pure: values in, values out."""
 
-from collections.abc import Iterable, Mapping, Sequence
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 

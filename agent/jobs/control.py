@@ -43,7 +43,9 @@ class Control:
             messages = []
         receipts = [(one.job_id, one.attempt) for one in messages if isinstance(one, Receipt)]
         if receipts:
-            done = [key for key in receipts if (job := self._book.get(key)) and job.state is not State.STARTED]
+            done = [
+                key for key in receipts if (job := self._book.get(key)) and job.state is not State.STARTED
+            ]
             await self._book.forget(done)
         for message in messages:
             await self._one(message)

@@ -29,7 +29,13 @@ class Intake:
     """One life of the link: opens and closes the consumers, and takes what comes."""
 
     def __init__(
-        self, book: Book, spool: Spool, link: Link, verify: Verify, limits: Mapping[Tag, int], reject: Callable[[Rejected], None]
+        self,
+        book: Book,
+        spool: Spool,
+        link: Link,
+        verify: Verify,
+        limits: Mapping[Tag, int],
+        reject: Callable[[Rejected], None],
     ) -> None:
         """`limits`: per tag, how many unstarted jobs to hold. `reject` hands a report to the reporter."""
         self._book = book

@@ -68,7 +68,9 @@ class Reporter:
                 break
         if batch:
             await link.publish("result", batch)  # returns with the broker's confirm
-            await self._book.note_sent([(one.job_id, one.attempt) for one in batch if isinstance(one, Result)])
+            await self._book.note_sent(
+                [(one.job_id, one.attempt) for one in batch if isinstance(one, Result)]
+            )
 
     async def _send_blob(self, link: Link, result: Result) -> bool:
         """The parts of a large document, each confirmed by itself. False: it is damaged."""
@@ -122,7 +124,11 @@ class Reporter:
     async def _quarantined(self) -> list[Message]:
         self._reporting = await self._spool.unreported()
         return [
-            Rejected(reason=f"SpoolDamaged: {what}; the row is in the agent's quarantine", job_id=job_id, attempt=attempt)
+            Rejected(
+                reason=f"SpoolDamaged: {what}; the row is in the agent's quarantine",
+                job_id=job_id,
+                attempt=attempt,
+            )
             for _, job_id, attempt, what in self._reporting
         ]
 
@@ -136,7 +142,12 @@ class Reporter:
             await link.publish(
                 "log",
                 [
-                    Log(job_id=JobId(chunk.key[0]), attempt=Attempt(chunk.key[1]), offset=chunk.offset, text=chunk.text)
+                    Log(
+                        job_id=JobId(chunk.key[0]),
+                        attempt=Attempt(chunk.key[1]),
+                        offset=chunk.offset,
+                        text=chunk.text,
+                    )
                     for chunk in chunks
                 ],
             )

@@ -85,7 +85,9 @@ class Runner:
             while True:
                 version = self._book.version
                 self._freed.clear()
-                actions = choose(self._book.all(), self._slots - len(self._running), self._clock.monotonic_s())
+                actions = choose(
+                    self._book.all(), self._slots - len(self._running), self._clock.monotonic_s()
+                )
                 for action in actions:
                     if isinstance(action, Expire):
                         await self._expire(action.job)
@@ -103,7 +105,12 @@ class Runner:
             await self._book.apply(key, Event.CANCELLED, by=by, reason=reason)
             stop.request(by, reason)
             return
-        error = {"name": "Canceled", "message": f"Job canceled: {reason} by {by}", "reason": reason, "canceler": by}
+        error = {
+            "name": "Canceled",
+            "message": f"Job canceled: {reason} by {by}",
+            "reason": reason,
+            "canceler": by,
+        }
         await self._end_unrun(job, Event.CANCELLED, error, by=by, reason=reason)
 
     async def drain(self) -> None:
@@ -143,7 +150,9 @@ class Runner:
         if held.canceled_by is not None:
             stop.request(held.canceled_by, held.cancel_reason or "")
         site = self._site()
-        header = f"job={job.job_id} tag={job.tag} worker={site.worker} hostname={site.hostname} isolation=none\n"
+        header = (
+            f"job={job.job_id} tag={job.tag} worker={site.worker} hostname={site.hostname} isolation=none\n"
+        )
         joblog = JobLog(self._spool, held.key, held.log_chars, header)
         if held.interruptions:
             joblog.write("\n[... interrupted: the agent stopped; the job is run again ...]\n")
@@ -191,7 +200,13 @@ class Runner:
         await self._end_unrun(job, Event.EXPIRED, error)
 
     async def _end_unrun(
-        self, job: Held, event: Event, error: dict[str, str], *, by: str | None = None, reason: str | None = None
+        self,
+        job: Held,
+        event: Event,
+        error: dict[str, str],
+        *,
+        by: str | None = None,
+        reason: str | None = None,
     ) -> None:
         """Close a job that is not run (any more), with an error object of our own."""
         known = await self._spool.job(job.key)
@@ -220,7 +235,9 @@ class Runner:
         freed = asyncio.ensure_future(self._freed.wait())
         try:
             await asyncio.wait(
-                (changed, freed), timeout=IDLE_S if timeout is None else timeout, return_when=asyncio.FIRST_COMPLETED
+                (changed, freed),
+                timeout=IDLE_S if timeout is None else timeout,
+                return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
             changed.cancel()
@@ -247,5 +264,3 @@ def _task(job: Job, site: Site) -> Task:
         timeout_s=job.timeout_s,
         path=job.path,
     )
-
-

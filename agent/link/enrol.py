@@ -1,5 +1,6 @@
 """Enrolment over HTTP: the agent token in, the link to use out (DESIGN section 6)."""
 
+import base64
 import json
 from dataclasses import asdict
 from typing import Any, Final
@@ -7,6 +8,8 @@ from typing import Any, Final
 from agent.errors import LinkDown, NoEnrolment, TokenRefused
 from agent.link.link import Enrolment
 from agent.logs import Secret
+from agent.trust import Keyring
+from agent.wire.envelope import Verify
 
 ENROL_S: Final = 10.0
 PATH: Final = "/api/agent_workers/enroll"
@@ -30,7 +33,9 @@ async def enrol(base_url: str, token: Secret, suffix: str, about: dict[str, Any]
             "Held jobs go on and their results are kept."
         )
     if response.status_code == 404:
-        raise NoEnrolment(f"{base_url} answers 404 to enrolment; point BASE_INTERNAL_URL at an Orvanta bridge.")
+        raise NoEnrolment(
+            f"{base_url} answers 404 to enrolment; point BASE_INTERNAL_URL at an Orvanta bridge."
+        )
     if not response.is_success:
         raise LinkDown(f"enrolment at {base_url} answered {response.status_code}: {response.text[:200]}")
     return from_json(response.text)
@@ -50,8 +55,15 @@ def from_json(text: str) -> Enrolment:
             base_url=raw.get("base_url", ""),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise LinkDown(f"the answer to enrolment cannot be read ({error!r}); is this an Orvanta bridge?") from error
+        raise LinkDown(
+            f"the answer to enrolment cannot be read ({error!r}); is this an Orvanta bridge?"
+        ) from error
 
 
 def to_json(enrolment: Enrolment) -> str:
     return json.dumps(asdict(enrolment))
+
+
+def keyring(enrolment: Enrolment) -> Verify:
+    """The check that every job must pass (I4)."""
+    return Keyring({kid: base64.b64decode(raw) for kid, raw in enrolment.keys.items()}).verify

@@ -81,7 +81,9 @@ def is_locked(path: Path) -> bool:
 
 def _why(path: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk of the spool {path} is full; free some space, then start again. What it holds is kept."
+        return (
+            f"the disk of the spool {path} is full; free some space, then start again. What it holds is kept."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return (
             f"the spool {path} is not writable ({error.strerror}); "

@@ -39,7 +39,10 @@ def _touch_every_page(connection: sqlite3.Connection) -> None:
 
 
 def _set_aside(folder: Folder) -> Path:
-    aside = folder.path / f"spool.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**6}"
+    aside = (
+        folder.path
+        / f"spool.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**6}"
+    )
     aside.mkdir()
     for suffix in ("", "-wal", "-shm"):
         part = folder.database.with_name(folder.database.name + suffix)

@@ -194,8 +194,12 @@ class Spool:
             await self._log_added.wait()
 
     async def pending_log(self, after: int) -> list[LogChunk]:
-        rows = await self._database.read(lambda db: db.execute(SQL["pending_log"], {"after": after}).fetchall())
-        return [LogChunk(row["id"], (row["job_id"], row["attempt"]), row["start"], row["text"]) for row in rows]
+        rows = await self._database.read(
+            lambda db: db.execute(SQL["pending_log"], {"after": after}).fetchall()
+        )
+        return [
+            LogChunk(row["id"], (row["job_id"], row["attempt"]), row["start"], row["text"]) for row in rows
+        ]
 
     async def log_sent(self, chunk_ids: Sequence[int]) -> None:
         await self._execute("log_sent", [{"id": chunk_id} for chunk_id in chunk_ids])

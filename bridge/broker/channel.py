@@ -29,7 +29,12 @@ def broker_errors() -> Iterator[None]:
     """The one place where the client's errors become ours."""
     try:
         yield
-    except (AMQPError, ChannelInvalidStateError, OSError, RuntimeError) as error:  # TimeoutError is an OSError
+    except (
+        AMQPError,
+        ChannelInvalidStateError,
+        OSError,
+        RuntimeError,
+    ) as error:  # TimeoutError is an OSError
         raise BrokerDown(f"RabbitMQ is unreachable: {type(error).__name__}: {error}") from error
     except asyncio.CancelledError:
         # The client cancels its own waiters when a connection dies; only a real cancellation may pass as one.

@@ -49,7 +49,9 @@ Handle = Callable[[WorkerName, list[Message]], Awaitable[bool]]
 class Collector:
     """One life of the broker session. An acknowledgement always stands below the commit it depends on."""
 
-    def __init__(self, source: Source, ledger: Ledger, broker: Broker, room_opened: Callable[[], None]) -> None:
+    def __init__(
+        self, source: Source, ledger: Ledger, broker: Broker, room_opened: Callable[[], None]
+    ) -> None:
         self._source = source
         self._ledger = ledger
         self._broker = broker
@@ -103,7 +105,9 @@ class Collector:
         key = (result.job_id, result.attempt)
         custody = await self._ledger.find(key)
         if custody is None:
-            await self._broker.publish_dead(pack([result]), "a result of a job that is not in the ledger", {"worker": worker})
+            await self._broker.publish_dead(
+                pack([result]), "a result of a job that is not in the ledger", {"worker": worker}
+            )
             return True
         if not custody.is_open:
             log.info("result.late", job_id=result.job_id, attempt=result.attempt, worker=worker)

@@ -109,7 +109,9 @@ class Dispatcher:
     async def _publish(self, key: Key, workspace: str, tag: Tag, body: bytes) -> None:
         try:
             if not body:
-                raise WireError("the job is over 16 MiB with its code and arguments; hand large data over by reference")
+                raise WireError(
+                    "the job is over 16 MiB with its code and arguments; hand large data over by reference"
+                )
             await self._broker.ensure_tag(tag)
             await self._broker.publish_job(workspace, tag, seal(body, compress, self._signer.sign))
         except WireError as error:

@@ -41,11 +41,9 @@ class Watch:
     async def _ping(self, custody: Custody, bound: asyncio.Semaphore) -> None:
         async with bound:
             try:
-                reply = await self._source.ping(custody)
+                await self._act(custody, await self._source.ping(custody))
             except ClusterDown as error:
                 log.warning("cluster.down", reason=str(error))
-                return
-            await self._act(custody, reply)
 
     async def _act(self, custody: Custody, reply: PingReply) -> None:
         key = (custody.job_id, custody.attempt)
@@ -61,7 +59,12 @@ class Watch:
     async def _end_unaccepted(self, custody: Custody, reply: PingReply) -> None:
         """Nobody holds it yet: closed here, and whoever accepts it later is sent a revoke (I7)."""
         by, reason = reply.canceled_by or "", reply.canceled_reason or ""
-        error = {"name": "Canceled", "message": f"Job canceled: {reason} by {by}", "reason": reason, "canceler": by}
+        error = {
+            "name": "Canceled",
+            "message": f"Job canceled: {reason} by {by}",
+            "reason": reason,
+            "canceler": by,
+        }
         result = Result(
             job_id=custody.job_id,
             attempt=custody.attempt,

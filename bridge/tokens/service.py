@@ -17,8 +17,8 @@ from agent.database import Database, queries
 from agent.logs import Secret
 from agent.wire.claims import Claims
 from bridge.errors import BadRequest, NotAuthorized
-from bridge.tokens.jobs import JobTokens
 from bridge.tokens.agents import AgentTokens
+from bridge.tokens.jobs import JobTokens
 from bridge.tokens.model import JOB_PREFIX, Identity, NewAgentToken, NewPersonToken
 from bridge.tokens.signing import Remembered, Signer
 

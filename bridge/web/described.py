@@ -1,12 +1,11 @@
 """A route that says what it takes and gives, so that the OpenAPI description is made from it."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-
-from collections.abc import Awaitable, Callable
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Method = Literal["GET", "POST"]

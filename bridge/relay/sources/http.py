@@ -48,7 +48,9 @@ class HTTPSource:
 
     async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
         del lane  # the token says it
-        reply = await self._post("/api/agent_workers/pull_job", None)  # never retried: a lost answer is a lost job
+        reply = await self._post(
+            "/api/agent_workers/pull_job", None
+        )  # never retried: a lost answer is a lost job
         if reply is None:
             return None
         code = None
@@ -64,7 +66,9 @@ class HTTPSource:
         reply = await self._post(
             f"/api/agent_workers/ping_job_status/{custody.job_id}", {"mem_peak": None, "current_mem": None}
         )
-        return PingReply(reply.get("canceled_by"), reply.get("canceled_reason"), bool(reply.get("already_completed")))
+        return PingReply(
+            reply.get("canceled_by"), reply.get("canceled_reason"), bool(reply.get("already_completed"))
+        )
 
     async def send_result(self, custody: Custody, result: Result, document: bytes) -> None:
         await self._request(
@@ -87,9 +91,13 @@ class HTTPSource:
         try:
             response = await self._client.request(method, path, content=body)
         except httpx.HTTPError as error:
-            raise ClusterDown(f"the cluster does not answer {method} {path}: {type(error).__name__}") from error
+            raise ClusterDown(
+                f"the cluster does not answer {method} {path}: {type(error).__name__}"
+            ) from error
         if response.status_code in (401, 403):
-            raise TokenRefused("the cluster refused the bridge's AGENT_TOKEN; mint a new one and restart the bridge")
+            raise TokenRefused(
+                "the cluster refused the bridge's AGENT_TOKEN; mint a new one and restart the bridge"
+            )
         if not response.is_success:
             raise ClusterDown(f"{method} {path} answered {response.status_code}: {response.text[:200]}")
         try:

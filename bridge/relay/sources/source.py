@@ -93,7 +93,7 @@ def pulled_from(reply: Mapping[str, Any], code: str | None) -> Pulled:
         permissioned_as=job["permissioned_as"],
         env=reserved_env(job),
         token=reply["token"],
-        job_json=json.dumps({name: job.get(name) for name in COMPLETED_FIELDS}),
+        job_json=json.dumps({name: job.get(name) for name in (*COMPLETED_FIELDS, "delivery")}),
     )
 
 
@@ -125,8 +125,9 @@ def job_completed(custody: Custody, result: Result, document: bytes) -> bytes:
     canceled = None
     if result.canceled_by is not None and result.canceled_by != "timeout":
         canceled = {"username": result.canceled_by, "reason": result.canceled_reason}
+    job = json.loads(custody.job_json)
     rest = json.dumps({
-        "job": json.loads(custody.job_json), "preprocessed_args": None, "result_columns": None,
+        "job": {name: job.get(name) for name in COMPLETED_FIELDS}, "preprocessed_args": None, "result_columns": None,
         "mem_peak": result.mem_peak_kb, "success": result.success, "cached_res_path": None,
         "token": custody.token, "canceled_by": canceled, "duration": result.duration_ms,
         "has_stream": False, "from_cache": None,

@@ -1,0 +1,56 @@
+"""`python -m agent --spool DIR` runs the agent; `python -m agent status --spool DIR` looks at one."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent import config, logs, status
+from agent.app import serve
+from agent.errors import AgentError, ConfigError
+
+USAGE_ERROR = 2
+
+
+def main(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    try:
+        if options.command == "status":
+            seen = status.read(options.spool)
+            print(json.dumps(seen) if options.json else status.render(seen))
+            return 0
+        settings = config.read(os.environ, options.spool, options.slots, options.ahead)
+        logs.configure("text" if sys.stderr.isatty() else "json")
+        if sys.version_info < (3, 12):
+            asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
+        asyncio.run(serve(settings))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return USAGE_ERROR
+    except AgentError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m agent",
+        description="Takes custody of jobs, runs them with or without a link, and keeps their results.",
+        epilog="Settings: MODE=agent AGENT_TOKEN BASE_INTERNAL_URL; BASH_PATH and PYTHON_PATH choose interpreters.",
+    )
+    parser.add_argument("command", nargs="?", choices=["run", "status"], default="run")
+    parser.add_argument("--spool", type=Path, required=True, metavar="DIR", help="where everything is kept")
+    parser.add_argument("--slots", type=int, metavar="N", help="jobs run at once (default 1)")
+    parser.add_argument(
+        "--ahead", type=int, metavar="N", help="unstarted jobs to hold per tag (default auto)"
+    )
+    parser.add_argument("--json", action="store_true", help="status for machines")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

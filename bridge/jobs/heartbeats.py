@@ -1,0 +1,47 @@
+"""When a running job was last heard of. In memory: after a restart of ours everybody gets a fresh count."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    at_s: float  # monotonic: a jump of the wall clock makes nobody silent
+    mem_peak_kb: int | None
+
+
+class Heartbeats:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._heard: dict[str, Heard] = {}  # as many as there are running jobs
+
+    def note(self, job_id: str, mem_peak_kb: int | None = None) -> None:
+        before = self._heard.get(job_id)
+        peaks = [kb for kb in (mem_peak_kb, before and before.mem_peak_kb) if kb is not None]
+        self._heard[job_id] = Heard(self._clock.monotonic_s(), max(peaks, default=None))
+
+    def forget(self, job_id: str) -> None:
+        self._heard.pop(job_id, None)
+
+    def last(self, job_id: str) -> Heard | None:
+        return self._heard.get(job_id)
+
+    def wall_s(self, job_id: str) -> float | None:
+        """When the job was last heard of by the wall clock, for display."""
+        heard = self._heard.get(job_id)
+        if heard is None:
+            return None
+        return self._clock.wall_s() - (self._clock.monotonic_s() - heard.at_s)
+
+    def silent(self, running: Sequence[str], timeout_s: float) -> list[str]:
+        """Which of the running jobs were not heard of for `timeout_s`. The rest is forgotten."""
+        known = set(running)
+        for job_id in [job_id for job_id in self._heard if job_id not in known]:
+            self.forget(job_id)
+        for job_id in running:
+            if job_id not in self._heard:  # running since before we started: its silence begins now
+                self.note(job_id)
+        limit_s = self._clock.monotonic_s() - timeout_s
+        return [job_id for job_id in running if self._heard[job_id].at_s <= limit_s]

@@ -1,0 +1,84 @@
+-- name: same_id
+SELECT 1 FROM job WHERE id = :id;
+
+-- name: insert_job
+INSERT INTO job (id, workspace_id, kind, created_by, created_at, permissioned_as, email, scheduled_for,
+                 script_path, script_hash, language, code, lock, args, tag, priority, timeout_s,
+                 delivery, not_after, same_worker, parent_job)
+VALUES (:id, :workspace_id, :kind, :created_by, :created_at, :permissioned_as, :email, :scheduled_for,
+        :script_path, :script_hash, :language, :code, :lock, :args, :tag, :priority, :timeout_s,
+        :delivery, :not_after, :same_worker, :parent_job);
+
+-- name: insert_queue
+INSERT INTO queue (id, workspace_id, tag, priority, scheduled_for, created_at, state, worker, started_at)
+VALUES (:id, :workspace_id, :tag, :priority, :scheduled_for, :created_at, :state, :worker, :started_at);
+
+-- name: promote
+-- What is due now waits with the rest; keeping the others apart keeps the index of ready jobs in order.
+UPDATE queue SET state = 'ready' WHERE state = 'later' AND scheduled_for <= :now;
+
+-- name: next_due
+SELECT min(scheduled_for) FROM queue WHERE state = 'later';
+
+-- name: best_of_tag
+-- One tag only: with a list of tags the index no longer gives the order. NULL sorts last under DESC.
+SELECT queue.id, queue.priority, queue.scheduled_for, queue.created_at, job.not_after
+  FROM queue JOIN job USING (id)
+ WHERE queue.state = 'ready' AND queue.tag = :tag
+ ORDER BY queue.priority DESC, queue.scheduled_for, queue.created_at
+ LIMIT 1;
+
+-- name: take
+UPDATE queue SET state = 'running', worker = :worker, started_at = :now WHERE id = :id AND state = 'ready';
+
+-- name: pulled
+SELECT job.id AS job_id, job.workspace_id AS workspace, job.tag, job.language, job.args,
+       coalesce(job.code, script.content) AS code, coalesce(job.lock, script.lock) AS lock,
+       job.script_path AS path, job.kind, job.timeout_s, job.priority, job.delivery,
+       job.not_after AS not_after_s, job.created_by, job.created_at AS created_at_s, job.permissioned_as,
+       job.email, job.scheduled_for AS scheduled_for_s, queue.started_at AS started_at_s,
+       job.same_worker, job.parent_job, queue.canceled_by, queue.canceled_reason, queue.worker
+  FROM job
+  JOIN queue USING (id)
+  LEFT JOIN script ON script.workspace_id = job.workspace_id AND script.hash = job.script_hash
+ WHERE job.id = :id;
+
+-- name: held_same_worker
+-- The job a worker queued for itself, for that worker only.
+SELECT queue.id FROM queue JOIN job USING (id)
+ WHERE queue.id = :id AND queue.worker = :worker AND job.same_worker = 1;
+
+-- name: ping
+-- No row: completed, restarted, or another worker's, so the caller is told to let go (fencing).
+SELECT canceled_by, canceled_reason FROM queue WHERE id = :id AND state = 'running' AND worker = :worker;
+
+-- name: standing
+-- Where a job of this workspace stands, and what decides who may speak for it.
+SELECT job.tag, job.delivery, job.same_worker, queue.state, queue.worker, queue.started_at, queue.restarts,
+       queue.canceled_by, queue.canceled_reason, completed.status, completed.worker AS ended_by
+  FROM job
+  LEFT JOIN queue USING (id)
+  LEFT JOIN completed USING (id)
+ WHERE job.id = :id AND coalesce(:workspace_id, job.workspace_id) = job.workspace_id;
+
+-- name: insert_completed
+INSERT INTO completed (id, status, result, started_at, completed_at, duration_ms, mem_peak_kb, worker,
+                       canceled_by, canceled_reason)
+VALUES (:id, :status, :result, :started_at, :completed_at, :duration_ms, :mem_peak_kb, :worker,
+        :canceled_by, :canceled_reason);
+
+-- name: delete_queue
+DELETE FROM queue WHERE id = :id;
+
+-- name: flag_canceled
+-- The first to cancel is remembered.
+UPDATE queue
+   SET canceled_by = coalesce(canceled_by, :by), canceled_reason = coalesce(canceled_reason, :reason)
+ WHERE id = :id;
+
+-- name: running
+SELECT id FROM queue WHERE state = 'running';
+
+-- name: restart
+UPDATE queue SET state = 'ready', worker = NULL, started_at = NULL, restarts = restarts + 1
+ WHERE id = :id AND state = 'running';

@@ -1,0 +1,211 @@
+"""What a job is in the cluster: asked for, handed out, ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+Delivery = Literal["at_least_once", "at_most_once"]
+Priority = Annotated[int, Meta(ge=-32768, le=32767)]
+Seconds = Annotated[int, Meta(ge=0, le=10 * 366 * 24 * 3600)]
+
+NO_ARGS: Final = Raw(b"{}")
+
+
+def rfc3339(time_s: float | None) -> str | None:
+    if time_s is None:
+        return None
+    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class Preview(Struct):
+    """Run this code once."""
+
+    content: str
+    language: Annotated[str, Meta(min_length=1)]
+    args: Any = None
+    path: str | None = None
+    tag: str | None = None
+    lock: str | None = None
+
+
+class PreviewAsSent(Preview):
+    """As `Preview`, with the arguments unread: their text is kept as it came."""
+
+    args: Raw = NO_ARGS
+
+
+class RunOptions(Struct):
+    """Query parameters of every run call. `delivery` and `not_after` are ours (DESIGN section 3)."""
+
+    tag: str | None = None
+    scheduled_for: datetime | None = None
+    scheduled_in_secs: Seconds | None = None
+    timeout: Seconds | None = None
+    priority: Priority | None = None
+    job_id: str | None = None
+    parent_job: str | None = None
+    delivery: Delivery = "at_least_once"
+    not_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What to run, as text."""
+
+    content: str
+    language: str
+    lock: str | None
+    path: str | None
+    tag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptPath:
+    """What to run: the script that answers to this path now."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptHash:
+    """What to run: exactly this version of a script."""
+
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Somebody asks for a job."""
+
+    workspace: str
+    source: Code | ScriptPath | ScriptHash
+    args: bytes  # JSON object text
+    options: RunOptions
+    created_by: str
+    permissioned_as: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulled:
+    """A job handed out: everything a worker needs, with times in wall seconds."""
+
+    job_id: str
+    workspace: str
+    tag: str
+    language: str
+    code: str
+    lock: str | None
+    args: bytes  # JSON object text, UTF-8
+    path: str | None
+    kind: str  # in the cluster: preview or script; on the wire always preview
+    timeout_s: int | None
+    priority: int | None
+    delivery: Delivery
+    not_after_s: float | None
+    created_by: str
+    created_at_s: float
+    permissioned_as: str
+    email: str
+    scheduled_for_s: float
+    started_at_s: float
+    same_worker: bool
+    parent_job: str | None
+    canceled_by: str | None
+    canceled_reason: str | None
+    worker: str
+    token: str
+
+    def as_json(self) -> bytes:
+        """The JobAndPerms of agent-api.md 3.1, with `delivery` and `not_after` added to the job.
+
+        Code travels in `raw_code`, so a worker needs no second call, whatever the kind.
+        """
+        return msgspec.json.encode(
+            {
+                "job": self._job(),
+                "raw_code": self.code,
+                "raw_lock": self.lock,
+                "raw_flow": None,
+                "parent_runnable_path": None,
+                "token": self.token,
+                "precomputed_agent_info": None,
+            }
+        )
+
+    def _job(self) -> dict[str, Any]:
+        return {
+            "workspace_id": self.workspace,
+            "id": self.job_id,
+            "args": Raw(self.args),
+            "parent_job": self.parent_job,
+            "created_by": self.created_by,
+            "started_at": rfc3339(self.started_at_s),
+            "scheduled_for": rfc3339(self.scheduled_for_s),
+            "runnable_path": self.path,
+            "kind": "preview",
+            "runnable_id": None,
+            "canceled_reason": self.canceled_reason,
+            "canceled_by": self.canceled_by,
+            "permissioned_as": self.permissioned_as,
+            "permissioned_as_email": self.email,
+            "flow_status": None,
+            "tag": self.tag,
+            "script_lang": self.language,
+            "same_worker": self.same_worker,
+            "pre_run_error": None,
+            "concurrent_limit": None,
+            "concurrency_time_window_s": None,
+            "flow_innermost_root_job": None,
+            "root_job": None,
+            "timeout": self.timeout_s,
+            "flow_step_id": None,
+            "cache_ttl": None,
+            "cache_ignore_s3_path": None,
+            "priority": self.priority,
+            "preprocessed": None,
+            "script_entrypoint_override": None,
+            "trigger": None,
+            "trigger_kind": None,
+            "visible_to_owner": True,
+            "permissioned_as_end_user_email": None,
+            "runnable_settings_handle": None,
+            "delivery": self.delivery,
+            "not_after": rfc3339(self.not_after_s),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """How a job ended, as its worker tells it."""
+
+    success: bool
+    result: bytes  # one JSON document: the result, or on failure the error itself
+    duration_ms: int | None = None
+    mem_peak_kb: int | None = None
+    canceled_by: str | None = None
+    canceled_reason: str | None = None
+
+
+class Completed(Enum):
+    """What became of a completion. After all three the worker may let go of the job."""
+
+    RECORDED = "recorded"
+    ALREADY = "already"  # another came first, and stays
+    UNKNOWN = "unknown"  # no such job in this workspace, or not this caller's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PingReply:
+    canceled_by: str | None
+    canceled_reason: str | None
+    already_completed: bool  # also said to a worker that no longer has the job: let go of it
+
+
+def error_object(name: str, message: str, **more: Any) -> Mapping[str, Any]:
+    return {"message": message, "name": name, **more}

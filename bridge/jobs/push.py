@@ -1,0 +1,166 @@
+"""An order becomes a job, inside the writer's transaction."""
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from agent.database import queries
+from bridge.errors import BadRequest
+from bridge.jobs import scripts
+from bridge.jobs.ids import checked_job_id, new_job_id
+from bridge.jobs.model import Code, Order, RunOptions, ScriptPath
+from bridge.jobs.tags import assign
+
+SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
+INIT_TAG: Final = "init_script"
+INIT_WORKSPACE: Final = "admins"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runnable:
+    """What an order comes down to once its script is found."""
+
+    kind: str
+    language: str
+    code: str | None
+    lock: str | None
+    path: str | None
+    script_hash: str | None = None
+    tag: str | None
+    timeout_s: int | None = None
+    priority: int | None = None
+
+
+def push(connection: sqlite3.Connection, order: Order, now_s: float) -> str:
+    """The new job's id. Raises `BadRequest` and `NotFound`; then there is no job."""
+    options = order.options
+    job_id = _free_id(connection, options.job_id, now_s)
+    found = _resolve(connection, order)
+    args = checked_args(order.args)
+    scheduled_for = _scheduled_for(options, now_s)
+    tag = assign(options.tag or found.tag, found.language, order.workspace, args)
+    row = {
+        "id": job_id,
+        "workspace_id": order.workspace,
+        "kind": found.kind,
+        "created_by": order.created_by,
+        "created_at": now_s,
+        "permissioned_as": order.permissioned_as,
+        "email": order.email,
+        "scheduled_for": scheduled_for,
+        "script_path": found.path,
+        "script_hash": found.script_hash,
+        "language": found.language,
+        "code": found.code,
+        "lock": found.lock,
+        "args": order.args.decode() if args else "{}",
+        "tag": tag,
+        "priority": options.priority if options.priority is not None else found.priority,
+        "timeout_s": options.timeout if options.timeout is not None else found.timeout_s,
+        "delivery": options.delivery,
+        "not_after": _not_after(options),
+        "same_worker": 0,
+        "parent_job": options.parent_job,
+    }
+    _insert(connection, row, state="ready" if scheduled_for <= now_s else "later")
+    return job_id
+
+
+def push_init(connection: sqlite3.Connection, worker: str, content: str, now_s: float) -> str:
+    """A worker's init script: running already, and for that worker alone (agent-api.md 6.1)."""
+    job_id = new_job_id(now_s)
+    row = {
+        "id": job_id,
+        "workspace_id": INIT_WORKSPACE,
+        "kind": "preview",
+        "created_by": worker,
+        "created_at": now_s,
+        "permissioned_as": "u/worker",
+        "email": "worker@orvanta.local",
+        "scheduled_for": now_s,
+        "script_path": f"init_script_{worker}",
+        "script_hash": None,
+        "language": "bash",
+        "code": content,
+        "lock": None,
+        "args": "{}",
+        "tag": INIT_TAG,
+        "priority": None,
+        "timeout_s": None,
+        "delivery": "at_least_once",
+        "not_after": None,
+        "same_worker": 1,
+        "parent_job": None,
+    }
+    _insert(connection, row, state="running", worker=worker, started_at=now_s)
+    return job_id
+
+
+def checked_args(text: bytes) -> dict[str, Raw]:
+    """Raises `BadRequest` when the arguments are not an object."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, Raw] | None) or {}
+    except msgspec.MsgspecError as error:
+        raise BadRequest(f"the arguments must be a JSON object: {error}") from error
+
+
+def _insert(connection: sqlite3.Connection, row: dict[str, Any], **queue: Any) -> None:
+    connection.execute(SQL["insert_job"], row)
+    connection.execute(SQL["insert_queue"], {"worker": None, "started_at": None, **row, **queue})
+
+
+def _free_id(connection: sqlite3.Connection, wanted: str | None, now_s: float) -> str:
+    if wanted is None:
+        return new_job_id(now_s)
+    job_id = checked_job_id(wanted)
+    if connection.execute(SQL["same_id"], {"id": job_id}).fetchone() is not None:
+        raise BadRequest(f"job_id {job_id} exists already; a job is pushed once")
+    return job_id
+
+
+def _resolve(connection: sqlite3.Connection, order: Order) -> Runnable:
+    source = order.source
+    if isinstance(source, Code):
+        return Runnable(
+            kind="preview",
+            language=source.language,
+            code=source.content,
+            lock=source.lock,
+            path=source.path,
+            tag=source.tag,
+        )
+    if isinstance(source, ScriptPath):
+        row = scripts.head(connection, order.workspace, source.path)
+    else:
+        row = scripts.version(connection, order.workspace, source.hash)
+    return Runnable(
+        kind="script",
+        language=row["language"],
+        code=None,
+        lock=None,
+        path=row["path"],
+        script_hash=row["hash"],
+        tag=row["tag"],
+        timeout_s=row["timeout_s"],
+        priority=row["priority"],
+    )
+
+
+def _scheduled_for(options: RunOptions, now_s: float) -> float:
+    if options.scheduled_for is not None:
+        if options.scheduled_for.tzinfo is None:
+            raise BadRequest("scheduled_for needs a time zone, for example 2030-01-01T00:00:00Z")
+        return options.scheduled_for.timestamp()
+    return now_s + (options.scheduled_in_secs or 0)
+
+
+def _not_after(options: RunOptions) -> float | None:
+    if options.not_after is None:
+        return None
+    if options.not_after.tzinfo is None:
+        raise BadRequest("not_after needs a time zone, for example 2030-01-01T00:00:00Z")
+    return options.not_after.timestamp()

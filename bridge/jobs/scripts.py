@@ -1,0 +1,151 @@
+"""Deployed scripts: a path answers with its newest version, a hash with exactly one."""
+
+import sqlite3
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Raw, Struct
+
+from agent.clock import Clock
+from agent.database import Database, queries
+from bridge.errors import BadRequest, NotFound
+from bridge.jobs.ids import script_hash
+from bridge.jobs.model import Priority, Seconds, rfc3339
+
+SQL: Final = queries(Path(__file__).with_name("scripts.sql"))
+
+Row = sqlite3.Row
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class NewScript(Struct):
+    path: Text
+    content: str
+    language: Text
+    summary: str = ""
+    description: str = ""
+    tag: str | None = None
+    lock: str | None = None
+    schema: Any = None
+    timeout: Seconds | None = None
+    priority: Priority | None = None
+    parent_hash: str | None = None
+
+
+class NewScriptAsSent(NewScript):
+    """As `NewScript`, with the schema unread: its text is kept as it came."""
+
+    schema: Raw = Raw(b"null")
+
+
+class ScriptFilter(Struct):
+    path_start: str = ""
+    path_exact: str | None = None
+    page: Annotated[int, Meta(ge=1)] = 1
+    per_page: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+def head(connection: sqlite3.Connection, workspace: str, path: str) -> Row:
+    """Raises `NotFound`."""
+    row: Row | None = connection.execute(SQL["head"], {"workspace_id": workspace, "path": path}).fetchone()
+    if row is None:
+        raise NotFound(f"script {path!r} not found in workspace {workspace}; deploy it with scripts/create")
+    return row
+
+
+def version(connection: sqlite3.Connection, workspace: str, wanted: str) -> Row:
+    """Raises `NotFound`."""
+    values = {"workspace_id": workspace, "hash": wanted}
+    row: Row | None = connection.execute(SQL["version"], values).fetchone()
+    if row is None:
+        raise NotFound(f"script hash {wanted!r} not found in workspace {workspace}; it has 16 hex digits")
+    return row
+
+
+def as_json(row: Row) -> dict[str, Any]:
+    return {
+        "workspace_id": row["workspace_id"],
+        "hash": row["hash"],
+        "path": row["path"],
+        "parent_hashes": [row["parent_hash"]] if row["parent_hash"] else [],
+        "summary": row["summary"],
+        "description": row["description"],
+        "content": row["content"],
+        "created_by": row["created_by"],
+        "created_at": rfc3339(row["created_at"]),
+        "archived": bool(row["archived"]),
+        "deleted": False,
+        "is_template": False,
+        "schema": Raw((row["schema"] or "null").encode()),
+        "extra_perms": {},
+        "lock": row["lock"],
+        "language": row["language"],
+        "kind": "script",
+        "tag": row["tag"],
+        "timeout": row["timeout_s"],
+        "priority": row["priority"],
+    }
+
+
+class Scripts:
+    def __init__(self, store: Database, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def create(self, workspace: str, asked: NewScript, created_by: str) -> str:
+        """Deploy; the hash. The same script again changes nothing. Raises `BadRequest`."""
+        now_s = self._clock.wall_s()
+        return await self._store.write(
+            lambda connection: _create(connection, workspace, asked, created_by, now_s)
+        )
+
+    async def at_path(self, workspace: str, path: str) -> dict[str, Any]:
+        return await self._store.read(lambda connection: as_json(head(connection, workspace, path)))
+
+    async def of_hash(self, workspace: str, wanted: str) -> dict[str, Any]:
+        return await self._store.read(lambda connection: as_json(version(connection, workspace, wanted)))
+
+    async def heads(self, workspace: str, wanted: ScriptFilter) -> list[dict[str, Any]]:
+        values = {
+            "workspace_id": workspace,
+            "path_start": wanted.path_start,
+            "path_exact": wanted.path_exact,
+            "per_page": wanted.per_page,
+            "skip": (wanted.page - 1) * wanted.per_page,
+        }
+        return await self._store.read(
+            lambda connection: [as_json(row) for row in connection.execute(SQL["heads"], values)]
+        )
+
+
+def _create(
+    connection: sqlite3.Connection, workspace: str, asked: NewScript, created_by: str, now_s: float
+) -> str:
+    key = {"workspace_id": workspace, "path": asked.path}
+    current: Row | None = connection.execute(SQL["head"], key).fetchone()
+    row = {
+        **key,
+        "summary": asked.summary,
+        "description": asked.description,
+        "content": asked.content,
+        "language": asked.language,
+        "tag": asked.tag or None,
+        "lock": asked.lock,
+        "schema": bytes(asked.schema).decode() if isinstance(asked.schema, Raw) else None,
+        "timeout_s": asked.timeout,
+        "priority": asked.priority,
+    }
+    if current is not None and all(current[name] == value for name, value in row.items()):
+        return str(current["hash"])
+    if asked.parent_hash and (current is None or current["hash"] != asked.parent_hash):
+        raise BadRequest(
+            f"parent_hash {asked.parent_hash} is not the newest version of {asked.path}; "
+            "fetch it with scripts/get/p and deploy on top of it"
+        )
+    parent = None if current is None else current["hash"]
+    row["hash"] = script_hash(parent, *(None if value is None else str(value) for value in row.values()))
+    connection.execute(SQL["archive"], key)
+    connection.execute(
+        SQL["insert"], {**row, "parent_hash": parent, "created_by": created_by, "created_at": now_s}
+    )
+    return str(row["hash"])

@@ -1,0 +1,233 @@
+"""The cluster's jobs: pushed, pulled, kept alive, ended. The relay calls it in process."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from agent.clock import Clock
+from agent.database import Database, queries
+from agent.wire.claims import Claims
+from bridge.errors import NotFound
+from bridge.jobs import joblog, push, transitions
+from bridge.jobs.heartbeats import Heartbeats
+from bridge.jobs.model import Completed, Completion, Order, PingReply, Pulled, error_object
+from bridge.jobs.transitions import Storable, Swept
+from bridge.tokens.jobs import JobTokens
+from bridge.web.bodies import mended
+
+SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
+
+log = structlog.get_logger()
+
+
+def checked_result(completion: Completion) -> tuple[Completion, Storable]:
+    """The result as JSON text that every reader understands, verbatim where it is already.
+
+    What is no JSON at all becomes a failure that says so: a job must not stay open for it (I1).
+    """
+    text = completion.result
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+        return completion, Storable(text.decode())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        with suppress(ValueError):
+            return completion, Storable(mended(text).decode())
+    shown = text[:200].decode(errors="replace")
+    error = error_object("BadResult", f"the worker sent a result that is not JSON: {shown}")
+    return (
+        Completion(success=False, result=b"", duration_ms=completion.duration_ms),
+        Storable(json.dumps(error)),
+    )
+
+
+class Jobs:
+    """Every change is one transaction, durable when the call returns."""
+
+    def __init__(self, store: Database, clock: Clock, tokens: JobTokens) -> None:
+        self._store = store
+        self._clock = clock
+        self._tokens = tokens
+        self._available = asyncio.Event()
+        self.heartbeats = Heartbeats(clock)
+
+    async def push(self, order: Order) -> str:
+        """A new job's id. Raises `BadRequest` and `NotFound`; then there is no job."""
+        now_s = self._clock.wall_s()
+        job_id = await self._store.write(lambda connection: push.push(connection, order, now_s))
+        self._available.set()
+        return job_id
+
+    async def push_init(self, worker: str, content: str) -> str:
+        """The id of a worker's init script, to be fetched with `held` (agent-api.md 6.1)."""
+        now_s = self._clock.wall_s()
+        job_id = await self._store.write(
+            lambda connection: push.push_init(connection, worker, content, now_s)
+        )
+        self.heartbeats.note(job_id)
+        return job_id
+
+    async def wait_for_push(self, timeout_s: float) -> None:
+        """Return when a job became available since the last call, or after `timeout_s`.
+
+        Pushed, due by its `scheduled_for`, or given up by a silent worker. For one waiter: whoever
+        returns first has taken the news.
+        """
+        due_s = await self._store.read(_next_due)
+        until_due_s = float("inf") if due_s is None else due_s - self._clock.wall_s()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, min(timeout_s, until_due_s))):
+                await self._available.wait()
+        self._available.clear()
+        if due_s is not None and due_s <= self._clock.wall_s():
+            now_s = self._clock.wall_s()
+            await self._store.write(lambda connection: connection.execute(SQL["promote"], {"now": now_s}))
+
+    async def pull(self, worker: str, tags: Sequence[str]) -> Pulled | None:
+        """The best ready job of these tags, now running on `worker`; None when there is none.
+
+        Best: highest priority, then longest due, then oldest (agent-api.md 2.2).
+        """
+        now_s = self._clock.wall_s()
+        row = await self._store.write(
+            lambda connection: transitions.take_best(connection, worker, tags, now_s)
+        )
+        if row is None:
+            return None
+        self.heartbeats.note(row["job_id"])
+        return self._pulled(row)
+
+    async def held(self, job_id: str, worker: str) -> Pulled | None:
+        """The job that `worker` queued for itself, or None."""
+        row = await self._store.read(lambda connection: transitions.read_held(connection, job_id, worker))
+        return None if row is None else self._pulled(row)
+
+    async def ping(self, job_id: str, worker: str, mem_peak_kb: int | None) -> PingReply:
+        """The worker has the job still. Fenced: a stranger is told `already_completed`."""
+
+        def read(connection: sqlite3.Connection) -> sqlite3.Row | None:
+            values = {"id": job_id, "worker": worker}
+            found: sqlite3.Row | None = connection.execute(SQL["ping"], values).fetchone()
+            return found
+
+        row = await self._store.read(read)
+        if row is None:
+            return PingReply(canceled_by=None, canceled_reason=None, already_completed=True)
+        self.heartbeats.note(job_id, mem_peak_kb)
+        return PingReply(
+            canceled_by=row["canceled_by"], canceled_reason=row["canceled_reason"], already_completed=False
+        )
+
+    async def complete(
+        self, workspace: str, job_id: str, completion: Completion, *, caller: Claims | None = None
+    ) -> Completed:
+        """Record how the job ended. Idempotent, the first wins (I1); durable on return.
+
+        With `caller`, a job that is neither of its tags nor given to it is `UNKNOWN` (I4).
+        """
+        completion, result = checked_result(completion)
+        heard = self.heartbeats.last(job_id)
+        if completion.mem_peak_kb is None and heard is not None:
+            completion = replace(completion, mem_peak_kb=heard.mem_peak_kb)
+        now_s = self._clock.wall_s()
+        outcome = await self._store.write(
+            lambda connection: transitions.complete(
+                connection, workspace, job_id, completion, result, now_s, caller
+            )
+        )
+        if outcome is Completed.RECORDED:
+            self.heartbeats.forget(job_id)
+            log.info("job.completed", job_id=job_id, success=completion.success)
+        return outcome
+
+    async def append_log(
+        self,
+        workspace: str,
+        job_id: str,
+        text: str,
+        *,
+        writer: str | None = None,
+        offset: int | None = None,
+        caller: Claims | None = None,
+    ) -> None:
+        """Append to the job's text. With `writer` and `offset` exactly once and in order (I5).
+
+        `offset` counts the characters of that writer's stream before `text`. Raises `NotFound`.
+        """
+
+        def append(connection: sqlite3.Connection) -> None:
+            row = transitions.standing(connection, job_id, workspace)
+            if row is None or not transitions.may_speak(row, caller):
+                raise NotFound(f"job {job_id} not found in workspace {workspace}")
+            if writer is not None and offset is not None:
+                joblog.append_once(connection, job_id, text, writer, offset)
+            else:
+                joblog.append(connection, job_id, text)
+
+        await self._store.write(append)
+
+    async def cancel(self, workspace: str, job_id: str, by: str, reason: str | None) -> None:
+        """Not running: it ends now (I7). Running: its worker learns of it at its next ping.
+
+        Raises `NotFound`.
+        """
+        now_s = self._clock.wall_s()
+        await self._store.write(
+            lambda connection: transitions.cancel(connection, workspace, job_id, by, reason, now_s)
+        )
+
+    async def force_cancel(self, workspace: str, job_id: str, by: str, reason: str | None) -> None:
+        """It ends now, running or not. Raises `NotFound`."""
+        now_s = self._clock.wall_s()
+        await self._store.write(
+            lambda connection: transitions.force_cancel(connection, workspace, job_id, by, reason, now_s)
+        )
+        self.heartbeats.forget(job_id)
+
+    async def flag_canceled(self, job_id: str, by: str, reason: str, *, caller: Claims | None = None) -> None:
+        """What a worker says before it stops a job itself. Raises `NotFound`."""
+        await self._store.write(
+            lambda connection: transitions.flag_canceled(connection, job_id, by, reason, caller)
+        )
+
+    async def sweep_zombies(self, timeout_s: float) -> int:
+        """Restart, or after three restarts fail, what was not pinged for `timeout_s`; how many (5.3)."""
+        running = await self._store.read(
+            lambda connection: [row["id"] for row in connection.execute(SQL["running"])]
+        )
+        silent = self.heartbeats.silent(running, timeout_s)
+        if not silent:
+            return 0
+        now_s = self._clock.wall_s()
+        swept = await self._store.write(
+            lambda connection: transitions.give_up_on_workers(connection, silent, timeout_s, now_s)
+        )
+        for job_id, outcome in zip(silent, swept, strict=True):
+            self.heartbeats.forget(job_id)
+            log.warning("job.zombie", job_id=job_id, outcome=outcome.value)
+        if Swept.RESTARTED in swept:
+            self._available.set()
+        return len(silent) - swept.count(Swept.GONE)
+
+    def _pulled(self, row: sqlite3.Row) -> Pulled:
+        token = self._tokens.mint(
+            job_id=row["job_id"],
+            workspace=row["workspace"],
+            created_by=row["created_by"],
+            email=row["email"],
+            own_job_only=bool(row["same_worker"]),
+        )
+        values = {**row, "args": row["args"].encode(), "same_worker": bool(row["same_worker"])}
+        return Pulled(**values, token=token)
+
+
+def _next_due(connection: sqlite3.Connection) -> float | None:
+    (due_s,) = connection.execute(SQL["next_due"]).fetchone()
+    return None if due_s is None else float(due_s)

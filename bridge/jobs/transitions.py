@@ -1,0 +1,240 @@
+"""Each change of a job's record, inside the writer's transaction that it is given."""
+
+import math
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, NewType
+
+import msgspec
+
+from agent.database import queries
+from agent.wire.claims import Claims, Tag
+from bridge.errors import NotFound
+from bridge.jobs import joblog
+from bridge.jobs.model import Completed, Completion, error_object
+
+SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
+RESTARTS_MAX: Final = 3  # agent-api.md 5.3
+EXPIRED_MAX: Final = 1000  # jobs that one pull may find too late; the next pull goes on
+
+Row = Mapping[str, Any]
+Storable = NewType("Storable", str)  # JSON text that was checked
+
+
+class Swept(Enum):
+    RESTARTED = "restarted"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a job's record ends; `error` and `result` exclude each other."""
+
+    status: str
+    result: Storable
+    now_s: float
+    duration_ms: int | None = None
+    mem_peak_kb: int | None = None
+    canceled_by: str | None = None
+    canceled_reason: str | None = None
+
+
+def error_text(error: Mapping[str, Any]) -> Storable:
+    return Storable(msgspec.json.encode({"error": error}).decode())
+
+
+def take_best(
+    connection: sqlite3.Connection, worker: str, tags: Sequence[str], now_s: float
+) -> sqlite3.Row | None:
+    """Hand the best ready job of these tags to `worker`. One whose `not_after` passed ends here instead."""
+    connection.execute(SQL["promote"], {"now": now_s})
+    for _ in range(EXPIRED_MAX):
+        best = _best(connection, tags)
+        if best is None:
+            break
+        if best["not_after"] is None or best["not_after"] > now_s:
+            connection.execute(SQL["take"], {"id": best["id"], "worker": worker, "now": now_s})
+            return read_pulled(connection, best["id"])
+        expire(connection, best["id"], now_s)
+    return None
+
+
+def _best(connection: sqlite3.Connection, tags: Sequence[str]) -> sqlite3.Row | None:
+    found = (connection.execute(SQL["best_of_tag"], {"tag": tag}).fetchone() for tag in tags)
+    return min((row for row in found if row is not None), key=_rank, default=None)
+
+
+def _rank(row: sqlite3.Row) -> tuple[float, float, float]:
+    priority = -math.inf if row["priority"] is None else row["priority"]
+    return -priority, row["scheduled_for"], row["created_at"]
+
+
+def read_pulled(connection: sqlite3.Connection, job_id: str) -> sqlite3.Row:
+    row: sqlite3.Row = connection.execute(SQL["pulled"], {"id": job_id}).fetchone()
+    return row
+
+
+def read_held(connection: sqlite3.Connection, job_id: str, worker: str) -> sqlite3.Row | None:
+    held = connection.execute(SQL["held_same_worker"], {"id": job_id, "worker": worker}).fetchone()
+    return None if held is None else read_pulled(connection, job_id)
+
+
+def expire(connection: sqlite3.Connection, job_id: str, now_s: float) -> None:
+    error = error_object("Expired", "not_after passed before the job was started")
+    _end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s))
+
+
+def standing(connection: sqlite3.Connection, job_id: str, workspace: str | None) -> sqlite3.Row | None:
+    """Where the job stands; `workspace=None` asks in all of them."""
+    values = {"id": job_id, "workspace_id": workspace}
+    row: sqlite3.Row | None = connection.execute(SQL["standing"], values).fetchone()
+    return row
+
+
+def may_speak(row: Row, caller: Claims | None) -> bool:
+    """An agent speaks for jobs of its tags, and for what it was given (I4). The bridge speaks for all."""
+    if caller is None:
+        return True
+    return caller.may_run(Tag(row["tag"])) or caller.worker in (row["worker"], row["ended_by"])
+
+
+def complete(
+    connection: sqlite3.Connection,
+    workspace: str,
+    job_id: str,
+    completion: Completion,
+    result: Storable,
+    now_s: float,
+    caller: Claims | None,
+) -> Completed:
+    """Record the first completion; every later one changes nothing (I1)."""
+    row = standing(connection, job_id, workspace)
+    if row is None or not may_speak(row, caller):
+        return Completed.UNKNOWN
+    if row["status"] is not None:
+        return Completed.ALREADY
+    canceled_by = completion.canceled_by
+    if canceled_by is None and not completion.success:
+        canceled_by = row["canceled_by"]
+    status = "success" if completion.success else "failure"
+    end = End(
+        status="canceled" if canceled_by is not None else status,
+        result=result if completion.success else Storable(f'{{"error":{result}}}'),
+        now_s=now_s,
+        duration_ms=completion.duration_ms,
+        mem_peak_kb=completion.mem_peak_kb,
+        canceled_by=canceled_by,
+        canceled_reason=completion.canceled_reason or row["canceled_reason"],
+    )
+    _end(connection, job_id, end)
+    return Completed.RECORDED
+
+
+def _end(connection: sqlite3.Connection, job_id: str, end: End) -> None:
+    row = standing(connection, job_id, None)
+    assert row is not None  # noqa: S101 every caller has just read the job
+    duration_ms = end.duration_ms
+    if duration_ms is None:
+        started_s = row["started_at"] if row["started_at"] is not None else end.now_s
+        duration_ms = max(0, round((end.now_s - started_s) * 1000))
+    values = {
+        "id": job_id,
+        "status": end.status,
+        "result": end.result,
+        "started_at": row["started_at"],
+        "completed_at": end.now_s,
+        "duration_ms": duration_ms,
+        "mem_peak_kb": end.mem_peak_kb,
+        "worker": row["worker"],
+        "canceled_by": end.canceled_by,
+        "canceled_reason": end.canceled_reason,
+    }
+    connection.execute(SQL["insert_completed"], values)
+    connection.execute(SQL["delete_queue"], {"id": job_id})
+
+
+def cancel(
+    connection: sqlite3.Connection, workspace: str, job_id: str, by: str, reason: str | None, now_s: float
+) -> None:
+    """Not running: it ends here and never starts (I7). Running: its worker is told at its next ping.
+
+    Raises `NotFound`.
+    """
+    row = _queued(connection, workspace, job_id)
+    if row["state"] == "running":
+        connection.execute(SQL["flag_canceled"], {"id": job_id, "by": by, "reason": reason})
+    else:
+        end_canceled(connection, job_id, by, reason, now_s)
+
+
+def force_cancel(
+    connection: sqlite3.Connection, workspace: str, job_id: str, by: str, reason: str | None, now_s: float
+) -> None:
+    """It ends here, running or not; its worker is told that it is completed. Raises `NotFound`."""
+    _queued(connection, workspace, job_id)
+    end_canceled(connection, job_id, by, reason, now_s)
+
+
+def _queued(connection: sqlite3.Connection, workspace: str, job_id: str) -> sqlite3.Row:
+    row = standing(connection, job_id, workspace)
+    if row is None:
+        raise NotFound(f"job {job_id} not found in workspace {workspace}")
+    if row["state"] is None:
+        raise NotFound(f"job {job_id} is not in the queue: it is completed already")
+    return row
+
+
+def end_canceled(
+    connection: sqlite3.Connection, job_id: str, by: str, reason: str | None, now_s: float
+) -> None:
+    told = f"Job canceled: {reason or ''} by {by}"
+    error = error_object("Canceled", told, reason=reason, canceler=by)
+    end = End(
+        status="canceled", result=error_text(error), now_s=now_s, canceled_by=by, canceled_reason=reason
+    )
+    _end(connection, job_id, end)
+
+
+def flag_canceled(
+    connection: sqlite3.Connection, job_id: str, by: str, reason: str, caller: Claims | None
+) -> None:
+    """What a worker says before it stops a job itself, for example at its time limit."""
+    row = standing(connection, job_id, None)
+    if row is None or not may_speak(row, caller):
+        raise NotFound(f"job {job_id} not found")
+    connection.execute(SQL["flag_canceled"], {"id": job_id, "by": by, "reason": reason})
+
+
+def give_up_on_workers(
+    connection: sqlite3.Connection, silent: Iterable[str], silence_s: float, now_s: float
+) -> list[Swept]:
+    return [_give_up_on_worker(connection, job_id, silence_s, now_s) for job_id in silent]
+
+
+def _give_up_on_worker(connection: sqlite3.Connection, job_id: str, silence_s: float, now_s: float) -> Swept:
+    row = standing(connection, job_id, None)
+    if row is None or row["state"] != "running":
+        return Swept.GONE
+    if row["delivery"] == "at_most_once":  # I2: nobody can know that it has not been started
+        _fail(connection, job_id, "CustodianLost", silence_s, now_s)
+    elif row["same_worker"] or row["restarts"] >= RESTARTS_MAX:
+        _fail(connection, job_id, "Timeout", silence_s, now_s)
+    elif row["canceled_by"] is not None:  # I7: what is cancelled is not started again
+        end_canceled(connection, job_id, row["canceled_by"], row["canceled_reason"], now_s)
+    else:
+        line = (
+            f"\nRestarted job after not receiving job's ping for {silence_s:.0f} s (worker {row['worker']})\n"
+        )
+        joblog.append(connection, job_id, line)
+        connection.execute(SQL["restart"], {"id": job_id})
+        return Swept.RESTARTED
+    return Swept.FAILED
+
+
+def _fail(connection: sqlite3.Connection, job_id: str, name: str, silence_s: float, now_s: float) -> None:
+    error = error_object(name, f"Job timed out after no ping from job since {silence_s:.0f} s")
+    _end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s))
