@@ -2,7 +2,9 @@
 
 
 class BridgeError(Exception):
-    """BridgeError: ConfigError · BrokerDown · ClusterDown(TokenRefused)"""
+    """BridgeError: ConfigError · BrokerDown · ClusterDown(TokenRefused)
+    · BadRequest · NotAuthorized · PermissionDenied · NotFound (what the API answers, agent-api.md section 2)
+    """
 
 
 class ConfigError(BridgeError):
@@ -19,3 +21,19 @@ class ClusterDown(BridgeError):
 
 class TokenRefused(ClusterDown):
     """The cluster refused the bridge's own agent token."""
+
+
+class BadRequest(BridgeError):
+    """400: what was sent is wrong. The message says how to mend it."""
+
+
+class NotAuthorized(BridgeError):
+    """401: no token, or one that does not hold."""
+
+
+class PermissionDenied(BridgeError):
+    """403: the token holds and does not allow this."""
+
+
+class NotFound(BridgeError):
+    """404: there is no such thing here."""

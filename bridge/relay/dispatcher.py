@@ -1,6 +1,7 @@
 """Hops 1 and 2: from the cluster into the ledger, and from the ledger to the broker."""
 
 import asyncio
+import json
 from collections import Counter
 from typing import Final
 
@@ -51,12 +52,12 @@ class Dispatcher:
                 await self._publish(key, workspace, tag, body)
         while True:
             self._room.clear()
+            pulled = 0
             try:
                 pulled = await self._round()
             except* ClusterDown as group:
                 log.warning("cluster.down", reason=str(group.exceptions[0]))
                 await asyncio.sleep(CLUSTER_RETRY_S)
-                continue
             if not pulled:
                 await self._wait()
 
@@ -124,7 +125,7 @@ class Dispatcher:
         custody = await self._ledger.find(key)
         if custody is None:
             return
-        document = b'{"name": "Unsendable", "message": ' + _json_text(reason) + b"}"
+        document = json.dumps({"name": "Unsendable", "message": reason}).encode()
         result = Result(
             job_id=key[0], attempt=key[1], workspace=custody.workspace, success=False, document=document,
             finished_at=self._clock.wall_s(),
@@ -163,9 +164,3 @@ class Dispatcher:
         finally:
             came.cancel()
             room.cancel()
-
-
-def _json_text(text: str) -> bytes:
-    import json
-
-    return json.dumps(text).encode()

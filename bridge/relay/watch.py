@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -11,7 +12,7 @@ from agent.compression import compress
 from agent.wire.envelope import pack, seal
 from agent.wire.messages import Cancel, Message, Result
 from bridge.broker.channel import Broker
-from bridge.errors import ClusterDown
+from bridge.errors import BrokerDown, ClusterDown
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.sources.source import PingReply, Source
 
@@ -22,10 +23,14 @@ CLOSED_KEPT_S: Final = 90 * 86_400.0
 
 
 class Watch:
-    def __init__(self, source: Source, ledger: Ledger, broker: Broker, clock: Clock) -> None:
+    """Lives as long as the bridge: pings go on while the broker is away."""
+
+    def __init__(
+        self, source: Source, ledger: Ledger, broker_now: Callable[[], Broker | None], clock: Clock
+    ) -> None:
         self._source = source
         self._ledger = ledger
-        self._broker = broker
+        self._broker_now = broker_now
         self._clock = clock
 
     async def run(self) -> None:
@@ -42,8 +47,8 @@ class Watch:
         async with bound:
             try:
                 await self._act(custody, await self._source.ping(custody))
-            except ClusterDown as error:
-                log.warning("cluster.down", reason=str(error))
+            except (ClusterDown, BrokerDown) as error:
+                log.warning("custody.ping_failed", job_id=custody.job_id, reason=str(error))
 
     async def _act(self, custody: Custody, reply: PingReply) -> None:
         key = (custody.job_id, custody.attempt)
@@ -79,8 +84,12 @@ class Watch:
         await self._ledger.close((custody.job_id, custody.attempt), "canceled", finished_while_down=False)
 
     async def _tell(self, custody: Custody, by: str, reason: str) -> None:
+        """Raises `BrokerDown` when there is no session now; the next ping comes by here again."""
         if custody.custodian is None:
             return
+        broker = self._broker_now()
+        if broker is None:
+            raise BrokerDown("no session with RabbitMQ now")
         cancel: list[Message] = [Cancel(job_id=custody.job_id, attempt=custody.attempt, by=by, reason=reason)]
-        await self._broker.ensure_agent(custody.custodian)
-        await self._broker.publish_control(custody.custodian, seal(pack(cancel), compress))
+        await broker.ensure_agent(custody.custodian)
+        await broker.publish_control(custody.custodian, seal(pack(cancel), compress))

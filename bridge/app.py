@@ -1,0 +1,154 @@
+"""Wires the bridge together and supervises it: the only place that names concrete classes."""
+
+import asyncio
+import secrets
+import signal
+import socket
+import string
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import httpx
+import structlog
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from agent.clock import SystemClock
+from agent.logs import Secret
+from agent.wire.claims import Claims
+from bridge.agents.enrol import Enrolments
+from bridge.agents.introspection import Introspection
+from bridge.config import Settings
+from bridge.errors import ClusterDown, ConfigError
+from bridge.relay.ledger import Ledger
+from bridge.relay.life import Relay
+from bridge.relay.signer import Signer
+from bridge.relay.sources.http import HTTPSource
+from bridge.relay.sources.local import LocalSource
+from bridge.store.connection import open_store
+from bridge.web.asgi import build
+from bridge.web.cluster import Cluster, open_cluster
+
+log = structlog.get_logger()
+
+SWEEP_EVERY_S: Final = 10.0
+ANNOUNCE_RETRY_S: Final = 5.0
+DRAIN_S: Final = 3
+
+
+async def serve(settings: Settings) -> None:
+    """Cluster, API and relay in one process, until SIGTERM or SIGINT."""
+    clock = SystemClock()
+    store = await open_store(settings.store)
+    try:
+        cluster = await open_cluster(store, clock, settings.base_url, _password(settings))
+        if cluster.generated_password:
+            print(f"superadmin admin@orvanta.local, password {cluster.generated_password}", flush=True)  # noqa: T201 shown once
+        ledger = Ledger(store, clock)
+        signer = await Signer.load(ledger)
+        source = LocalSource(cluster.jobs)
+        relay = Relay(settings.amqp_url.reveal(), source, ledger, signer, clock, ready_max=settings.ready_max)
+        enrolments = Enrolments(
+            ledger,
+            cluster.tokens.verify_agent,
+            relay.admit,
+            signer.public_keys(),
+            settings.public_amqp_url.reveal(),
+        )
+        routes = [*enrolments.routes(), *_relay_routes(ledger, cluster), *cluster.routes]
+        await _until_signal(settings, routes, relay, _sweep(cluster, settings.zombie_timeout_s))
+    finally:
+        await store.close()
+
+
+async def relay(settings: Settings) -> None:
+    """Only the relay, against any Orvanta over HTTP, until SIGTERM or SIGINT."""
+    if settings.agent_token is None or settings.upstream_url is None:
+        raise ConfigError("AGENT_TOKEN and BASE_INTERNAL_URL are needed to relay for a cluster")
+    clock = SystemClock()
+    store = await open_store(settings.store)
+    source = HTTPSource(settings.upstream_url, settings.agent_token, _suffix())
+    introspection = Introspection(settings.upstream_url, clock)
+    try:
+        ledger = Ledger(store, clock)
+        signer = await Signer.load(ledger)
+        relay = Relay(settings.amqp_url.reveal(), source, ledger, signer, clock, ready_max=settings.ready_max)
+        enrolments = Enrolments(
+            ledger, introspection.verify, relay.admit, signer.public_keys(), settings.public_amqp_url.reveal()
+        )
+        await _until_signal(settings, enrolments.routes(), relay, _announce(source))
+    finally:
+        await introspection.close()
+        await source.close()
+        await store.close()
+
+
+async def _until_signal(
+    settings: Settings, routes: Sequence[BaseRoute], relay: Relay, beside: "asyncio.Future[None] | object"
+) -> None:
+    """Run the web server and the relay; the server owns the signals, and when it ends all ends."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # the server raises what it caught once more when it is done
+    config = uvicorn.Config(
+        build(routes),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(relay.run(), name="relay"),
+            group.create_task(beside, name="beside"),  # type: ignore[arg-type]  # a coroutine of ours
+        ]
+        await uvicorn.Server(config).serve()
+        for task in tasks:
+            task.cancel()
+
+
+async def _sweep(cluster: Cluster, timeout_s: float) -> None:
+    while True:
+        await asyncio.sleep(min(SWEEP_EVERY_S, timeout_s))
+        await cluster.jobs.sweep_zombies(timeout_s)
+
+
+async def _announce(source: HTTPSource) -> None:
+    """Tell the upstream cluster who we are, as soon as it listens."""
+    while True:
+        try:
+            await source.announce(socket.gethostname())
+        except ClusterDown as error:
+            log.warning("cluster.down", reason=str(error))
+            await asyncio.sleep(ANNOUNCE_RETRY_S)
+        else:
+            return
+
+
+def _relay_routes(ledger: Ledger, cluster: Cluster) -> list[Route]:
+    """Custody and agents for people (superadmin): where every job is, and who holds it."""
+
+    async def custody(request: Request) -> Response:
+        await cluster.require_superadmin(request)
+        return JSONResponse({"custody": await ledger.custody(), "agents": await ledger.agents()})
+
+    return [Route("/api/custody", custody, methods=["GET"])]
+
+
+def _password(settings: Settings) -> str | None:
+    if settings.admin_password_file is None:
+        return None
+    try:
+        return settings.admin_password_file.read_text().strip()
+    except OSError as error:
+        raise ConfigError(
+            f"ADMIN_PASSWORD_FILE {settings.admin_password_file} cannot be read: {error}"
+        ) from error
+
+
+def _suffix() -> str:
+    host = socket.gethostname().replace(" ", "").replace("_", "").split("-")[-1].lower() or "bridge"
+    return f"{host}-{''.join(secrets.choice(string.ascii_letters + string.digits) for _ in range(5))}"

@@ -1,0 +1,72 @@
+"""The bridge's settings: read once from the environment, handed down in parts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent.logs import Secret
+from bridge.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    store: Path
+    amqp_url: Secret
+    public_amqp_url: Secret
+    host: str
+    port: int
+    base_url: str
+    admin_password_file: Path | None
+    ready_max: int
+    zombie_timeout_s: float
+    agent_token: Secret | None  # for `relay`: the bridge's own, at the upstream cluster
+    upstream_url: str | None
+
+
+def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
+    """Raises `ConfigError`, which names the setting, what it needs and what it got."""
+    host, port = env.get("BRIDGE_HOST", "127.0.0.1"), _whole(env, "BRIDGE_PORT", 8000)
+    amqp_url = _url(env, "AMQP_URL", ("amqp", "amqps"), "amqp://user:password@host:5672/")
+    public = _url(env, "PUBLIC_AMQP_URL", ("amqp", "amqps"), "") if env.get("PUBLIC_AMQP_URL") else amqp_url
+    token = env.get("AGENT_TOKEN", "").strip('"')
+    upstream = None
+    if relay_only:
+        upstream = _url(env, "BASE_INTERNAL_URL", ("http", "https"), "https://orvanta.example.com").rstrip(
+            "/"
+        )
+        if token.removeprefix("jwt_agent_").count(".") != 2:  # noqa: PLR2004 a JWT has three parts
+            raise ConfigError("AGENT_TOKEN must be an agent token (jwt_agent_…) of the upstream cluster")
+    password = env.get("ADMIN_PASSWORD_FILE")
+    return Settings(
+        store=Path(env.get("BRIDGE_STORE", "bridge.db")),
+        amqp_url=Secret(amqp_url),
+        public_amqp_url=Secret(public),
+        host=host,
+        port=port,
+        base_url=env.get("BASE_URL", f"http://{host}:{port}"),
+        admin_password_file=Path(password) if password else None,
+        ready_max=_whole(env, "READY_MAX", 100),
+        zombie_timeout_s=_whole(env, "ZOMBIE_JOB_TIMEOUT", 60),
+        agent_token=Secret(token) if token else None,
+        upstream_url=upstream,
+    )
+
+
+def _whole(env: Mapping[str, str], name: str, default: int) -> int:
+    raw = env.get(name, str(default))
+    if not raw.isdecimal() or int(raw) < 1:
+        raise ConfigError(f"{name} must be a whole number above 0, not {raw!r}")
+    return int(raw)
+
+
+def _url(env: Mapping[str, str], name: str, schemes: tuple[str, ...], example: str) -> str:
+    raw = env.get(name, "").strip()
+    if not raw:
+        raise ConfigError(f"{name} is missing; set it to an address such as {example}")
+    parts = urlsplit(raw)
+    if parts.scheme not in schemes or not parts.hostname:
+        raise ConfigError(
+            f"{name} must begin with {' or '.join(f'{one}://' for one in schemes)} and name a host"
+        )
+    return raw

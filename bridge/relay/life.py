@@ -1,0 +1,87 @@
+"""The relay's supervisor: one session with the broker after another; pings go on in between."""
+
+import asyncio
+from typing import Final
+
+import structlog
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+
+from agent.clock import Clock
+from agent.wire.claims import Tag, WorkerName
+from bridge.broker.channel import Broker, connect
+from bridge.errors import BrokerDown
+from bridge.relay.collector import Collector
+from bridge.relay.dispatcher import Dispatcher
+from bridge.relay.ledger import Ledger
+from bridge.relay.signer import Signer
+from bridge.relay.sources.source import Source
+from bridge.relay.watch import Watch
+
+log = structlog.get_logger()
+
+GAP_MAX_S: Final = 10
+
+
+class Relay:
+    def __init__(
+        self, amqp_url: str, source: Source, ledger: Ledger, signer: Signer, clock: Clock, *, ready_max: int
+    ) -> None:
+        self._amqp_url = amqp_url
+        self._source = source
+        self._ledger = ledger
+        self._signer = signer
+        self._clock = clock
+        self._ready_max = ready_max
+        self._broker: Broker | None = None
+        self._dispatcher: Dispatcher | None = None
+
+    async def run(self) -> None:
+        """For ever. Only a bug or a cancellation ends it."""
+        watch = Watch(self._source, self._ledger, lambda: self._broker, self._clock)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(watch.run(), name="watch")
+            group.create_task(self._sessions(), name="broker sessions")
+
+    async def admit(self, worker: WorkerName, tags: frozenset[Tag]) -> None:
+        """Make the queues that an enrolling agent needs. Raises `BrokerDown`."""
+        if self._broker is None:
+            raise BrokerDown("RabbitMQ is not reachable from the bridge now; try again")
+        await self._broker.ensure_agent(worker)
+        for tag in sorted(tags):
+            await self._broker.ensure_tag(tag)
+        if self._dispatcher is not None:
+            self._dispatcher.wake()
+
+    async def _sessions(self) -> None:
+        while True:
+            policy = AsyncRetrying(
+                retry=retry_if_exception_type(BrokerDown),
+                wait=wait_random_exponential(multiplier=0.5, max=GAP_MAX_S),
+            )
+            async for attempt in policy:
+                with attempt:
+                    await self._one_session()
+
+    async def _one_session(self) -> None:
+        """One session. Any failure of the broker ends all of it; the ledger knows where to go on."""
+        try:
+            async with connect(self._amqp_url) as broker:
+                for agent in await self._ledger.agents():
+                    await broker.ensure_agent(WorkerName(agent["worker"]))
+                    for tag in agent["tags"]:
+                        await broker.ensure_tag(Tag(tag))
+                dispatcher = Dispatcher(
+                    self._source, self._ledger, broker, self._signer, self._clock, ready_max=self._ready_max
+                )
+                collector = Collector(self._source, self._ledger, broker, dispatcher.wake)
+                self._broker, self._dispatcher = broker, dispatcher
+                log.info("broker.up")
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(broker.lost(), name="broker")
+                    group.create_task(collector.run(), name="collector")
+                    group.create_task(dispatcher.run(), name="dispatcher")
+        except* BrokerDown as errors:
+            log.warning("broker.down", reason=str(errors.exceptions[0]))
+            raise BrokerDown(str(errors.exceptions[0])) from errors
+        finally:
+            self._broker = self._dispatcher = None

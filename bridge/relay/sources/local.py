@@ -1,0 +1,52 @@
+"""The embedded cluster, in this process: where a job (the cluster's) meets custody (the relay's)."""
+
+import json
+from collections.abc import Sequence
+
+from agent.wire.claims import Tag
+from agent.wire.messages import Result
+from bridge.jobs.model import Completion
+from bridge.jobs.service import Jobs
+from bridge.relay.ledger import Custody
+from bridge.relay.sources.source import PingReply, Pulled, pulled_from
+
+WORKER = "ag-bridge-local"  # stable, so that a restarted bridge is still the worker of what is out
+
+
+class LocalSource:
+    """Each tag is a lane of its own."""
+
+    ping_every_s = 2.0
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    def lanes(self, served: frozenset[Tag]) -> Sequence[frozenset[Tag]]:
+        return [frozenset((tag,)) for tag in sorted(served)]
+
+    async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
+        job = await self._jobs.pull(WORKER, sorted(lane))
+        return None if job is None else pulled_from(json.loads(job.as_json()), None)
+
+    async def wait(self, timeout_s: float) -> None:
+        await self._jobs.wait_for_push(timeout_s)
+
+    async def ping(self, custody: Custody) -> PingReply:
+        reply = await self._jobs.ping(custody.job_id, WORKER, None)
+        return PingReply(reply.canceled_by, reply.canceled_reason, reply.already_completed)
+
+    async def send_result(self, custody: Custody, result: Result, document: bytes) -> None:
+        by_person = result.canceled_by not in (None, "timeout")
+        completion = Completion(
+            success=result.success,
+            result=document or b"null",
+            duration_ms=result.duration_ms,
+            mem_peak_kb=result.mem_peak_kb,
+            canceled_by=result.canceled_by if by_person else None,
+            canceled_reason=result.canceled_reason if by_person else None,
+        )
+        await self._jobs.complete(custody.workspace, custody.job_id, completion)
+
+    async def push_log(self, custody: Custody, offset: int, text: str) -> None:
+        writer = f"{custody.custodian}/{custody.attempt}"
+        await self._jobs.append_log(custody.workspace, custody.job_id, text, writer=writer, offset=offset)
