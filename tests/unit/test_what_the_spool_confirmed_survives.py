@@ -1,0 +1,166 @@
+"""The spool on a real disk: kill -9, torn files, flipped bits, a second agent, a full disk."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent.clock import SystemClock
+from agent.errors import SpoolLocked, SpoolUnusable
+from agent.jobs.book import Book
+from agent.jobs.model import Event, State
+from agent.spool.spool import Spool
+from agent.wire.claims import Attempt, JobId, Tag
+from agent.wire.envelope import BLOB_PART_BYTES, pack
+from agent.wire.messages import Job, Result
+
+KEY = (JobId("j1"), Attempt(1))
+
+
+def job(name: str = "j1") -> Job:
+    return Job(
+        job_id=JobId(name), attempt=Attempt(1), workspace="main", tag=Tag("t"), language="bash", code="x", args=b"{}"
+    )
+
+
+def result(document: bytes = b"1") -> Result:
+    return Result(job_id=KEY[0], attempt=KEY[1], workspace="main", success=True, document=document, finished_at=1.0)
+
+
+@pytest.fixture
+async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
+    opened = await Spool.open(tmp_path / "spool", SystemClock())
+    yield opened
+    await opened.close()
+
+
+async def reopened(spool: Spool) -> tuple[Spool, Book]:
+    await spool.close()
+    again = await Spool.open(spool.folder.path, SystemClock())
+    book = Book(again, SystemClock())
+    await book.load()
+    return again, book
+
+
+async def test_a_held_job_is_there_again_and_is_taken_once(spool: Spool) -> None:
+    book = Book(spool, SystemClock())
+    assert await book.hold(job(), pack([job()]))
+    assert not await book.hold(job(), pack([job()]))
+    again, book = await reopened(spool)
+    assert [held.state for held in book.all()] == [State.READY]
+    assert await again.job(KEY) == job()
+    await again.close()
+
+
+async def test_a_forgotten_job_is_not_taken_again(spool: Spool) -> None:
+    book = Book(spool, SystemClock())
+    await book.hold(job(), pack([job()]))
+    await book.forget([KEY])
+    assert not await book.hold(job(), pack([job()]))
+
+
+@pytest.mark.parametrize("size", [1, BLOB_PART_BYTES + 1])
+async def test_state_and_result_are_kept_in_one_commit(spool: Spool, size: int) -> None:
+    book = Book(spool, SystemClock())
+    await book.hold(job(), pack([job()]))
+    await book.apply(KEY, Event.STARTED)
+    document = b'"' + b"x" * size + b'"'
+    await book.finish(KEY, Event.EXITED, result(document))
+    again, book = await reopened(spool)
+    kept = await again.result(KEY)
+    assert book.all()[0].state is State.FINISHED
+    assert kept is not None
+    assert document == (again.blobs.get(kept.blob_sha256) if kept.blob_sha256 else kept.document)
+    await book.forget([KEY])
+    assert not list(again.folder.blobs.iterdir())
+    await again.close()
+
+
+async def test_a_flipped_bit_is_found_and_the_rest_goes_on(spool: Spool) -> None:
+    book = Book(spool, SystemClock())
+    await book.hold(job(), pack([job()]))
+    await book.hold(job("j2"), pack([job("j2")]))
+    database = sqlite3.connect(spool.folder.database)
+    database.execute("UPDATE held SET body = x'00' || substr(body, 2) WHERE job_id = 'j1'")
+    database.commit()
+    database.close()
+    assert await spool.job(KEY) is None
+    await book.set_aside(KEY, "damaged")
+    assert [row[1] for row in await spool.unreported()] == ["j1"]
+    assert await spool.job((JobId("j2"), Attempt(1))) == job("j2")
+
+
+@pytest.mark.parametrize("damage", ["torn", "noise"])
+async def test_a_destroyed_database_is_set_aside_and_the_agent_starts(spool: Spool, damage: str) -> None:
+    await Book(spool, SystemClock()).hold(job(), pack([job()]))
+    await spool.close()
+    content = spool.folder.database.read_bytes()
+    spool.folder.database.write_bytes(content[:1000] if damage == "torn" else os.urandom(len(content)))
+    again = await Spool.open(spool.folder.path, SystemClock())
+    assert list(again.folder.path.glob("spool.damaged-*/spool.db"))
+    assert await Book(again, SystemClock()).hold(job("new"), pack([job("new")]))
+    await again.close()
+
+
+async def test_a_second_agent_is_refused_by_name(spool: Spool) -> None:
+    with pytest.raises(SpoolLocked, match=f"another agent \\(pid {os.getpid()}\\)"):
+        await Spool.open(spool.folder.path, SystemClock())
+
+
+async def test_a_folder_that_cannot_be_written_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SpoolUnusable, match="name another folder with --spool"):
+        await Spool.open(tmp_path / "file" / "spool", SystemClock())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a tmpfs")
+async def test_a_full_disk_is_refused_by_name(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], check=True)
+    try:
+        (tmp_path / "filler").write_bytes(b"x" * 60_000)
+        with pytest.raises(SpoolUnusable, match="is full"):
+            await Spool.open(tmp_path / "spool", SystemClock())
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+HOLDER = """
+import asyncio, sys
+from pathlib import Path
+from agent.clock import SystemClock
+from agent.jobs.book import Book
+from agent.spool.spool import Spool
+from agent.wire.envelope import pack
+from agent.wire.messages import Job
+
+async def main():
+    spool = await Spool.open(Path(sys.argv[1]), SystemClock())
+    book = Book(spool, SystemClock())
+    for number in range(10**6):
+        job = Job(job_id=f"j{number}", attempt=1, workspace="w", tag="t", language="bash", code="", args=b"{}")
+        await book.hold(job, pack([job]))
+        print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_kill_9_loses_nothing_that_was_confirmed(tmp_path: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    confirmed = -1
+    while confirmed < 50:
+        confirmed = int(holder.stdout.readline())
+    holder.send_signal(signal.SIGKILL)
+    for line in holder.stdout:
+        confirmed = int(line) if line.endswith("\n") else confirmed
+    holder.wait()
+    spool = await Spool.open(tmp_path, SystemClock())
+    held = {row.job_id for row in await spool.held()}
+    assert {f"j{number}" for number in range(confirmed + 1)} <= held  # I3
+    await spool.close()
