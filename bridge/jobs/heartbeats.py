@@ -19,7 +19,8 @@ class Heartbeats:
 
     def note(self, job_id: str, mem_peak_kb: int | None = None) -> None:
         before = self._heard.get(job_id)
-        peaks = [kb for kb in (mem_peak_kb, before and before.mem_peak_kb) if kb is not None]
+        known_kb = None if before is None else before.mem_peak_kb
+        peaks = [kb for kb in (mem_peak_kb, known_kb) if kb is not None]
         self._heard[job_id] = Heard(self._clock.monotonic_s(), max(peaks, default=None))
 
     def forget(self, job_id: str) -> None:

@@ -139,7 +139,7 @@ class Jobs:
         now_s = self._clock.wall_s()
         outcome = await self._store.write(
             lambda connection: transitions.complete(
-                connection, workspace, job_id, completion, result, now_s, caller
+                connection, workspace, job_id, completion, result=result, now_s=now_s, caller=caller
             )
         )
         if outcome is Completed.RECORDED:
@@ -180,14 +180,18 @@ class Jobs:
         """
         now_s = self._clock.wall_s()
         await self._store.write(
-            lambda connection: transitions.cancel(connection, workspace, job_id, by, reason, now_s)
+            lambda connection: transitions.cancel(
+                connection, workspace, job_id, by=by, reason=reason, now_s=now_s
+            )
         )
 
     async def force_cancel(self, workspace: str, job_id: str, by: str, reason: str | None) -> None:
         """It ends now, running or not. Raises `NotFound`."""
         now_s = self._clock.wall_s()
         await self._store.write(
-            lambda connection: transitions.force_cancel(connection, workspace, job_id, by, reason, now_s)
+            lambda connection: transitions.force_cancel(
+                connection, workspace, job_id, by=by, reason=reason, now_s=now_s
+            )
         )
         self.heartbeats.forget(job_id)
 

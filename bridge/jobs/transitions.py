@@ -20,7 +20,7 @@ SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 RESTARTS_MAX: Final = 3  # agent-api.md 5.3
 EXPIRED_MAX: Final = 1000  # jobs that one pull may find too late; the next pull goes on
 
-Row = Mapping[str, Any]
+Row = sqlite3.Row
 Storable = NewType("Storable", str)  # JSON text that was checked
 
 
@@ -107,6 +107,7 @@ def complete(
     workspace: str,
     job_id: str,
     completion: Completion,
+    *,
     result: Storable,
     now_s: float,
     caller: Claims | None,
@@ -158,7 +159,7 @@ def _end(connection: sqlite3.Connection, job_id: str, end: End) -> None:
 
 
 def cancel(
-    connection: sqlite3.Connection, workspace: str, job_id: str, by: str, reason: str | None, now_s: float
+    connection: sqlite3.Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
 ) -> None:
     """Not running: it ends here and never starts (I7). Running: its worker is told at its next ping.
 
@@ -172,7 +173,7 @@ def cancel(
 
 
 def force_cancel(
-    connection: sqlite3.Connection, workspace: str, job_id: str, by: str, reason: str | None, now_s: float
+    connection: sqlite3.Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
 ) -> None:
     """It ends here, running or not; its worker is told that it is completed. Raises `NotFound`."""
     _queued(connection, workspace, job_id)
@@ -236,5 +237,5 @@ def _give_up_on_worker(connection: sqlite3.Connection, job_id: str, silence_s: f
 
 
 def _fail(connection: sqlite3.Connection, job_id: str, name: str, silence_s: float, now_s: float) -> None:
-    error = error_object(name, f"Job timed out after no ping from job since {silence_s:.0f} s")
+    error = error_object(name, f"Job timed out after no ping from job for {silence_s:.0f} s")
     _end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s))

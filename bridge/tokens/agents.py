@@ -46,7 +46,7 @@ class AgentTokens:
         return AGENT_PREFIX + self._signer.sign(claims)
 
     def verify(self, bearer: str) -> Claims | None:
-        """`bearer` is `jwt_agent_<suffix>_<jwt>`. None when it proves nothing; `exp` is checked every time."""
+        """`bearer` is `jwt_agent_<suffix>_<jwt>`. None: it proves nothing. `exp` is checked every time."""
         opened = self._opened.get(bearer)
         if opened is None:
             try:

@@ -20,7 +20,7 @@ class JobTokens:
         self._opened: Remembered[JobClaims] = Remembered()
 
     def mint(self, *, job_id: str, workspace: str, created_by: str, email: str, own_job_only: bool) -> str:
-        """A token that reaches its workspace, or its own job alone. Never a superadmin's (DESIGN section 5)."""
+        """A token that reaches its workspace, or its own job alone; never a superadmin's (DESIGN 5)."""
         claims = JobClaims(
             email=email,
             username=created_by,

@@ -4,6 +4,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import jwt
 import msgspec
+from jwt.types import Options
 
 from agent.logs import Secret
 
@@ -30,7 +31,7 @@ class Signer:
 
         Raises `BadToken`.
         """
-        checks: dict[str, Any] = {"require": ["exp"], "verify_exp": False}
+        checks: Options = {"require": ["exp"], "verify_exp": False}
         try:
             payload = jwt.decode(token, self._secret.reveal(), [ALGORITHM], checks)
             return msgspec.convert(payload, kind)
@@ -39,7 +40,7 @@ class Signer:
 
 
 class Remembered(Generic[T]):
-    """What costly checks of tokens proved. The oldest goes at the bound (I6); `exp` is never remembered as good."""
+    """What costly checks of tokens proved; the oldest goes at the bound (I6). The caller checks `exp`."""
 
     def __init__(self) -> None:
         self._proofs: dict[str, T] = {}

@@ -1,0 +1,36 @@
+-- name: ping
+-- NULL keeps what was known. A ping of a worker that we never saw start makes its row too.
+INSERT INTO worker (worker, worker_group, worker_instance, ip, version, tags, started_at, pinged_at,
+                    jobs_executed, last_job_id, last_job_workspace_id, occupancy_rate, occupancy_rate_15s,
+                    occupancy_rate_5m, occupancy_rate_30m, vcpus, memory, memory_usage, wm_memory_usage,
+                    job_isolation, native_mode)
+VALUES (:worker, :worker_group, coalesce(:worker_instance, ''), coalesce(:ip, ''), coalesce(:version, ''),
+        :tags, :now, :now, coalesce(:jobs_executed, 0), :last_job_executed, :last_job_workspace_id,
+        :occupancy_rate, :occupancy_rate_15s, :occupancy_rate_5m, :occupancy_rate_30m, :vcpus, :memory,
+        :memory_usage, :wm_memory_usage, :job_isolation, :native_mode)
+ON CONFLICT (worker) DO UPDATE SET
+  worker_instance = coalesce(:worker_instance, worker_instance),
+  ip = coalesce(:ip, ip),
+  version = coalesce(:version, version),
+  tags = :tags,
+  pinged_at = :now,
+  jobs_executed = coalesce(:jobs_executed, jobs_executed),
+  last_job_id = coalesce(:last_job_executed, last_job_id),
+  last_job_workspace_id = coalesce(:last_job_workspace_id, last_job_workspace_id),
+  occupancy_rate = coalesce(:occupancy_rate, occupancy_rate),
+  occupancy_rate_15s = coalesce(:occupancy_rate_15s, occupancy_rate_15s),
+  occupancy_rate_5m = coalesce(:occupancy_rate_5m, occupancy_rate_5m),
+  occupancy_rate_30m = coalesce(:occupancy_rate_30m, occupancy_rate_30m),
+  vcpus = coalesce(:vcpus, vcpus),
+  memory = coalesce(:memory, memory),
+  memory_usage = coalesce(:memory_usage, memory_usage),
+  wm_memory_usage = coalesce(:wm_memory_usage, wm_memory_usage),
+  job_isolation = coalesce(:job_isolation, job_isolation),
+  native_mode = coalesce(:native_mode, native_mode);
+
+-- name: forget
+-- A restarted agent has a new name, so old rows would pile up (I6).
+DELETE FROM worker WHERE pinged_at < :before;
+
+-- name: heard_since
+SELECT * FROM worker WHERE pinged_at >= :since ORDER BY worker_group, worker LIMIT :per_page OFFSET :skip;

@@ -1,0 +1,174 @@
+"""The agent endpoints (agent-api.md 2.1). A unit is `null` and a string a JSON string, in every answer."""
+
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bridge.agents.model import (
+    InitScript,
+    JobCancelled,
+    JobCompleted,
+    JobCompletedAsSent,
+    JobPing,
+    JobPingReply,
+    LogPlace,
+    Ping,
+    SameWorkerJob,
+)
+from bridge.agents.service import Workers
+from bridge.errors import NotFound, PermissionDenied
+from bridge.jobs.model import Completed, Completion
+from bridge.jobs.service import Jobs
+from bridge.tokens.gate import Gate
+from bridge.web.asgi import RESULT_MAX_BYTES
+from bridge.web.bodies import body_of, decoded, json_reply, raw_json, typed_body, typed_query, unit
+from bridge.web.described import Described
+
+API_VERSION: Final = "1.600.0"  # of the agent API that we speak
+
+BLOCKED: Final = frozenset(
+    {
+        "jwt_secret", "oauths", "smtp_settings", "scim_token", "saml_metadata", "secret_backend",
+        "github_enterprise_app", "object_store_config", "object_store_cache_config", "ai_config", "teams",
+        "indexer_settings", "critical_error_channels", "instance_events_webhook", "otel",
+        "otel_tracing_proxy", "custom_instance_pg_databases", "custom_instance_replication_pwd",
+    }
+)  # fmt: skip
+
+ALL: Final = "/api/agent_workers"
+IN: Final = "/api/w/{workspace}/agent_workers"
+
+
+class AgentApi:
+    def __init__(self, jobs: Jobs, workers: Workers, gate: Gate, base_url: str) -> None:
+        self._jobs = jobs
+        self._workers = workers
+        self._gate = gate
+        self._settings: dict[str, str] = {"base_url": base_url}
+
+    def all(self) -> list[Described]:
+        return [
+            Described("POST", f"{ALL}/pull_job", self.pull_job, takes=bool | None),
+            Described("POST", f"{ALL}/ping_job_status/{{job_id}}", self.ping_job,
+                      takes=JobPing, gives=JobPingReply),
+            Described("POST", f"{ALL}/update_ping", self.update_ping, takes=Ping, gives=None),
+            Described("POST", f"{IN}/send_result/{{job_id}}", self.send_result,
+                      takes=JobCompleted, gives=str, max_body_bytes=RESULT_MAX_BYTES),
+            Described("POST", f"{IN}/push_logs/{{job_id}}", self.push_logs,
+                      takes=str, query=LogPlace, gives=str),
+            Described("POST", f"{ALL}/set_job_cancelled/{{job_id}}", self.set_job_cancelled,
+                      takes=JobCancelled, gives=None),
+            Described("POST", f"{ALL}/queue_init_job", self.queue_init_job, takes=InitScript, gives=str),
+            Described("POST", f"{ALL}/same_worker_job/{{job_id}}", self.same_worker_job,
+                      takes=SameWorkerJob, gives=dict[str, Any] | None),
+            Described("GET", f"{ALL}/get_global_setting/{{key}}", self.global_setting),
+            Described("GET", f"{ALL}/get_min_version", self.min_version, gives=str),
+            Described("GET", f"{IN}/custom_envs", self.custom_envs, gives=list[tuple[str, str]]),
+        ]  # fmt: skip
+
+    async def pull_job(self, request: Request) -> Response:
+        """The best ready job of the token's tags, or null; `true` asks for a shell, and gets null."""
+        claims = await self._gate.agent(request)
+        body = await body_of(request)
+        if body and decoded(body, bool | None):  # type: ignore[arg-type] # mypy takes no union as a type value
+            return unit()
+        pulled = await self._jobs.pull(claims.worker, sorted(claims.tags))
+        return unit() if pulled is None else raw_json(pulled.as_json())
+
+    async def send_result(self, request: Request) -> Response:
+        """Record how a job ended. The first wins; a later one is answered 200 too and changes nothing."""
+        claims = await self._gate.agent(request)
+        sent = await typed_body(request, JobCompletedAsSent)
+        by = sent.canceled_by
+        completion = Completion(
+            success=sent.success,
+            result=bytes(sent.result),
+            duration_ms=sent.duration,
+            mem_peak_kb=sent.mem_peak,
+            canceled_by=None if by is None else by.username or "unknown",
+            canceled_reason=None if by is None else by.reason,
+        )
+        workspace, job_id = request.path_params["workspace"], request.path_params["job_id"]
+        outcome = await self._jobs.complete(workspace, job_id, completion, caller=claims)
+        if outcome is Completed.UNKNOWN:
+            raise NotFound(f"job {job_id} not found in workspace {workspace} among the token's tags")
+        return json_reply(outcome.value)
+
+    async def update_ping(self, request: Request) -> Response:
+        """The worker is there."""
+        claims = await self._gate.agent(request)
+        await self._workers.ping(claims, await typed_body(request, Ping))
+        return unit()
+
+    async def ping_job(self, request: Request) -> Response:
+        """The worker has the job still; is it cancelled, or no longer this worker's?"""
+        claims = await self._gate.agent(request)
+        ping = await typed_body(request, JobPing)
+        reply = await self._jobs.ping(request.path_params["job_id"], claims.worker, ping.mem_peak)
+        return json_reply(
+            JobPingReply(
+                canceled_by=reply.canceled_by,
+                canceled_reason=reply.canceled_reason,
+                already_completed=reply.already_completed,
+            )
+        )
+
+    async def set_job_cancelled(self, request: Request) -> Response:
+        """The worker is about to stop the job itself."""
+        claims = await self._gate.agent(request)
+        asked = await typed_body(request, JobCancelled)
+        job_id = request.path_params["job_id"]
+        await self._jobs.flag_canceled(job_id, asked.canceled_by, asked.reason, caller=claims)
+        return unit()
+
+    async def push_logs(self, request: Request) -> Response:
+        """Append to the job's text; with the query `offset` a repeated chunk changes nothing."""
+        claims = await self._gate.agent(request)
+        text = await typed_body(request, str)
+        place = typed_query(request, LogPlace)
+        await self._jobs.append_log(
+            request.path_params["workspace"],
+            request.path_params["job_id"],
+            text,
+            writer=place.writer or claims.worker,
+            offset=place.offset,
+            caller=claims,
+        )
+        return json_reply("ok")
+
+    async def queue_init_job(self, request: Request) -> Response:
+        """Queue the worker's init script. Its job token reaches that job and nothing else."""
+        claims = await self._gate.agent(request)
+        asked = await typed_body(request, InitScript)
+        return json_reply(await self._jobs.push_init(claims.worker, asked.content))
+
+    async def same_worker_job(self, request: Request) -> Response:
+        """The job that this worker queued for itself, or null."""
+        claims = await self._gate.agent(request)
+        await typed_body(request, SameWorkerJob)
+        held = await self._jobs.held(request.path_params["job_id"], claims.worker)
+        return unit() if held is None else raw_json(held.as_json())
+
+    async def global_setting(self, request: Request) -> Response:
+        """An instance setting, or null. Secrets are refused, whether set or not."""
+        await self._gate.agent(request)
+        key = request.path_params["key"]
+        if key in BLOCKED:
+            raise PermissionDenied(f"setting {key} is not for agents")
+        return json_reply(self._settings.get(key))
+
+    async def min_version(self, request: Request) -> Response:
+        """The lowest version of the agent API in use. Also the cheapest way to try a token."""
+        await self._gate.agent(request)
+        return json_reply(API_VERSION)
+
+    async def custom_envs(self, request: Request) -> Response:
+        """Environment of every job of the workspace: none yet."""
+        await self._gate.agent(request)
+        return raw_json(msgspec.json.encode([]))
+
+
+def routes(jobs: Jobs, workers: Workers, gate: Gate, base_url: str) -> list[Described]:
+    return AgentApi(jobs, workers, gate, base_url).all()

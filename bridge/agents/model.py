@@ -1,0 +1,113 @@
+"""What agents tell of themselves over HTTP, and what people read of them."""
+
+from typing import Any, Literal
+
+from msgspec import Raw, Struct
+
+
+class Ping(Struct, kw_only=True):
+    """Body of update_ping (agent-api.md 2.3); null or absent means: as before."""
+
+    ping_type: Literal["Initial", "MainLoop", "Job", "InitScript"]
+    worker_instance: str | None = None
+    ip: str | None = None
+    version: str | None = None
+    tags: list[str] | None = None
+    vcpus: int | None = None
+    memory: int | None = None
+    memory_usage: int | None = None
+    wm_memory_usage: int | None = None
+    jobs_executed: int | None = None
+    occupancy_rate: float | None = None
+    occupancy_rate_15s: float | None = None
+    occupancy_rate_5m: float | None = None
+    occupancy_rate_30m: float | None = None
+    last_job_executed: str | None = None
+    last_job_workspace_id: str | None = None
+    job_isolation: str | None = None
+    native_mode: bool | None = None
+
+
+class JobPing(Struct):
+    mem_peak: int | None = None
+    current_mem: int | None = None
+
+
+class JobPingReply(Struct):
+    canceled_by: str | None
+    canceled_reason: str | None
+    already_completed: bool
+
+
+class CanceledBy(Struct):
+    username: str | None = None
+    reason: str | None = None
+
+
+class JobCompleted(Struct, kw_only=True):
+    """Body of send_result (3.4). Only the URL's ids and our own row are trusted, so `job` is not read."""
+
+    success: bool
+    result: Any = None
+    mem_peak: int | None = None
+    duration: int | None = None
+    canceled_by: CanceledBy | None = None
+
+
+class JobCompletedAsSent(JobCompleted, kw_only=True):
+    """As `JobCompleted`, with the result unread: its text is kept as it came."""
+
+    result: Raw = Raw(b"null")
+
+
+class JobCancelled(Struct):
+    canceled_by: str
+    reason: str = ""
+
+
+class InitScript(Struct):
+    content: str
+
+
+class SameWorkerJob(Struct):
+    job_id: str
+    recoverable: bool = False
+
+
+class LogPlace(Struct):
+    """Query of push_logs, ours: with `offset` a repeated chunk changes nothing (I5)."""
+
+    offset: int | None = None
+    writer: str | None = None
+
+
+class WorkersFilter(Struct):
+    page: int = 1
+    per_page: int = 100
+    ping_since: int = 300
+
+
+class WorkerRow(Struct, kw_only=True):
+    """One row of GET /api/workers/list (8.4); `last_ping` is seconds ago."""
+
+    worker: str
+    worker_instance: str
+    last_ping: int
+    started_at: str | None
+    ip: str
+    jobs_executed: int
+    custom_tags: list[str]
+    worker_group: str
+    wm_version: str
+    last_job_id: str | None
+    last_job_workspace_id: str | None
+    occupancy_rate: float | None
+    occupancy_rate_15s: float | None
+    occupancy_rate_5m: float | None
+    occupancy_rate_30m: float | None
+    memory: int | None
+    vcpus: int | None
+    memory_usage: int | None
+    wm_memory_usage: int | None
+    job_isolation: str | None
+    native_mode: bool

@@ -1,0 +1,67 @@
+"""The workers' pings, kept so that people see who is there."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from agent.clock import Clock
+from agent.database import Database, queries
+from agent.wire.claims import Claims
+from bridge.agents.model import Ping, WorkerRow, WorkersFilter
+from bridge.errors import BadRequest
+from bridge.jobs.model import rfc3339
+
+SQL: Final = queries(Path(__file__).with_name("agents.sql"))
+KEPT_S: Final = 30 * 24 * 3600.0
+
+
+class Workers:
+    def __init__(self, store: Database, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def ping(self, claims: Claims, ping: Ping) -> None:
+        """Raises `BadRequest` when a first ping does not say who it is."""
+        starts = ping.ping_type == "Initial"
+        if starts and None in (ping.worker_instance, ping.ip, ping.version):
+            raise BadRequest("an Initial ping needs worker_instance, ip and version")
+        now_s = self._clock.wall_s()
+        row = {
+            **msgspec.structs.asdict(ping),
+            "worker": claims.worker,
+            "worker_group": claims.worker_group,
+            "tags": msgspec.json.encode(sorted(claims.tags)).decode(),  # what the token says, not the ping
+            "now": now_s,
+        }
+
+        def record(connection: sqlite3.Connection) -> None:
+            if starts:
+                connection.execute(SQL["forget"], {"before": now_s - KEPT_S})
+            connection.execute(SQL["ping"], row)
+
+        await self._store.write(record)
+
+    async def heard_since(self, wanted: WorkersFilter) -> list[WorkerRow]:
+        now_s = self._clock.wall_s()
+        values = {
+            "since": now_s - wanted.ping_since,
+            "per_page": wanted.per_page,
+            "skip": max(0, wanted.page - 1) * wanted.per_page,
+        }
+
+        def read(connection: sqlite3.Connection) -> list[WorkerRow]:
+            rows = connection.execute(SQL["heard_since"], values)
+            return [_as_row(dict(row), now_s) for row in rows]
+
+        return await self._store.read(read)
+
+
+def _as_row(row: dict[str, Any], now_s: float) -> WorkerRow:
+    row["last_ping"] = max(0, int(now_s - row.pop("pinged_at")))
+    row["started_at"] = rfc3339(row["started_at"])
+    row["custom_tags"] = msgspec.json.decode(row.pop("tags"), type=list[str])
+    row["wm_version"] = row.pop("version")
+    row["native_mode"] = bool(row["native_mode"])
+    return WorkerRow(**row)

@@ -1,0 +1,46 @@
+-- name: one
+SELECT job.*, coalesce(job.code, script.content) AS raw_code,
+       queue.state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
+       queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
+       completed.status, completed.result, completed.started_at, completed.completed_at,
+       completed.duration_ms, completed.mem_peak_kb, completed.worker, completed.canceled_by,
+       completed.canceled_reason
+  FROM job
+  LEFT JOIN queue USING (id)
+  LEFT JOIN completed USING (id)
+  LEFT JOIN script ON script.workspace_id = job.workspace_id AND script.hash = job.script_hash
+ WHERE job.id = :id AND job.workspace_id = :workspace_id;
+
+-- name: outcome
+SELECT queue.state, completed.status, completed.result
+  FROM job
+  LEFT JOIN queue USING (id)
+  LEFT JOIN completed USING (id)
+ WHERE job.id = :id AND job.workspace_id = :workspace_id;
+
+-- name: newest
+-- Without code, arguments and result: those may be megabytes each.
+SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.permissioned_as, job.email,
+       job.scheduled_for, job.script_path, job.script_hash, job.language, job.tag, job.priority,
+       job.timeout_s, job.delivery, job.not_after, job.same_worker, job.parent_job,
+       queue.state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
+       queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
+       completed.status, completed.started_at, completed.completed_at,
+       completed.duration_ms, completed.mem_peak_kb, completed.worker, completed.canceled_by,
+       completed.canceled_reason
+  FROM job
+  LEFT JOIN queue USING (id)
+  LEFT JOIN completed USING (id)
+ WHERE job.workspace_id = :workspace_id
+   AND (:in_queue IS NULL OR :in_queue = (queue.id IS NOT NULL))
+   AND (:running IS NULL OR :running = (queue.state = 'running'))
+   AND (:success IS NULL OR :success = (completed.status = 'success'))
+   AND (:tag IS NULL OR job.tag = :tag)
+   AND (:created_by IS NULL OR job.created_by = :created_by)
+   AND (:script_path_exact IS NULL OR job.script_path = :script_path_exact)
+ ORDER BY job.created_at DESC, job.id DESC
+ LIMIT :per_page OFFSET :skip;
+
+-- name: waiting
+SELECT count(*) FROM queue
+ WHERE workspace_id = :workspace_id AND state != 'running' AND scheduled_for <= :now;

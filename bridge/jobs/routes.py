@@ -1,0 +1,239 @@
+"""Running, watching and cancelling jobs over HTTP (agent-api.md 8.1 to 8.3)."""
+
+from typing import Any, Final
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bridge.jobs.model import Code, Order, Preview, PreviewAsSent, RunOptions, ScriptHash, ScriptPath
+from bridge.jobs.records import JobFilter, MaybeResult, QueueCount, Records, Update
+from bridge.jobs.scripts import NewScript, NewScriptAsSent, ScriptFilter, Scripts
+from bridge.jobs.service import Jobs
+from bridge.tokens.gate import Gate
+from bridge.tokens.model import Identity
+from bridge.web.bodies import body_of, json_reply, raw_json, text_reply, typed_body, typed_query
+from bridge.web.described import TEXT, Described
+
+IN: Final = "/api/w/{workspace}"
+
+
+class GetOptions(Struct):
+    no_logs: bool = False
+    no_code: bool = False
+
+
+class UpdateOptions(Struct):
+    running: bool = False
+    log_offset: int = 0
+
+
+class Reason(Struct):
+    reason: str | None = None
+
+
+class RunRoutes:
+    def __init__(self, jobs: Jobs, scripts: Scripts, gate: Gate) -> None:
+        self._jobs = jobs
+        self._scripts = scripts
+        self._gate = gate
+
+    def all(self) -> list[Described]:
+        return [
+            Described(
+                "POST", f"{IN}/jobs/run/preview", self.run_preview,
+                takes=Preview, query=RunOptions, gives=str, status=201, media=TEXT,
+            ),
+            Described(
+                "POST", f"{IN}/jobs/run/p/{{path:path}}", self.run_path,
+                takes=dict[str, Any], query=RunOptions, gives=str, status=201, media=TEXT,
+            ),
+            Described(
+                "POST", f"{IN}/jobs/run/h/{{hash}}", self.run_hash,
+                takes=dict[str, Any], query=RunOptions, gives=str, status=201, media=TEXT,
+            ),
+            Described(
+                "POST", f"{IN}/jobs_u/queue/cancel/{{job_id}}", self.cancel,
+                takes=Reason, gives=str, media=TEXT,
+            ),
+            Described(
+                "POST", f"{IN}/jobs_u/queue/force_cancel/{{job_id}}", self.force_cancel,
+                takes=Reason, gives=str, media=TEXT,
+            ),
+            Described(
+                "POST", f"{IN}/scripts/create", self.create_script,
+                takes=NewScript, gives=str, status=201, media=TEXT,
+            ),
+            Described("GET", f"{IN}/scripts/get/p/{{path:path}}", self.script_at_path, gives=dict[str, Any]),
+            Described("GET", f"{IN}/scripts/get/h/{{hash}}", self.script_of_hash, gives=dict[str, Any]),
+            Described(
+                "GET", f"{IN}/scripts/list", self.list_scripts,
+                query=ScriptFilter, gives=list[dict[str, Any]],
+            ),
+        ]  # fmt: skip
+
+    async def run_preview(self, request: Request) -> Response:
+        """Run code once; the job's id."""
+        identity = await self._gate.member(request)
+        asked = await typed_body(request, PreviewAsSent)
+        source = Code(
+            content=asked.content,
+            language=asked.language,
+            lock=asked.lock,
+            path=asked.path or None,
+            tag=asked.tag,
+        )
+        return await self._pushed(request, identity, source, bytes(asked.args))
+
+    async def run_path(self, request: Request) -> Response:
+        """Run the script at a path; the job's id."""
+        identity = await self._gate.member(request)
+        args = await body_of(request)
+        return await self._pushed(request, identity, ScriptPath(request.path_params["path"]), args)
+
+    async def run_hash(self, request: Request) -> Response:
+        """Run one version of a script; the job's id."""
+        identity = await self._gate.member(request)
+        args = await body_of(request)
+        return await self._pushed(request, identity, ScriptHash(request.path_params["hash"]), args)
+
+    async def cancel(self, request: Request) -> Response:
+        """Cancel a job: it ends at once, or when its worker learns of it."""
+        identity = await self._gate.member(request)
+        reason = await typed_body(request, Reason) if await body_of(request) else Reason()
+        workspace, job_id = request.path_params["workspace"], request.path_params["job_id"]
+        await self._jobs.cancel(workspace, job_id, identity.username, reason.reason)
+        return text_reply(job_id)
+
+    async def force_cancel(self, request: Request) -> Response:
+        """Cancel a job at once, whatever its worker does."""
+        identity = await self._gate.member(request)
+        reason = await typed_body(request, Reason) if await body_of(request) else Reason()
+        workspace, job_id = request.path_params["workspace"], request.path_params["job_id"]
+        await self._jobs.force_cancel(workspace, job_id, identity.username, reason.reason)
+        return text_reply(job_id)
+
+    async def create_script(self, request: Request) -> Response:
+        """Deploy a script; its hash."""
+        identity = await self._gate.member(request)
+        asked = await typed_body(request, NewScriptAsSent)
+        created = await self._scripts.create(request.path_params["workspace"], asked, identity.username)
+        return text_reply(created, 201)
+
+    async def script_at_path(self, request: Request) -> Response:
+        """The script that answers to a path now."""
+        await self._gate.member(request)
+        params = request.path_params
+        return json_reply(await self._scripts.at_path(params["workspace"], params["path"]))
+
+    async def script_of_hash(self, request: Request) -> Response:
+        """One version of a script."""
+        await self._gate.member(request)
+        params = request.path_params
+        return json_reply(await self._scripts.of_hash(params["workspace"], params["hash"]))
+
+    async def list_scripts(self, request: Request) -> Response:
+        """The scripts of the workspace, newest first."""
+        await self._gate.member(request)
+        wanted = typed_query(request, ScriptFilter)
+        return json_reply(await self._scripts.heads(request.path_params["workspace"], wanted))
+
+    async def _pushed(
+        self, request: Request, identity: Identity, source: Code | ScriptPath | ScriptHash, args: bytes
+    ) -> Response:
+        order = Order(
+            workspace=request.path_params["workspace"],
+            source=source,
+            args=args or b"{}",
+            options=typed_query(request, RunOptions),
+            created_by=identity.username,
+            permissioned_as=f"u/{identity.username}",
+            email=identity.email,
+        )
+        return text_reply(await self._jobs.push(order), 201)
+
+
+class WatchRoutes:
+    def __init__(self, records: Records, gate: Gate) -> None:
+        self._records = records
+        self._gate = gate
+
+    def all(self) -> list[Described]:
+        one, many = dict[str, Any], list[dict[str, Any]]
+        watch = f"{IN}/jobs_u"
+        return [
+            Described(
+                "GET", f"{watch}/completed/get_result_maybe/{{job_id}}", self.maybe_result, gives=MaybeResult
+            ),
+            Described("GET", f"{watch}/getupdate/{{job_id}}", self.update, query=UpdateOptions, gives=Update),
+            Described("GET", f"{watch}/get/{{job_id}}", self.job, query=GetOptions, gives=one),
+            Described("GET", f"{watch}/completed/get_result/{{job_id}}", self.result),
+            Described("GET", f"{watch}/completed/get/{{job_id}}", self.completed, gives=one),
+            Described("GET", f"{watch}/get_logs/{{job_id}}", self.logs, gives=str, media=TEXT),
+            Described("GET", f"{IN}/jobs/list", self.list_all, query=JobFilter, gives=many),
+            Described("GET", f"{IN}/jobs/queue/list", self.list_queued, query=JobFilter, gives=many),
+            Described("GET", f"{IN}/jobs/completed/list", self.list_completed, query=JobFilter, gives=many),
+            Described("GET", f"{IN}/jobs/queue/count", self.count, gives=QueueCount),
+        ]
+
+    async def maybe_result(self, request: Request) -> Response:
+        """The result, if there is one yet."""
+        return json_reply(await self._records.maybe_result(*await self._named(request)))
+
+    async def update(self, request: Request) -> Response:
+        """Where the job stands, and its text after an offset."""
+        workspace, job_id = await self._named(request)
+        offset = max(0, typed_query(request, UpdateOptions).log_offset)
+        return json_reply(await self._records.update(workspace, job_id, offset))
+
+    async def job(self, request: Request) -> Response:
+        """A job, queued or completed, told apart by `type`."""
+        workspace, job_id = await self._named(request)
+        options = typed_query(request, GetOptions)
+        record = await self._records.job(
+            workspace, job_id, with_logs=not options.no_logs, with_code=not options.no_code
+        )
+        return json_reply(record)
+
+    async def result(self, request: Request) -> Response:
+        """The result as the job gave it; 404 until the job is completed."""
+        return raw_json(await self._records.result(*await self._named(request)))
+
+    async def completed(self, request: Request) -> Response:
+        """A completed job; 404 until then."""
+        return json_reply(await self._records.completed(*await self._named(request)))
+
+    async def logs(self, request: Request) -> Response:
+        """The job's text."""
+        return text_reply(await self._records.logs(*await self._named(request)))
+
+    async def list_all(self, request: Request) -> Response:
+        """Jobs, newest first."""
+        return await self._listed(request, in_queue=None)
+
+    async def list_queued(self, request: Request) -> Response:
+        """Jobs without a result yet, newest first."""
+        return await self._listed(request, in_queue=True)
+
+    async def list_completed(self, request: Request) -> Response:
+        """Jobs with a result, newest first."""
+        return await self._listed(request, in_queue=False)
+
+    async def count(self, request: Request) -> Response:
+        """How many due jobs wait for a worker."""
+        await self._gate.member(request)
+        return json_reply(await self._records.waiting(request.path_params["workspace"]))
+
+    async def _listed(self, request: Request, *, in_queue: bool | None) -> Response:
+        await self._gate.member(request)
+        wanted = typed_query(request, JobFilter)
+        workspace = request.path_params["workspace"]
+        return json_reply(await self._records.newest(workspace, wanted, in_queue=in_queue))
+
+    async def _named(self, request: Request) -> tuple[str, str]:
+        await self._gate.member(request)
+        return request.path_params["workspace"], request.path_params["job_id"]
+
+
+def routes(jobs: Jobs, records: Records, scripts: Scripts, gate: Gate) -> list[Described]:
+    return [*WatchRoutes(records, gate).all(), *RunRoutes(jobs, scripts, gate).all()]

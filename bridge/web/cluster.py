@@ -1,0 +1,59 @@
+"""The embedded cluster, wired: services for the relay in process, routes for everybody else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.routing import BaseRoute
+
+from agent.clock import Clock
+from agent.database import Database
+from bridge.agents import api as agent_api
+from bridge.agents import routes as worker_routes
+from bridge.agents.service import Workers
+from bridge.jobs import routes as job_routes
+from bridge.jobs.records import Records
+from bridge.jobs.scripts import Scripts
+from bridge.jobs.service import Jobs
+from bridge.tokens import routes as token_routes
+from bridge.tokens.gate import Gate
+from bridge.tokens.service import Tokens
+from bridge.tokens.workspaces import Workspaces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    jobs: Jobs
+    tokens: Tokens
+    workers: Workers
+    gate: Gate
+    routes: Sequence[BaseRoute]
+    generated_password: str | None  # print it once: only its hash is kept
+
+    async def require_superadmin(self, request: Request) -> None:
+        """For routes beside ours. Raises `NotAuthorized` and `PermissionDenied`."""
+        await self.gate.superadmin(request)
+
+
+async def open_cluster(store: Database, clock: Clock, base_url: str, admin_password: str | None) -> Cluster:
+    """The cluster in `store`, which stays the caller's to close. `base_url` has no trailing slash."""
+    tokens = await Tokens.open(store, clock)
+    generated = await tokens.bootstrap(admin_password)
+    workspaces = Workspaces(store)
+    gate = Gate(tokens, workspaces)
+    jobs = Jobs(store, clock, tokens.jobs)
+    workers = Workers(store, clock)
+    records = Records(store, clock, jobs.heartbeats)
+    return Cluster(
+        jobs=jobs,
+        tokens=tokens,
+        workers=workers,
+        gate=gate,
+        routes=[  # the busiest first: routes are tried in order
+            *agent_api.routes(jobs, workers, gate, base_url),
+            *job_routes.routes(jobs, records, Scripts(store, clock), gate),
+            *token_routes.routes(tokens, workspaces, gate),
+            *worker_routes.routes(workers, gate),
+        ],
+        generated_password=generated,
+    )

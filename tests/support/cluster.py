@@ -1,0 +1,114 @@
+"""The embedded cluster for tests: the real application on a store of its own."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from starlette.types import ASGIApp
+
+from agent.clock import SystemClock
+from agent.database import Database
+from bridge.store.connection import open_store
+from bridge.web.asgi import build
+from bridge.web.cluster import Cluster, open_cluster
+
+BASE_URL = "http://cluster.test"
+PASSWORD = "correct horse battery staple"
+
+
+class MovedClock(SystemClock):
+    """The machine's clock, moved ahead by as much as the test says."""
+
+    ahead_s = 0.0
+
+    def wall_s(self) -> float:
+        return super().wall_s() + self.ahead_s
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self.ahead_s
+
+
+def client_of(app: ASGIApp, bearer: str | None) -> httpx.AsyncClient:
+    headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url=BASE_URL, headers=headers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A cluster and a superadmin's client to it."""
+
+    cluster: Cluster
+    store: Database
+    clock: MovedClock
+    app: ASGIApp
+    admin: httpx.AsyncClient
+
+    def client(self, bearer: str | None) -> httpx.AsyncClient:
+        return client_of(self.app, bearer)
+
+    async def agent(self, *tags: str, group: str = "pos", suffix: str = "till-a1b2c") -> httpx.AsyncClient:
+        """A client with an agent token for `tags`, as an agent sends it."""
+        body = {"worker_group": group, "tags": list(tags), "exp": int(time.time()) + 3600}
+        minted = (await self.admin.post("/api/agent_workers/create_agent_token", json=body)).json()
+        return self.client(f"jwt_agent_{suffix}_{minted.removeprefix('jwt_agent_')}")
+
+    async def preview(self, code: str = "echo hi", **body: object) -> str:
+        """The id of a bash job; keys that are run parameters go into the query."""
+        query = {key: body.pop(key) for key in list(body) if key in QUERY}
+        response = await self.admin.post(
+            "/api/w/main/jobs/run/preview",
+            json={"content": code, "language": "bash", "args": {}, **body},
+            params={key: str(value) for key, value in query.items()},
+        )
+        assert response.status_code == 201, response.text
+        return response.text
+
+    async def job(self, job_id: str) -> dict[str, object]:
+        found: dict[str, object] = (await self.admin.get(f"/api/w/main/jobs_u/get/{job_id}")).json()
+        return found
+
+
+QUERY = {"scheduled_for", "scheduled_in_secs", "timeout", "priority", "job_id", "delivery", "not_after"}
+
+
+@asynccontextmanager
+async def running_cluster(folder: Path) -> AsyncIterator[Running]:
+    store = await open_store(folder / "bridge.db")
+    clock = MovedClock()
+    try:
+        cluster = await open_cluster(store, clock, BASE_URL, PASSWORD)
+        app = build(cluster.routes)
+        login = {"email": "admin@orvanta.local", "password": PASSWORD}
+        token = (await client_of(app, None).post("/api/auth/login", json=login)).text
+        yield Running(cluster=cluster, store=store, clock=clock, app=app, admin=client_of(app, token))
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Running]:
+    async with running_cluster(tmp_path) as running:
+        yield running
+
+
+@asynccontextmanager
+async def served(app: ASGIApp) -> AsyncIterator[str]:
+    """The application on a free loopback port; its base URL."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()  # from here on a client may connect; it is answered once uvicorn accepts
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.serve([listener]), name="uvicorn")
+            try:
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            finally:
+                server.should_exit = True
