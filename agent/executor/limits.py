@@ -1,28 +1,63 @@
-"""What one job may use at most; applied from the parent with prlimit, never between fork and exec."""
+"""What one job may use at most; set from the parent with prlimit, never between fork and exec."""
 
 import resource
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
-MAX_TIMEOUT_S = 7 * 86_400.0
+MIB: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    memory_mb: int | None = None  # address space
-    file_mb: int = 4096  # largest file a job may write
-    result_mb: int = 64
-    timeout_s: float = MAX_TIMEOUT_S
+    """None means no limit. The kernel's limits hold for each process of the job by itself."""
+
+    memory_mb: int | None = None  # private writable memory; address space that is only reserved is free
+    processes: int | None = None  # the kernel counts all processes of this user, not only the job's
+    file_mb: int | None = 4096  # the largest file it may write
+    output_bytes: int = 16 * MIB  # log text beyond this is dropped, with a line that says how much
+    result_bytes: int = 64 * MIB  # a larger result is a failed job
+    default_timeout_s: float | None = None  # for a job that brings none; None: max_timeout_s
+    max_timeout_s: float = 7 * 86_400.0
     kill_grace_s: float = 5.0  # between SIGTERM and SIGKILL
 
     def apply(self, pid: int) -> None:
-        """Raises ProcessLookupError when the process is gone already."""
-        size = self.file_mb * 1024 * 1024
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, size))
-        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
-        if self.memory_mb is not None:
-            memory = self.memory_mb * 1024 * 1024
-            resource.prlimit(pid, resource.RLIMIT_AS, (memory, memory))
+        """Limit a process that has just been started. One that has ended already is let be."""
+        wanted = {
+            resource.RLIMIT_CORE: 0,
+            resource.RLIMIT_DATA: _bytes(self.memory_mb),
+            resource.RLIMIT_NPROC: self.processes,
+            resource.RLIMIT_FSIZE: _bytes(self.file_mb),
+        }
+        with suppress(ProcessLookupError):
+            for kind, most in wanted.items():
+                if most is not None:
+                    _lower(pid, kind, most)
+        with suppress(OSError):  # some containers forbid it; then the kernel chooses by size alone
+            Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
 
-    def effective_timeout_s(self, wanted_s: float | None) -> float:
-        """The job's own limit if it is smaller than the largest allowed (agent-api.md 7.5)."""
-        return self.timeout_s if wanted_s is None else min(wanted_s, self.timeout_s)
+    def timeout_s(self, asked_s: float | None) -> tuple[float, str | None]:
+        """The time limit of a job that asked for `asked_s`, and a warning for its log (7.5)."""
+        if asked_s is None or asked_s <= 0:
+            default_s = self.default_timeout_s
+            return (self.max_timeout_s if default_s is None else min(default_s, self.max_timeout_s)), None
+        if asked_s > self.max_timeout_s:
+            warning = (
+                f"WARNING: the job's timeout of {asked_s:g} s is over the largest allowed here; "
+                f"{self.max_timeout_s:g} s hold instead\n"
+            )
+            return self.max_timeout_s, warning
+        return asked_s, None
+
+
+def _bytes(size_mb: int | None) -> int | None:
+    return None if size_mb is None else size_mb * MIB
+
+
+def _lower(pid: int, kind: int, most: int) -> None:
+    """Nobody but root may raise a hard limit, so a stricter one that is there already stays."""
+    _, hard = resource.prlimit(pid, kind)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.prlimit(pid, kind, (most, most))

@@ -1,37 +1,36 @@
 """What to run, and how it ended: values only, so that the executor knows neither spool nor link."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-Sink = Callable[[str], None]  # log text as it comes, decoded; must not block
+Sink = Callable[[str], None]  # takes log text as it comes, already decoded; must not block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     job_id: str
-    language: str
+    language: str  # "bash", "python3"
     code: str
-    args: bytes  # one JSON object, UTF-8
-    env: Mapping[str, str]
+    args: bytes  # one JSON object, UTF-8; `null` means no arguments
+    env: Mapping[str, str]  # the reserved variables; wins over what the site passes on
     timeout_s: float | None
-    path: str | None
+    path: str | None  # of the script, such as "f/shop/rollup"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     success: bool
-    result: bytes  # one JSON document: the result, or on failure the error object
-    duration_ms: int
-    mem_peak_kb: int | None = None
-    exit_code: int | None = None
-    canceled_by: str | None = None
+    result: bytes  # one JSON document, UTF-8: the result, or on failure the error object
+    duration_ms: int  # monotonic
+    mem_peak_kb: int | None = None  # None: it ended before it could be measured
+    exit_code: int | None = None  # None: nothing was started; 128 + N: ended by signal N
+    canceled_by: str | None = None  # "timeout" when the time limit stopped it
     canceled_reason: str | None = None
 
 
 class Stop:
-    """A request, from outside, that a run should end. The first request counts."""
+    """A request, from outside, that a run should end as cancelled. The first request counts."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
@@ -44,16 +43,5 @@ class Stop:
             self._event.set()
 
     async def requested(self) -> None:
+        """Returns once somebody has asked; at once if that has happened already."""
         await self._event.wait()
-
-
-class CannotRun(Exception):
-    """The job cannot be started: bad arguments, unknown language, missing interpreter, full disk."""
-
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(message)
-        self.name = name
-
-
-def error_document(name: str, message: str, **more: object) -> bytes:
-    return json.dumps({"message": message, "name": name, **more}).encode()

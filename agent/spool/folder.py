@@ -38,7 +38,9 @@ class Folder:
         return disk.f_bavail * disk.f_frsize
 
     def release(self) -> None:
-        os.close(self._lock)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def _take_lock(self) -> None:
         try:

@@ -3,6 +3,7 @@
 A body is `{"v": 1, "m": [map, …]}`: several messages of a flush share one envelope, a job travels alone.
 """
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
@@ -33,7 +34,7 @@ class Envelope:
 
     body: bytes
     content_encoding: Literal["zstd"] | None = None
-    headers: Mapping[str, str | bytes] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def pack(messages: Sequence[Message]) -> bytes:
@@ -46,9 +47,10 @@ def pack(messages: Sequence[Message]) -> bytes:
 
 def seal(body: bytes, compress: Compress, sign: Sign | None = None) -> Envelope:
     """Sign the exact bytes, then compress them if that makes them smaller."""
-    headers: dict[str, str | bytes] = {}
+    headers: dict[str, str] = {}
     if sign is not None:
-        headers["kid"], headers["sig"] = sign(body)
+        headers["kid"], signature = sign(body)
+        headers["sig"] = base64.b64encode(signature).decode()
     if len(body) > COMPRESS_OVER_BYTES:
         smaller = compress(body)
         if len(smaller) < len(body):
@@ -91,9 +93,13 @@ def unpack(body: bytes) -> list[Message]:
 def open_job(body: bytes, headers: Mapping[str, object], verify: Verify) -> Job:
     """The one job in a signed body (I4). Raises `BadSignature`, `Malformed`, `WrongVersion`."""
     kid, signature = headers.get("kid"), headers.get("sig")
-    if not isinstance(kid, str) or not isinstance(signature, bytes):
+    if not isinstance(kid, str) or not isinstance(signature, str):
         raise BadSignature("the job carries no signature; only the bridge's own jobs are run")
-    if not verify(kid, signature, body):
+    try:
+        raw = base64.b64decode(signature, validate=True)
+    except ValueError:
+        raise BadSignature("the signature is not base64") from None
+    if not verify(kid, raw, body):
         raise BadSignature(
             f"the signature by key {kid!r} does not fit; the key is unknown or the job was changed"
         )

@@ -86,7 +86,7 @@ async def test_a_flipped_bit_is_found_and_the_rest_goes_on(spool: Spool) -> None
     await book.hold(job(), pack([job()]))
     await book.hold(job("j2"), pack([job("j2")]))
     database = sqlite3.connect(spool.folder.database)
-    database.execute("UPDATE held SET body = x'00' || substr(body, 2) WHERE job_id = 'j1'")
+    database.execute("UPDATE held SET body = CAST(x'00' || substr(body, 2) AS BLOB) WHERE job_id = 'j1'")
     database.commit()
     database.close()
     assert await spool.job(KEY) is None

@@ -1,55 +1,92 @@
-"""bash (agent-api.md 7.3): positional arguments, merged output, and where the result is read from."""
+"""bash (agent-api.md 7.3): positional arguments, and where the result is read from."""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from agent.executor.task import CannotRun
+from agent.executor import results
+from agent.executor.directory import JobDirectory
+from agent.executor.errors import JobFailed
+from agent.executor.languages.language import Exit, Verdict, failure, interpreter
+from agent.executor.task import Task
 
-_PARAMETER = re.compile(r'^\s*(?:local\s+)?(\w+)="\$\{?(\d+)(?::-[^}]*)?\}?"', re.MULTILINE)
-LAST_LINES_CHARS = 600
+SETTING: Final = "BASH_PATH"
+MAX_POSITION: Final = 999
+_PARAMETER: Final = re.compile(
+    r"""^[ \t]*(?:(?:local|export|readonly|declare)[ \t]+)?   # name="$1", or declared
+        (?P<name>\w+)="\$(?:(?P<plain>\d{1,3})|\{(?P<braced>\d{1,3})(?::-.*)?\})"   # or "${1:-default}"
+    """,
+    re.MULTILINE | re.VERBOSE,
+)
+_ESCAPED: Final = str.maketrans({"\\": r"\\", "'": r"\'", "\n": r"\n", "\r": r"\r", "\0": None})
 
 
-def prepare(folder: Path, code: str, args: Mapping[str, Any], interpreter: str | None) -> Sequence[str]:
-    """Write `main.sh`; return the command line."""
-    if interpreter is None:
-        raise CannotRun("MissingInterpreter", "bash is not on this machine; install it or set BASH_PATH")
-    (folder / "main.sh").write_text("set -e\n" + code)
-    return [interpreter, "main.sh", *(_text(args.get(name)) for name in parameters(code))]
+class Bash:
+    """One process: what a wrapper script would do, the parent does while it reads the output."""
+
+    result_is_last_line = True
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+
+    def prepare(self, task: Task, args: Mapping[str, Any], directory: JobDirectory) -> Sequence[str]:
+        command = [interpreter(self._path, "bash", SETTING), "main.sh"]
+        directory.write("main.sh", script(task.code, [_text(args, name) for name in parameters(task.code)]))
+        return command
+
+    def judge(self, directory: JobDirectory, exit_: Exit, most_bytes: int) -> Verdict:
+        """A non-empty result.json, then result.out, then the last line of the output."""
+        if exit_.code != 0:
+            return Verdict(False, _error(directory, exit_, most_bytes))
+        if found := results.document(directory.path / "result.json", most_bytes):
+            return Verdict(True, found)
+        if text := results.content(directory.path / "result.out", most_bytes):
+            return Verdict(True, _quoted(text.decode("utf-8", "replace"), most_bytes))
+        last_line = exit_.output.last_line
+        if last_line is None:
+            raise results.too_large(most_bytes)
+        return Verdict(True, _quoted(last_line.strip(), most_bytes))
 
 
 def parameters(code: str) -> list[str]:
-    """The names of `name="$1"` lines, in the order of their numbers."""
-    found = {int(number): name for name, number in _PARAMETER.findall(code)}
+    """The names of `name="$1"` lines in the order of their numbers; "" where a number is missing."""
+    found: dict[int, str] = {}
+    for match in _PARAMETER.finditer(code):
+        found.setdefault(int(match["plain"] or match["braced"]), match["name"])
     return [found.get(number, "") for number in range(1, max(found, default=0) + 1)]
 
 
-def result(folder: Path, exit_code: int, tail: str) -> bytes:
-    """The result document, or the error object when `exit_code` is not 0. `tail`: the end of the output."""
-    document = _content(folder / "result.json")
-    if document:
-        return document
-    if exit_code != 0:
-        message = f'exit code for "bash run": {exit_code}, last log lines:\n{tail[-LAST_LINES_CHARS:]}'
-        return json.dumps({"message": message, "name": "ExecutionErr", "exit_code": exit_code}).encode()
-    text = _content(folder / "result.out")
-    if text:
-        return json.dumps(text.decode("utf-8", "replace")).encode()
-    lines = tail.strip().splitlines()
-    return json.dumps(lines[-1].strip() if lines else "").encode()
+def script(code: str, positional: Sequence[str]) -> bytes:
+    """The content of main.sh. All of ours is on its first line, so that line numbers stay true.
+
+    The arguments stand in the file and not on the command line: there each may have 128 KiB at
+    most, and every user of the machine can read them.
+    """
+    setting = "set -- " + " ".join(f"$'{text.translate(_ESCAPED)}'" for text in positional)
+    return f"set -e; {setting + '; ' if positional else ''}{code}".encode()
 
 
-def _text(value: Any) -> str:
-    """A string as it is; nothing for a missing value; any other JSON as its text."""
-    if value is None:
+def _text(args: Mapping[str, Any], name: str) -> str:
+    """A string as it is, any other JSON as its text, nothing for what is missing."""
+    if name not in args:
         return ""
-    return value if isinstance(value, str) else json.dumps(value)
+    value = args[name]
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def _content(path: Path) -> bytes:
+def _error(directory: JobDirectory, exit_: Exit, most_bytes: int) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+        found = results.document(directory.path / "result.json", most_bytes)
+    except JobFailed as failed:
+        if failed.name == "ResultTooLarge":
+            raise
+        found = b""  # half written, or no JSON at all: the log tells more
+    return found or failure("bash run", exit_)
+
+
+def _quoted(text: str, most_bytes: int) -> bytes:
+    document = json.dumps(text, ensure_ascii=False).encode()
+    if len(document) > most_bytes:
+        raise results.too_large(most_bytes)
+    return document

@@ -1,86 +1,193 @@
-"""Runs inside the job: calls `main` with the arguments and writes `result.json` (agent-api.md 7.4)."""
+"""Runs inside a python3 job as `wrapper`: calls `main`, writes `result.json` (agent-api.md 7.4).
 
-import base64
-import datetime
-import inspect
+It is copied into the job's directory and imports as little as it can, because every job pays for it.
+Any Python from 3.8 on must be able to run it.
+"""
+
+from __future__ import annotations
+
 import json
-import math
+import os
 import sys
-import traceback
+
+TYPE_CHECKING = False  # `typing` itself is not imported: that alone takes longer than the wrapper
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
 
 
-def converted(value, annotation):
-    if value is None:
-        return None
-    if annotation is bytes:
-        return base64.b64decode(value)
-    if annotation in (datetime.datetime, datetime.date):
-        return annotation.fromisoformat(value)
-    return value
+def load(name: str) -> Any:
+    """Import the script without leaving compiled code behind."""
+    path = os.path.join(os.getcwd(), *name.split(".")) + ".py"
+    with open(path, "rb") as file:
+        source = file.read()
+    module = type(sys)(name)
+    module.__file__ = path
+    module.__package__ = name.rpartition(".")[0]
+    sys.modules[name] = module
+    exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+    return module
 
 
-def arguments(main, given):
-    chosen = {}
-    for name, parameter in inspect.signature(main).parameters.items():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            return given
+def entrypoint(module: Any) -> Any:
+    name = os.environ.get("MAIN_OVERRIDE") or "main"
+    main = getattr(module, name, None)
+    if not callable(main):
+        raise AttributeError("the script has no function {0}; define {0}(...)".format(name))  # noqa: UP032 the name stands twice
+    return main
+
+
+def chosen(main: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments to call `main` with: a default wins over null, and nothing unknown is passed."""
+    while hasattr(main, "__wrapped__"):
+        main = main.__wrapped__
+    code = getattr(main, "__code__", None)
+    if code is None:
+        return given  # a class or a partial: it says itself what it misses
+    positional = code.co_argcount
+    names = code.co_varnames[: positional + code.co_kwonlyargcount]
+    defaults = set(names[positional - len(main.__defaults__ or ()) : positional])
+    defaults.update(main.__kwdefaults__ or ())
+    takes_all = code.co_flags & 0x08  # **kwargs
+    arguments = dict(given) if takes_all else {}
+    for name in names[1:] if getattr(main, "__self__", None) is not None else names:
+        arguments.pop(name, None)
         value = given.get(name)
-        if value is None and parameter.default is not parameter.empty:
-            continue
-        chosen[name] = converted(value, parameter.annotation)
-    return chosen
+        if value is not None:
+            arguments[name] = converted(value, main.__annotations__.get(name))
+        elif name not in defaults:
+            arguments[name] = None
+    return arguments
 
 
-def plain(value):
-    """JSON has no NaN, no bytes and no text with NUL."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [plain(one) for one in value]
-    if hasattr(value, "to_dict") and hasattr(value, "columns"):
-        return value.to_dict(orient="records")
+def converted(value: Any, annotation: Any) -> Any:
+    """JSON has no bytes and no dates: they arrive as text, and the annotation tells."""
+    if annotation is None or not isinstance(value, str):
+        return value
+    text = annotation if isinstance(annotation, str) else getattr(annotation, "__qualname__", str(annotation))
+    text = text.replace("Optional[", "").replace("]", "")
+    kinds = {part.strip().rpartition(".")[2] for part in text.split("|")} - {"None"}
+    if kinds == {"bytes"}:
+        import base64
+
+        return base64.b64decode(value)
+    if kinds == {"datetime"} or kinds == {"date"}:
+        import datetime
+
+        iso = value[:-1] + "+00:00" if value.endswith(("Z", "z")) else value
+        moment = datetime.datetime.fromisoformat(iso)
+        return moment if kinds == {"datetime"} else moment.date()
     return value
 
 
-def streamed(chunks):
-    """A generator's chunks are shown as they come; together they are the result."""
-    text = []
-    for chunk in chunks:
-        text.append(str(chunk))
-        print("WM_STREAM: " + str(chunk).replace("\n", "\\n"), flush=True)  # noqa: T201 the contract's own line
-    return "".join(text)
+def stand_in(value: Any) -> Any:
+    """For what JSON does not know: bytes as base64, tables as rows, anything else as its text."""
+    if isinstance(value, (bytes, bytearray)):
+        import base64
+
+        return base64.b64encode(value).decode()
+    if type(value).__name__ == "DataFrame":
+        return value.rows() if hasattr(value, "rows") else value.values.tolist()
+    return str(value)
 
 
-def save(value):
-    with open("result.json", "w", encoding="utf-8") as file:  # noqa: PTH123 as few imports as can be in a job
-        json.dump(plain(value), file, separators=(",", ":"), default=str)
+def clean(value: Any) -> Any:
+    """The same with null for NaN, Infinity and NUL, and without halves of surrogate pairs."""
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, str):
+        return value.replace("\0", "null").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, dict):
+        return {clean(key) if isinstance(key, str) else str(key): clean(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean(one) for one in value]
+    return clean(stand_in(value))
 
 
-def run():
-    with open("args.json", encoding="utf-8") as file:  # noqa: PTH123 as above
-        given = json.load(file)
+def encoded(value: Any) -> bytes:
+    def dumped(plain: Any) -> str:
+        return json.dumps(
+            plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=stand_in
+        )
+
     try:
-        import script
+        text = dumped(value)
+        if "\\u0000" not in text:
+            return text.encode()
+    except ValueError:  # NaN, Infinity, or half a surrogate pair: rare, so only now is it looked for
+        pass
+    return dumped(clean(value)).encode()
 
-        if not callable(getattr(script, "main", None)):
-            raise TypeError("the script has no function main")
-        value = script.main(**arguments(script.main, given))
-        save(streamed(value) if inspect.isgenerator(value) else value)
+
+def save(document: bytes) -> None:
+    with open("result.json", "wb") as file:
+        file.write(document)
+
+
+def streamed(chunks: Iterable[Any]) -> str:
+    """Show a generator's chunks as they come; together they are the result."""
+    texts = []
+    for chunk in chunks:
+        text = str(chunk)
+        texts.append(text)
+        print("WM_STREAM: " + text.replace("\n", "\\n"), flush=True)
+    return "".join(texts)
+
+
+def is_stream(value: Any) -> bool:
+    return hasattr(value, "__next__")
+
+
+def returned(value: Any) -> Any:
+    """What `main` returned, with its streams read to the end."""
+    if hasattr(value, "__await__"):
+        import asyncio
+
+        async def wait() -> Any:
+            return await value
+
+        value = asyncio.run(wait())
+    if is_stream(value):
+        return streamed(value)
+    if isinstance(value, dict) and is_stream(value.get("wm_stream")):
+        return {**value, "wm_stream": streamed(value["wm_stream"])}
+    return value
+
+
+def error_object(error: BaseException) -> dict[str, Any]:
+    import traceback
+
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename != __file__]
+    traceback.print_exception(type(error), error, error.__traceback__)
+    found: dict[str, Any] = {
+        "message": str(error),
+        "name": type(error).__name__,
+        "stack": "\n".join(traceback.format_list(frames)),
+    }
+    if getattr(error, "__dict__", None):
+        found["extra"] = error.__dict__
+    if os.environ.get("WM_FLOW_STEP_ID"):
+        found["step_id"] = os.environ["WM_FLOW_STEP_ID"]
+    return found
+
+
+def run(name: str) -> int:
+    """The exit code of the job."""
+    with open("args.json", "rb") as file:
+        given = json.loads(file.read())
+    try:
+        main = entrypoint(load(name))
+        document = encoded(returned(main(**chosen(main, given))))
     except BaseException as error:
-        if isinstance(error, SystemExit) and not error.code:
-            save(None)
-            return
-        stack = "".join(traceback.format_tb(error.__traceback__)[1:])
-        sys.stderr.write(traceback.format_exc())
-        save({"message": str(error), "name": type(error).__name__, "stack": stack})
-        sys.exit(1)
+        save(encoded(error_object(error)))
+        return 1
+    save(document)
+    return 0
 
 
 if __name__ == "__main__":
-    run()
+    sys.dont_write_bytecode = False  # what the script imports may well be compiled for the next job
+    module_name = sys.argv.pop()
+    sys.exit(run(module_name))

@@ -1,0 +1,59 @@
+"""The seam between running a process and knowing a language."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agent.executor.directory import JobDirectory
+from agent.executor.errors import JobFailed, error_object
+from agent.executor.output import Output
+from agent.executor.task import Task
+
+SIGNAL_OFFSET = 128  # what a shell adds to the number of the signal that ended a process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a process ended by itself, and what it said last."""
+
+    code: int
+    output: Output
+    step_id: str  # of a flow; empty outside one
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    success: bool
+    document: bytes  # one JSON document: the result or the error object
+
+
+class Language(Protocol):
+    result_is_last_line: bool
+
+    def prepare(self, task: Task, args: Mapping[str, Any], directory: JobDirectory) -> Sequence[str]:
+        """Write what the interpreter needs; return its command line. Raises `JobFailed`, OSError."""
+        ...
+
+    def judge(self, directory: JobDirectory, exit_: Exit, most_bytes: int) -> Verdict:
+        """Read the result. Raises `JobFailed` when it is too large or no JSON."""
+        ...
+
+
+def interpreter(path: str | None, name: str, setting: str) -> str:
+    """`path`, or a failed job that says how to mend it."""
+    if path is None:
+        raise missing(name, setting)
+    return path
+
+
+def missing(path: str, setting: str) -> JobFailed:
+    return JobFailed(
+        "InterpreterMissing",
+        f"{path} is not on this machine, or may not be run; install it or set {setting} to its full path",
+    )
+
+
+def failure(run: str, exit_: Exit) -> bytes:
+    """The error object for an exit code other than 0 that came without one (7.3)."""
+    message = f'exit code for "{run}": {exit_.code}, last log lines:\n{exit_.output.tail}'
+    return error_object(message, step_id=exit_.step_id, exit_code=exit_.code)

@@ -1,0 +1,67 @@
+"""What an earlier life of the agent left running: found, killed, waited for, cleared away."""
+
+import os
+import select
+import signal
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from agent.executor import proc
+from agent.executor.directory import job_directories, noted_process, remove_tree
+
+WAIT_S: Final = 5.0  # a killed process that is still there after this hangs in the kernel
+
+
+def kill_leftovers(work_dir: Path) -> int:
+    """The number of jobs of which something still ran. Their directories are removed as well."""
+    directories = list(job_directories(work_dir))
+    found = {path.name: _leftovers(path) for path in directories}
+    for pid, job_id in _by_environment(found).items():
+        found[job_id].add(pid)
+    kill_and_wait({pid for pids in found.values() for pid in pids})
+    for path in directories:
+        remove_tree(path)
+    return sum(1 for pids in found.values() if pids)
+
+
+def processes_of(job_id: str) -> set[int]:
+    """Processes that carry the job's id in their environment, whatever group they moved to."""
+    return set(_by_environment([job_id]))
+
+
+def kill_and_wait(pids: Collection[int]) -> None:
+    """SIGKILL them and return when they have ended, `WAIT_S` at most."""
+    ending = select.poll()
+    waiting: set[int] = set()
+    for pid in pids:
+        with suppress(OSError):  # gone already
+            watched = os.pidfd_open(pid)
+            waiting.add(watched)
+            ending.register(watched, select.POLLIN)
+            signal.pidfd_send_signal(watched, signal.SIGKILL)
+    deadline_s = time.monotonic() + WAIT_S
+    while waiting and (left_s := deadline_s - time.monotonic()) > 0:
+        for watched, _ in ending.poll(left_s * 1000):
+            ending.unregister(watched)
+            waiting.discard(watched)
+            os.close(watched)
+    for watched in waiting:
+        os.close(watched)
+
+
+def _leftovers(path: Path) -> set[int]:
+    """The noted process and its whole session, if that process is still the one that was noted."""
+    noted = noted_process(path, proc.boot_id())
+    if noted is None or proc.start_ticks(noted[0]) != noted[1]:
+        return set()  # gone, or another process that got the number since
+    return {pid for pid in proc.pids() if proc.session(pid) == noted[0]}
+
+
+def _by_environment(job_ids: Collection[str]) -> dict[int, str]:
+    if not job_ids:
+        return {}
+    pairs = ((pid, proc.job_of(pid)) for pid in proc.pids())
+    return {pid: job_id for pid, job_id in pairs if job_id is not None and job_id in job_ids}
