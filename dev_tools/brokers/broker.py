@@ -1,0 +1,54 @@
+"""What every RabbitMQ that we found or started can do for tests, demo and benches."""
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+
+class BrokerError(Exception):
+    """BrokerError: NotHere · OutOfReach"""
+
+
+class NotHere(BrokerError):
+    """This way of finding a RabbitMQ leads nowhere on this machine; the text says why and how to mend it."""
+
+
+class OutOfReach(BrokerError):
+    """We may not start or stop this RabbitMQ: it is not ours."""
+
+
+class Broker(ABC):
+    """A running RabbitMQ. Its addresses stay the same over `stop`, `kill` and `start`, and so do its messages."""
+
+    kind: str  # "url", "container" or "node"
+    url: str  # amqp://user:password@host:port/
+    management_url: str | None  # http://user:password@host:port, without a slash at the end
+    is_ours: bool = True  # False: start, stop and kill raise OutOfReach
+
+    @abstractmethod
+    def start(self) -> None:
+        """Returns when it answers AMQP and HTTP. Does nothing if it runs. Raises `BrokerError`."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ends it in order: clients are told. Returns when the process is gone."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """Ends it by SIGKILL. Returns when the process is gone."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends it for good and removes its data. May be called again."""
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

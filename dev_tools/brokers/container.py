@@ -1,0 +1,158 @@
+"""RabbitMQ 4 in a container, through testcontainers, where Docker or podman answers."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dev_tools.brokers.broker import Broker, BrokerError, NotHere
+from dev_tools.brokers.leftovers import CONTAINER, abandoned_containers, new_folder
+from dev_tools.brokers.readiness import wait_until_ready
+from dev_tools.ports import free_ports
+
+if TYPE_CHECKING:
+    from testcontainers.core.container import DockerContainer
+
+IMAGE: Final = "rabbitmq:4-management"
+USER: Final = "orvanta"
+PING_S: Final = 5
+START_S: Final = 120.0
+STOP_S: Final = 30
+LOG_TAIL: Final = 2_000  # characters shown when it does not start
+SETTINGS: Final = b"disk_free_limit.absolute = 50MB\n"
+
+
+def engine_address() -> str:
+    """The address of the engine that answers. Raises `NotHere`."""
+    for address in _candidates():
+        if _answers(address):
+            return address
+    raise NotHere("neither Docker nor podman answers (DOCKER_HOST names one in an unusual place)")
+
+
+def _candidates() -> Iterator[str]:
+    if named := os.environ.get("DOCKER_HOST"):
+        yield named
+        return
+    personal = os.environ.get("XDG_RUNTIME_DIR", "")
+    sockets = ["/var/run/docker.sock", "/run/podman/podman.sock"]
+    if personal:
+        sockets += [f"{personal}/docker.sock", f"{personal}/podman/podman.sock"]
+    yield from (f"unix://{path}" for path in sockets if Path(path).exists())
+
+
+def _answers(address: str) -> bool:
+    import docker  # noqa: PLC0415 - a fifth of a second, wasted where no engine is
+
+    try:
+        client = docker.DockerClient(base_url=address, timeout=PING_S)
+    except docker.errors.DockerException:
+        return False
+    try:
+        return bool(client.ping())
+    except (docker.errors.DockerException, OSError):
+        return False
+    finally:
+        client.close()
+
+
+class ContainerBroker(Broker):
+    kind = "container"
+
+    def __init__(self) -> None:
+        """Prepares it; `start` starts it, and pulls the image if it must. Raises `NotHere`."""
+        os.environ["DOCKER_HOST"] = engine_address()  # testcontainers reads it on import
+        # Its reaper would be a second image and a container that stays a while; `leftovers` does that work.
+        os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
+        amqp, management = free_ports(2)
+        password = secrets.token_hex(16)
+        self.url = f"amqp://{USER}:{password}@127.0.0.1:{amqp}/"
+        self.management_url = f"http://{USER}:{password}@127.0.0.1:{management}"
+        self._management_url: Final = self.management_url
+        _remove_abandoned()
+        self._folder: Final = new_folder()
+        self._container: Final = _describe({5672: amqp, 15672: management}, password)
+        self._is_made = False
+
+    def start(self) -> None:
+        with _engine_errors():
+            if self._is_made:
+                self._container.get_wrapped_container().start()
+            else:
+                self._make()
+            try:
+                wait_until_ready(self.url, self._management_url, START_S, self._is_running)
+            except BrokerError as error:
+                raise BrokerError(f"{error}; its log ends:\n{self._said()}") from None
+
+    def stop(self) -> None:
+        with _engine_errors():
+            self._container.get_wrapped_container().stop(timeout=STOP_S)
+
+    def kill(self) -> None:
+        if self._is_running():
+            with _engine_errors():
+                wrapped = self._container.get_wrapped_container()
+                wrapped.kill()
+                wrapped.wait()
+
+    def close(self) -> None:
+        if self._is_made:
+            with _engine_errors():
+                self._container.stop(force=True, delete_volume=True)
+            self._is_made = False
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _make(self) -> None:
+        self._container.start()
+        self._is_made = True
+        (self._folder / CONTAINER).write_text(self._container.get_container_id())
+
+    def _is_running(self) -> bool:
+        if not self._is_made:
+            return False
+        self._container.reload()
+        return self._container.status == "running"
+
+    def _said(self) -> str:
+        """The end of its log."""
+        return b"".join(self._container.get_logs())[-LOG_TAIL:].decode(errors="replace")
+
+
+def _describe(ports: dict[int, int], password: str) -> "DockerContainer":
+    """The container: its ports (inside → loopback here) are fixed, so that a restart keeps the address."""
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - reads DOCKER_HOST on import
+
+    container = DockerContainer(IMAGE)
+    container.with_envs(RABBITMQ_DEFAULT_USER=USER, RABBITMQ_DEFAULT_PASS=password)
+    container.with_copy_into_container(SETTINGS, "/etc/rabbitmq/conf.d/20-orvanta.conf")
+    container.with_kwargs(labels={"orvanta.edge": "broker"})
+    for inside, outside in ports.items():
+        # Docker takes (address, port); testcontainers only passes it on
+        container.ports[f"{inside}/tcp"] = ("127.0.0.1", outside)  # type: ignore[assignment] # typed too narrowly
+    return container
+
+
+def _remove_abandoned() -> None:
+    """Containers of runs that were killed."""
+    import docker  # noqa: PLC0415 - see above
+
+    client = docker.from_env()
+    for folder, container_id in list(abandoned_containers()):
+        with suppress(docker.errors.APIError):  # it may be gone already
+            client.containers.get(container_id).remove(force=True, v=True)
+        shutil.rmtree(folder, ignore_errors=True)
+    client.close()
+
+
+@contextmanager
+def _engine_errors() -> Iterator[None]:
+    import docker  # noqa: PLC0415 - see above
+
+    try:
+        yield
+    except (docker.errors.DockerException, OSError) as error:
+        raise BrokerError(f"the container engine refused: {error}") from error

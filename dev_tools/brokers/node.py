@@ -1,0 +1,123 @@
+"""A private RabbitMQ node: own name, ports, cookie, data and epmd. Needs no rights and touches no system service."""
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Final
+
+from dev_tools.brokers.broker import Broker, BrokerError
+from dev_tools.brokers.leftovers import new_folder, note_process
+from dev_tools.brokers.readiness import wait_until_ready
+from dev_tools.ports import free_ports
+from dev_tools.processes import Running
+
+# Debian's /usr/sbin/rabbitmq-server changes to the user rabbitmq and so cannot serve a folder of ours.
+DEBIAN_SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+USER: Final = "orvanta"
+START_S: Final = 90.0
+STOP_S: Final = 30.0
+LOG_TAIL: Final = 2_000  # characters shown when it does not start
+
+CONFIG: Final = """\
+listeners.tcp.local = 127.0.0.1:{amqp}
+management.tcp.ip = 127.0.0.1
+management.tcp.port = {management}
+default_user = {user}
+default_pass = {password}
+disk_free_limit.absolute = 50MB
+log.console = true
+log.file = false
+"""
+
+
+def installed_server() -> Path | None:
+    if DEBIAN_SERVER.exists():
+        return DEBIAN_SERVER
+    found = shutil.which("rabbitmq-server")
+    return Path(found) if found else None
+
+
+class PrivateNode(Broker):
+    kind = "node"
+
+    def __init__(self, server: Path) -> None:
+        """Lays out its folder; `start` starts it."""
+        amqp, management, self._distribution, self._epmd_port = free_ports(4)
+        password = secrets.token_hex(16)
+        self.url = f"amqp://{USER}:{password}@127.0.0.1:{amqp}/"
+        self.management_url = f"http://{USER}:{password}@127.0.0.1:{management}"
+        self._management_url: Final = self.management_url
+        self._server: Final = server
+        self._folder: Final = new_folder()
+        self._node: Running | None = None
+        self._epmd: Running | None = None
+        (self._folder / "home").mkdir()
+        (self._folder / "rabbitmq.conf").write_text(
+            CONFIG.format(amqp=amqp, management=management, user=USER, password=password)
+        )
+        (self._folder / "plugins").write_text("[rabbitmq_management,rabbitmq_auth_backend_http].\n")
+
+    def start(self) -> None:
+        if self._node and self._node.is_running():
+            return
+        if self._epmd is None:
+            self._epmd = self._run([_epmd(), "-port", str(self._epmd_port), "-address", "127.0.0.1"])
+        self._node = self._run([self._server])
+        try:
+            wait_until_ready(self.url, self._management_url, START_S, self._node.is_running)
+        except BrokerError as error:
+            raise BrokerError(f"{error}; its log ends:\n{self._node.text()[-LOG_TAIL:]}") from None
+
+    def stop(self) -> None:
+        if self._node:
+            self._node.stop(STOP_S)
+
+    def kill(self) -> None:
+        if self._node:
+            self._node.kill()
+
+    def close(self) -> None:
+        self.kill()  # nobody reads its data again
+        if self._epmd:
+            self._epmd.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self, command: list[str | Path]) -> Running:
+        process = Running(command, env=self._env(), log=self._folder / "log", cwd=self._folder)
+        note_process(self._folder, process.pid)
+        return process
+
+    def _env(self) -> dict[str, str]:
+        """All that the server reads. The machine's own settings in /etc/rabbitmq stay out of it."""
+        folder = self._folder
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "HOME": str(folder / "home"),  # the Erlang cookie is made there
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"orvanta-{folder.name}@localhost",
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_CONFIG_FILES": str(folder / "none"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "none.config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            "RABBITMQ_DIST_PORT": str(self._distribution),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            # With input allowed the script becomes the Erlang machine instead of waiting for it, so that the pid
+            # we know is the one to kill; -noinput takes the input away again.
+            "RABBITMQ_ALLOW_INPUT": "1",
+            "RABBITMQ_SERVER_START_ARGS": "-noinput",
+        }
+
+
+def _epmd() -> str:
+    """Erlang's port mapper. Run by us, in the foreground, it ends with us instead of staying for ever."""
+    found = shutil.which("epmd") or next(map(str, Path("/usr/lib/erlang").glob("erts-*/bin/epmd")), None)
+    if found is None:
+        raise BrokerError("rabbitmq-server is here but Erlang's epmd is not; install the package erlang-base")
+    return found
