@@ -26,9 +26,7 @@ class Group:
     killed while the leader is still a zombie, and the kernel tells its memory peak when it is reaped.
     """
 
-    def __init__(
-        self, argv: Sequence[str], directory: Path, env: Mapping[str, str], output: Output
-    ) -> None:
+    def __init__(self, argv: Sequence[str], directory: Path, env: Mapping[str, str], output: Output) -> None:
         """Start it. Raises OSError when it cannot be started, ValueError for a NUL in `env`."""
         self._loop = asyncio.get_running_loop()
         self._output = output

@@ -5,14 +5,14 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum, auto
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from agent.executor import json_text, leftovers, proc, results
+from agent.executor import endings, json_text, leftovers, proc, results
 from agent.executor.directory import JobDirectory, not_made
-from agent.executor.endings import already_canceled, by_itself, stopped, timed_out, unstarted
+from agent.executor.endings import Ended, Interruption
 from agent.executor.environment import job_environment, site_environment
 from agent.executor.errors import JobFailed
 from agent.executor.group import Group
@@ -24,7 +24,7 @@ from agent.executor.task import Outcome, Sink, Stop, Task
 
 T = TypeVar("T")
 
-INLINE_BYTES: Final = 1024 * 1024  # more than this is read and parsed in a thread, beside the loop
+INLINE_BYTES: Final = 1024 * 1024  # more than this is written, read and parsed beside the loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,8 @@ class Interpreters:
 
     @classmethod
     def found(cls, bash_path: str | None = None, python_path: str | None = None) -> "Interpreters":
-        """What the settings name, else what is on the PATH, else the Python that runs this."""
+        """What the settings name; else the bash on the PATH, and the Python that runs this."""
         return cls(bash_path or shutil.which("bash"), python_path or sys.executable or None)
-
-
-class Ending(Enum):
-    BY_ITSELF = auto()
-    STOPPED = auto()
-    TIMED_OUT = auto()
 
 
 class Executor:
@@ -74,12 +68,12 @@ class Executor:
         """
         began_s = time.monotonic()
         if stop.by is not None:
-            return already_canceled(task, stop, _since_ms(began_s))
+            return endings.canceled_before(stop)
         try:
             return await self._run(task, sink, stop, began_s)
-        except JobFailed as failed:
-            sink(f"{failed}\n")
-            return unstarted(task, failed, _since_ms(began_s))
+        except JobFailed as failure:
+            sink(f"{failure}\n")
+            return endings.not_started(task, failure, _ms_since(began_s))
 
     def kill_leftovers(self) -> int:
         """End what an earlier life of the agent left running, wait for it, remove its directories.
@@ -89,21 +83,23 @@ class Executor:
         return leftovers.kill_leftovers(self._work_dir)
 
     async def _run(self, task: Task, sink: Sink, stop: Stop, began_s: float) -> Outcome:
+        """Raises `JobFailed` as long as nothing has been started."""
         language = self._language(task.language)
         directory = JobDirectory(self._work_dir, task.job_id)
         try:
             size = len(task.code) + len(task.args)
             argv = await _beside_if_large(size, lambda: _prepare(language, task, directory))
-            output = Output(
-                sink,
-                most_bytes=self._limits.output_bytes,
-                last_line_chars=self._limits.result_bytes if language.result_is_last_line else 0,
+            most_chars = self._limits.result_bytes if language.result_is_last_line else 0
+            output = Output(sink, most_bytes=self._limits.output_bytes, last_line_chars=most_chars)
+            group = self._start(task, language, argv, directory, output)
+            interruption = await self._to_the_end(group, task, directory, sink, stop)
+            ended = Ended(
+                code=group.exited.result(),
+                interruption=interruption,
+                duration_ms=_ms_since(began_s),
+                peak_kb=group.peak_kb,
             )
-            group = self._start(task, argv, directory, output)
-            ending = await self._to_the_end(group, task, sink, stop)
-            return await self._outcome(
-                language, task, directory, group, output, ending, stop, _since_ms(began_s)
-            )
+            return endings.outcome(ended, await self._verdict(task, language, directory, ended, output))
         finally:
             await directory.remove()
 
@@ -117,83 +113,107 @@ class Executor:
             "Rewrite the script, or give the job the tag of a worker that runs it.",
         )
 
-    def _start(self, task: Task, argv: Sequence[str], directory: JobDirectory, output: Output) -> Group:
-        """Raises `JobFailed`. On return the group is limited and noted for a later life to find."""
+    def _start(
+        self, task: Task, language: Language, argv: Sequence[str], directory: JobDirectory, output: Output
+    ) -> Group:
         env = job_environment(self._environment, task.env, task.job_id, str(directory.path))
         try:
-            group = Group(argv, directory.path, env, output)
+            return Group(argv, directory.path, env, output)
         except ValueError as error:  # NUL, or = in a name
             raise JobFailed("BadEnvironment", f"the job's environment cannot be set: {error}") from None
         except OSError as error:
             if error.filename == argv[0]:
-                setting = {"bash": bash.SETTING, "python3": python.SETTING}[task.language]
-                raise missing(argv[0], setting) from None
+                raise missing(argv[0], language.setting) from None
             raise JobFailed("NotStarted", f"the job's process could not be started: {error}") from None
-        self._limits.apply(group.pid)
-        try:
-            directory.note_process(group.pid, self._boot_id)
-        except OSError:
-            pass  # the disk is full; after a crash the group is still known by its environment
-        return group
 
-    async def _to_the_end(self, group: Group, task: Task, sink: Sink, stop: Stop) -> Ending:
+    async def _to_the_end(
+        self, group: Group, task: Task, directory: JobDirectory, sink: Sink, stop: Stop
+    ) -> Interruption | None:
         """On return, and on cancellation, no process of the job is left and all its output is read."""
-        limit_s, warning = self._limits.timeout_s(task.timeout_s)
-        if warning:
-            sink(warning)
-        ending = Ending.STOPPED
+        by_itself = False
         try:
-            ending = await _first_of(group, stop, limit_s)
-            if ending is not Ending.BY_ITSELF:
+            self._limits.apply(group.pid)
+            with suppress(OSError):  # a full disk: a later life still knows it by its environment
+                directory.note_process(group.pid, self._boot_id)
+            interruption = await self._interruption(group, task, sink, stop)
+            by_itself = interruption is None
+            if not by_itself:
                 await group.stop(self._limits.kill_grace_s)
         finally:
             await group.kill()
-            silent = ending is Ending.BY_ITSELF and await group.silence()
-            if not silent:  # or it was stopped: then also look for those that left the group
+            if not (by_itself and await group.silence()):  # then some may have left the group
                 leftovers.kill_and_wait(leftovers.processes_of(task.job_id))
                 await group.silence()
             group.close()
-        return ending
+        return interruption
 
-    async def _outcome(
+    async def _interruption(self, group: Group, task: Task, sink: Sink, stop: Stop) -> Interruption | None:
+        """Waits for the first of three: the end, a stop, the time limit."""
+        limit_s, warning = self._limits.timeout_s(task.timeout_s)
+        if warning:
+            sink(warning)
+        asked = asyncio.ensure_future(stop.requested())
+        try:
+            await asyncio.wait((group.exited, asked), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+        if group.exited.done():
+            return None
+        if stop.by is not None:
+            return endings.by_stop(stop.by, stop.reason)
+        return endings.by_time_limit(job_specific=limit_s == task.timeout_s)
+
+    async def _verdict(
         self,
-        language: Language,
         task: Task,
+        language: Language,
         directory: JobDirectory,
-        group: Group,
+        ended: Ended,
         output: Output,
-        ending: Ending,
-        stop: Stop,
-        duration_ms: int,
-    ) -> Outcome:
-        code = group.exited.result()
-        if ending is Ending.STOPPED:
-            return stopped(task, stop, code, duration_ms, group.peak_kb)
-        if ending is Ending.TIMED_OUT:
-            own = self._limits.timeout_s(task.timeout_s)[0] == task.timeout_s
-            return timed_out(task, code, duration_ms, group.peak_kb, job_specific=own)
-
-        def judge() -> Verdict:
-            exit_ = Exit(code=code, output=output, step_id=task.env.get("WM_FLOW_STEP_ID", ""))
-            return language.judge(directory, exit_, self._limits.result_bytes)
-
+    ) -> Verdict:
+        if ended.interruption is not None:
+            return endings.interrupted(task, ended.interruption)
+        if ended.code < 0:
+            return endings.signalled(task, ended)
+        exit_ = Exit(code=ended.code, output=output, step_id=endings.step_id(task))
         size = results.weight(directory.path)
         try:
-            verdict = None if code < 0 else await _beside_if_large(size, judge)
-        except JobFailed as failed:
-            output_note = str(failed)
-            verdict = failed_verdict(task, failed)
-        return by_itself(task, code, verdict, duration_ms, group.peak_kb)
+            return await _beside_if_large(
+                size, lambda: language.judge(directory, exit_, self._limits.result_bytes)
+            )
+        except JobFailed as failure:
+            return endings.failed(task, failure)
 
 
-async def _first_of(group: Group, stop: Stop, limit_s: float) -> Ending:
-    asked = asyncio.ensure_future(stop.requested())
+def _prepare(language: Language, task: Task, directory: JobDirectory) -> Sequence[str]:
+    """Raises `JobFailed` for arguments, code or a disk with which the job cannot be started."""
+    args = _arguments(task.args)
     try:
-        await asyncio.wait(
-            (group.exited, asked), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED
-        )
-    finally:
-        asked.cancel()
-    if group.exited.done():
-        return Ending.BY_ITSELF
-    return Ending.TIMED_OUT if stop.by is None else Ending.STOPPED
+        directory.make()
+        return language.prepare(task, args, directory)
+    except OSError as error:
+        raise not_made(error, directory.path) from None
+    except UnicodeEncodeError as error:
+        raise JobFailed("BadScript", f"the script or its arguments are not Unicode text: {error}") from None
+
+
+def _arguments(text: bytes) -> Mapping[str, object]:
+    mend = "submit one JSON object of names and values"
+    try:
+        args = json_text.parse(text)
+    except ValueError as error:
+        raise JobFailed("BadArguments", f"the job's arguments are not JSON: {error}; {mend}") from None
+    if args is None:
+        return {}
+    if not isinstance(args, dict):
+        raise JobFailed("BadArguments", f"the job's arguments are JSON, but not an object; {mend}")
+    return args
+
+
+async def _beside_if_large(size: int, work: Callable[[], T]) -> T:
+    """Small work costs less than handing it to a thread; large work would hold up the other jobs."""
+    return work() if size <= INLINE_BYTES else await asyncio.to_thread(work)
+
+
+def _ms_since(began_s: float) -> int:
+    return round((time.monotonic() - began_s) * 1000)

@@ -11,7 +11,6 @@ from agent.executor.errors import JobFailed
 from agent.executor.languages.language import Exit, Verdict, failure, interpreter
 from agent.executor.task import Task
 
-SETTING: Final = "BASH_PATH"
 MAX_POSITION: Final = 999
 _PARAMETER: Final = re.compile(
     r"""^[ \t]*(?:(?:local|export|readonly|declare)[ \t]+)?   # name="$1", or declared
@@ -25,13 +24,14 @@ _ESCAPED: Final = str.maketrans({"\\": r"\\", "'": r"\'", "\n": r"\n", "\r": r"\
 class Bash:
     """One process: what a wrapper script would do, the parent does while it reads the output."""
 
+    setting = "BASH_PATH"
     result_is_last_line = True
 
     def __init__(self, path: str | None) -> None:
         self._path = path
 
     def prepare(self, task: Task, args: Mapping[str, Any], directory: JobDirectory) -> Sequence[str]:
-        command = [interpreter(self._path, "bash", SETTING), "main.sh"]
+        command = [interpreter(self._path, "bash", self.setting), "main.sh"]
         directory.write("main.sh", script(task.code, [_text(args, name) for name in parameters(task.code)]))
         return command
 

@@ -28,6 +28,7 @@ class Verdict:
 
 
 class Language(Protocol):
+    setting: str  # the name of the setting that says where the interpreter is
     result_is_last_line: bool
 
     def prepare(self, task: Task, args: Mapping[str, Any], directory: JobDirectory) -> Sequence[str]:

@@ -13,18 +13,18 @@ from agent.executor.errors import JobFailed
 from agent.executor.languages.language import Exit, Verdict, failure, interpreter
 from agent.executor.task import Task
 
-SETTING: Final = "PYTHON_PATH"
 NO_PATH: Final = "script"  # the module's name for code that has no path
 
 
 class Python:
+    setting = "PYTHON_PATH"
     result_is_last_line = False
 
     def __init__(self, path: str | None) -> None:
         self._path = path
 
     def prepare(self, task: Task, args: Mapping[str, Any], directory: JobDirectory) -> Sequence[str]:
-        python = interpreter(self._path, "python3", SETTING)
+        python = interpreter(self._path, "python3", self.setting)
         parts = module_parts(task.path)
         directory.write("/".join(parts) + ".py", task.code.encode())
         directory.write("args.json", task.args if args else b"{}")
