@@ -6,7 +6,6 @@ from typing import Final
 import msgspec
 import structlog
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -20,7 +19,6 @@ from bridge.web.openapi import describe
 
 BODY_MAX_BYTES: Final = 16 * 1024 * 1024
 RESULT_MAX_BYTES: Final = 64 * 1024 * 1024  # one result; what else comes is smaller
-CONTENT_TOO_LARGE: Final = 413
 
 # agent-api.md section 2: what is not in this table is a bug of ours, so 500.
 STATUS: Final[dict[type[BridgeError], int]] = {
@@ -47,7 +45,6 @@ def build(
         routes=[*routes, Described("GET", "/api/openapi.json", openapi)],
         exception_handlers={
             BridgeError: _refused,
-            HTTPException: _http_refused,
             ClientDisconnect: _gone,
             DatabaseError: _failed,
             Exception: _failed,
@@ -60,13 +57,6 @@ def build(
 async def _refused(_: Request, error: Exception) -> Response:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     return text_reply(str(error), status)
-
-
-async def _http_refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 the table above maps this type only
-    if error.status_code == CONTENT_TOO_LARGE:
-        return text_reply("the body is over the limit (16 MiB; a result 64 MiB); send less at once", 413)
-    return text_reply(error.detail, error.status_code)
 
 
 async def _gone(_: Request, __: Exception) -> Response:

@@ -16,10 +16,12 @@ from starlette.types import ASGIApp
 from agent.clock import SystemClock
 from agent.database import Database
 from bridge.store.connection import open_store
+from bridge.tokens.model import Identity, NewPersonToken
 from bridge.web.asgi import build
 from bridge.web.cluster import Cluster, open_cluster
 
 BASE_URL = "http://cluster.test"
+ADMIN = Identity(email="admin@orvanta.local", username="admin", superadmin=True)
 PASSWORD = "correct horse battery staple"
 
 
@@ -86,8 +88,7 @@ async def running_cluster(folder: Path) -> AsyncIterator[Running]:
     try:
         cluster = await open_cluster(store, clock, BASE_URL, PASSWORD)
         app = build(cluster.routes)
-        login = {"email": "admin@orvanta.local", "password": PASSWORD}
-        token = (await client_of(app, None).post("/api/auth/login", json=login)).text
+        token = await cluster.tokens.create(ADMIN, NewPersonToken())
         yield Running(cluster=cluster, store=store, clock=clock, app=app, admin=client_of(app, token))
     finally:
         await store.close()

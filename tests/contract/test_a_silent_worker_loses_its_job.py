@@ -1,0 +1,66 @@
+"""Zombies (agent-api.md 5.3): restarted three times, then failed; at_most_once never restarted (I2)."""
+
+from pathlib import Path
+
+from tests.support.cluster import Running, running_cluster
+
+SILENCE_S = 60.0
+
+
+async def lose(cluster: Running) -> int:
+    cluster.clock.ahead_s += SILENCE_S + 1
+    return await cluster.cluster.jobs.sweep_zombies(SILENCE_S)
+
+
+async def test_it_is_given_to_another_and_the_first_is_fenced(cluster: Running) -> None:
+    jobs = cluster.cluster.jobs
+    job_id = await cluster.preview()
+    await jobs.pull("ag-x-1", ["bash"])
+    assert await lose(cluster) == 1
+    pulled = await jobs.pull("ag-x-2", ["bash"])
+    assert pulled is not None
+    assert pulled.job_id == job_id
+    assert (await jobs.ping(job_id, "ag-x-1", None)).already_completed
+    assert not (await jobs.ping(job_id, "ag-x-2", None)).already_completed
+    job = await cluster.job(job_id)
+    assert "Restarted job after not receiving job's ping" in str(job["logs"])
+
+
+async def test_one_that_pings_keeps_it(cluster: Running) -> None:
+    jobs = cluster.cluster.jobs
+    job_id = await cluster.preview()
+    await jobs.pull("ag-x-1", ["bash"])
+    cluster.clock.ahead_s += 40
+    await jobs.ping(job_id, "ag-x-1", None)
+    cluster.clock.ahead_s += 40
+    assert await jobs.sweep_zombies(SILENCE_S) == 0
+
+
+async def test_after_three_restarts_it_fails(cluster: Running) -> None:
+    jobs = cluster.cluster.jobs
+    job_id = await cluster.preview()
+    for _ in range(4):
+        assert await jobs.pull("ag-x-1", ["bash"]) is not None
+        assert await lose(cluster) == 1
+    assert await jobs.pull("ag-x-1", ["bash"]) is None
+    job = await cluster.job(job_id)
+    assert (job["type"], job["success"], job["canceled"]) == ("CompletedJob", False, False)
+    assert "no ping from job" in str(job["result"])
+
+
+async def test_at_most_once_is_never_started_again(cluster: Running) -> None:
+    jobs = cluster.cluster.jobs
+    job_id = await cluster.preview(delivery="at_most_once")
+    await jobs.pull("ag-x-1", ["bash"])
+    assert await lose(cluster) == 1
+    assert await jobs.pull("ag-x-2", ["bash"]) is None
+    assert "CustodianLost" in str((await cluster.job(job_id))["result"])
+
+
+async def test_an_outage_of_the_cluster_itself_costs_nobody_a_job(cluster: Running, tmp_path: Path) -> None:
+    await cluster.preview()
+    await cluster.cluster.jobs.pull("ag-x-1", ["bash"])
+    async with running_cluster(tmp_path) as restarted:
+        restarted.clock.ahead_s = 3600
+        assert await restarted.cluster.jobs.sweep_zombies(SILENCE_S) == 0
+        assert await lose(restarted) == 1
