@@ -64,7 +64,7 @@ def _url(env: Mapping[str, str], name: str, schemes: tuple[str, ...], example: s
     raw = env.get(name, "").strip()
     if not raw:
         raise ConfigError(f"{name} is missing; set it to an address such as {example}")
-    parts = urlsplit(raw)
+    parts = urlsplit(raw.replace("{host}", "host"))
     if parts.scheme not in schemes or not parts.hostname:
         raise ConfigError(
             f"{name} must begin with {' or '.join(f'{one}://' for one in schemes)} and name a host"

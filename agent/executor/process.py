@@ -1,6 +1,7 @@
 """One job, one process group, one directory; stop is not kill (DESIGN section 6)."""
 
 import asyncio
+import errno
 import shutil
 import sys
 import time
@@ -25,6 +26,7 @@ from agent.executor.task import Outcome, Sink, Stop, Task
 T = TypeVar("T")
 
 INLINE_BYTES: Final = 1024 * 1024  # more than this is written, read and parsed beside the loop
+NO_PROGRAM: Final = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Executor:
         except ValueError as error:  # NUL, or = in a name
             raise JobFailed("BadEnvironment", f"the job's environment cannot be set: {error}") from None
         except OSError as error:
-            if error.filename == argv[0]:
+            if error.filename == argv[0] and error.errno in NO_PROGRAM:
                 raise missing(argv[0], language.setting) from None
             raise JobFailed("NotStarted", f"the job's process could not be started: {error}") from None
 

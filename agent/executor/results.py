@@ -22,9 +22,10 @@ def content(path: Path, most_bytes: int) -> bytes:
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return b""
-    with open(number, "rb") as file:  # noqa: PTH123 there is no Path for an open file
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            return b""
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        return b""
+    with os.fdopen(number, "rb") as file:
         found = file.read(most_bytes + 1)
     if len(found) > most_bytes:
         raise too_large(most_bytes)

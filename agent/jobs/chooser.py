@@ -1,11 +1,11 @@
 """What to do next with the jobs in custody. Pure: values in, values out."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from agent.jobs.model import Held, State
+from agent.jobs.model import Held, Key, State
 from agent.wire.claims import Tag
 
 
@@ -24,9 +24,13 @@ Action: TypeAlias = Start | Expire
 UNSTARTED = (State.WAITING, State.READY)
 
 
-def choose(held: Sequence[Held], slots_free: int, now_s: float) -> list[Action]:
-    """What to do next, in order. `now_s` is monotonic, so no wall clock expires a job."""
-    unstarted = [job for job in held if job.state in UNSTARTED]
+def choose(held: Sequence[Held], in_slots: Collection[Key], slots: int, now_s: float) -> list[Action]:
+    """What to do next, in order. `now_s` is monotonic, so no wall clock expires a job.
+
+    `in_slots`: jobs that have a slot already, though their start may not be on disk yet (I2).
+    """
+    slots_free = max(0, slots - len(in_slots))
+    unstarted = [job for job in held if job.state in UNSTARTED and job.key not in in_slots]
     expired = [job for job in unstarted if _is_expired(job, now_s)]
     ready = [job for job in unstarted if job.state is State.READY and not _is_expired(job, now_s)]
     return [*map(Expire, expired), *map(Start, sorted(ready, key=Held.rank)[:slots_free])]

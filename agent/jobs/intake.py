@@ -80,8 +80,10 @@ class Intake:
             wanted = wanted_tags(self._book.all(), self._limits, open_now, has_room=has_room)
             for tag in sorted(open_now - wanted):
                 await self._link.close_tag(tag)
+                log.info("consumer.closed", tag=tag, has_room=has_room)
             for tag in sorted(wanted - open_now):
                 await self._link.open_tag(tag, min(PREFETCH, self._limits[tag]))
+                log.info("consumer.opened", tag=tag)
             open_now = wanted
             try:
                 async with asyncio.timeout(None if has_room else ROOM_CHECK_S):

@@ -85,9 +85,7 @@ class Runner:
             while True:
                 version = self._book.version
                 self._freed.clear()
-                actions = choose(
-                    self._book.all(), self._slots - len(self._running), self._clock.monotonic_s()
-                )
+                actions = choose(self._book.all(), self._running, self._slots, self._clock.monotonic_s())
                 for action in actions:
                     if isinstance(action, Expire):
                         await self._expire(action.job)

@@ -33,7 +33,10 @@ class Enrolments:
         keys: Mapping[str, bytes],
         public_amqp_url: str,
     ) -> None:
-        """`public_amqp_url`: where agents find the broker, which may differ from where the bridge does."""
+        """`public_amqp_url`: where agents find the broker, which may differ from where the bridge does.
+
+        `{host}` in it stands for the host name under which the agent reached the bridge.
+        """
         self._register = register
         self._verify = verify
         self._admit = admit
@@ -66,6 +69,6 @@ class Enrolments:
             "worker_group": claims.worker_group,
             "tags": sorted(claims.tags),
             "shared_tags": sorted(claims.tags & {tag for agent in others for tag in agent["tags"]}),
-            "amqp_url": self._amqp_url,
+            "amqp_url": self._amqp_url.replace("{host}", request.url.hostname or ""),
             "keys": self._keys,
         })  # fmt: skip

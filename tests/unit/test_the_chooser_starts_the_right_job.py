@@ -17,18 +17,24 @@ JOB = Held(
 
 def test_priority_first_then_age_and_never_more_than_the_slots() -> None:
     old, urgent, young = replace(JOB, held_at=1.0), replace(JOB, priority=5), replace(JOB, held_at=11.0)
-    assert choose([young, old, urgent], 2, 0.0) == [Start(urgent), Start(old)]
-    assert choose([young, old, urgent], 0, 0.0) == []
+    assert choose([young, old, urgent], (), 2, 0.0) == [Start(urgent), Start(old)]
+    assert choose([young, old, urgent], (), 0, 0.0) == []
+
+
+def test_a_job_that_has_its_slot_is_not_started_again() -> None:
+    other = replace(JOB, job_id=JobId("k"))
+    assert choose([JOB, other], {JOB.key}, 2, 0.0) == [Start(other)]  # I2
+    assert choose([JOB], {JOB.key}, 2, 0.0) == []
 
 
 def test_an_ungranted_job_waits() -> None:
-    assert choose([replace(JOB, state=State.WAITING)], 1, 0.0) == []  # I2
+    assert choose([replace(JOB, state=State.WAITING)], (), 1, 0.0) == []  # I2
 
 
 def test_an_expired_job_is_not_started() -> None:
     late = replace(JOB, expires_s=5.0)
-    assert choose([late], 1, 5.0) == [Expire(late)]
-    assert choose([late], 1, 4.0) == [Start(late)]
+    assert choose([late], (), 1, 5.0) == [Expire(late)]
+    assert choose([late], (), 1, 4.0) == [Start(late)]
     assert next_expiry_s([late, JOB], 4.0) == 1.0
     assert next_expiry_s([JOB], 4.0) is None
 

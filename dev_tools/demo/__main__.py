@@ -1,0 +1,96 @@
+"""`./dev demo`: three sites, real faults, and a count at the end. Exit code 0 only if nothing was lost."""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+
+from dev_tools.broker import BrokerError, find
+from dev_tools.demo.board import Board, Seen
+from dev_tools.demo.story import Story
+from dev_tools.demo.world import World
+from dev_tools.places import RUN
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__)
+    parser.add_argument(
+        "--keep", action="store_true", help="leave it up at the end, and say how to submit a job"
+    )
+    parser.add_argument("--json", action="store_true", help="the last line is one JSON object, for machines")
+    options = parser.parse_args(argv)
+    try:
+        return asyncio.run(_demo(keep=options.keep, as_json=options.json))
+    except BrokerError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _demo(*, keep: bool, as_json: bool) -> int:
+    began = time.monotonic()
+    print("Starting RabbitMQ, the bridge and three agents …", file=sys.stderr)
+    with await asyncio.to_thread(find) as broker:
+        world = World(RUN / "demo", broker)
+        seen = Seen()
+        try:
+            await world.open()
+            with Board(world, seen, quiet=as_json) as board:
+                story = Story(world, seen, board)
+                await story.tell()
+                board.show()
+                board.show_line()
+            figures = await _count(world, seen, story, began)
+            _print(figures, as_json=as_json)
+            if keep:
+                await _stay(world)
+        finally:
+            await world.close()
+    return 0 if _holds(figures) else 1
+
+
+async def _count(world: World, seen: Seen, story: Story, began: float) -> dict[str, int | float]:
+    """Counted from outside. Twice = what was recorded of a job changed after it was first seen."""
+    recorded = await world.cluster.completed()
+    changed = [job for job, first in seen.first.items() if recorded.get(job, {}).get("completed_at") != first]
+    failed = [job for job in seen.site_of if job in recorded and not recorded[job]["success"]]
+    return {
+        "submitted": len(seen.site_of),
+        "recorded": len(recorded.keys() & seen.site_of.keys()),
+        "lost": len(seen.site_of.keys() - recorded.keys()),
+        "recorded_twice": len(changed),
+        "failed": len(failed),
+        "finished_while_cut_off": story.finished_while_cut_off,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def _holds(figures: dict[str, int | float]) -> bool:
+    clean = not (figures["lost"] or figures["recorded_twice"] or figures["failed"])
+    return clean and figures["submitted"] == figures["recorded"] and figures["finished_while_cut_off"] > 0
+
+
+def _print(figures: dict[str, int | float], *, as_json: bool) -> None:
+    out = sys.stderr if as_json else sys.stdout
+    for name, value in figures.items():
+        print(f"{name.replace('_', ' '):24}{value}", file=out)
+    verdict = "Nothing lost, nothing twice." if _holds(figures) else "FAILED: the figures above do not hold."
+    print(verdict, file=out)
+    if as_json:
+        print(json.dumps(figures))
+
+
+async def _stay(world: World) -> None:
+    url = f"http://127.0.0.1:{world.port}/api/w/main/jobs/run/p/f/pos/health"
+    shop = world.shops[0]
+    body = json.dumps({"site": shop.name, "database": str(shop.database)})
+    print(f"\nStill up; Ctrl-C ends it. Submit a job:\n\n  curl -X POST {url} \\\n"
+          f"    -H 'Authorization: Bearer {world.token}' -d '{body}'\n")  # fmt: skip
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

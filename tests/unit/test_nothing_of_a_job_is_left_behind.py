@@ -1,0 +1,49 @@
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.unit.executing import Site, has_ended, task
+
+
+@pytest.mark.parametrize("away", ["", "setsid"])
+async def test_a_child_that_outlives_its_job_is_killed(tmp_path: Path, away: str) -> None:
+    ran = await Site(tmp_path).bash(f"{away} sleep 300 & echo $!")
+    assert ran.outcome.success
+    assert has_ended(int(ran.document))
+
+
+async def test_a_directory_that_its_job_had_closed_is_removed(tmp_path: Path) -> None:
+    ran = await Site(tmp_path).bash("mkdir -p a/b; touch a/b/c; chmod 0 a/b a; rm -r shared; echo ok")
+    assert ran.document == "ok"
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_what_an_earlier_run_left_is_not_seen_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / "result.json").write_text("1")
+    assert (await Site(tmp_path).bash("ls", job_id="again")).document == "shared"
+
+
+async def test_no_open_files_and_no_unreaped_children_remain(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    await site.bash(":")
+    before = len(os.listdir("/proc/self/fd"))
+    async with asyncio.TaskGroup() as group:
+        for number in range(20):
+            group.create_task(site.run(task("echo x; sleep 300 & :", job_id=f"job-{number}")))
+    assert len(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_jobs_side_by_side_do_not_touch_each_other(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    async with asyncio.TaskGroup() as group:
+        runs = [
+            group.create_task(site.run(task(f"echo {n} > result.out; sleep 0.{n}", job_id=f"job-{n}")))
+            for n in range(10)
+        ]
+    assert [run.result().document for run in runs] == [f"{n}\n" for n in range(10)]
