@@ -88,3 +88,8 @@ def has_ended(pid: int, within_s: float = 5) -> bool:
         return bool(select.select([watched], [], [], within_s)[0])
     finally:
         os.close(watched)
+
+
+def entries(folder: Path) -> list[str]:
+    """The names in a folder."""
+    return [path.name for path in folder.iterdir()]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from agent.executor.limits import Limits
-from tests.unit.executing import WITHIN_S, Running, Site, has_ended, task
+from tests.unit.executing import WITHIN_S, Running, Site, entries, has_ended, task
 
 PATIENT = "trap 'echo cleaning; exit 0' TERM\necho ready\nwhile :; do sleep 0.05; done"
 
@@ -21,7 +21,7 @@ async def cancelled(site: Site, code: str, running: Running) -> asyncio.Task[obj
 async def test_it_has_time_to_clean_up(tmp_path: Path) -> None:
     running = Running()
     ran = await (await cancelled(Site(tmp_path), PATIENT, running))
-    assert running.log == "ready\ncleaning\n", ran
+    assert running.log.endswith("cleaning\n"), ran
 
 
 async def test_the_outcome_names_who_cancelled_it_and_why(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ async def test_one_cancelled_before_its_start_never_starts(tmp_path: Path) -> No
         "reason": "wrong day",
         "canceler": "ada@north",
     }
-    assert list(tmp_path.iterdir()) == []
+    assert not entries(tmp_path)
 
 
 async def test_a_stop_after_the_end_changes_nothing(tmp_path: Path) -> None:
@@ -76,4 +76,4 @@ async def test_whoever_gives_up_the_run_takes_the_processes_with_it(tmp_path: Pa
     with pytest.raises(asyncio.CancelledError):
         await run
     assert has_ended(int(running.log.split()[0]))
-    assert list(tmp_path.iterdir()) == []
+    assert not entries(tmp_path)

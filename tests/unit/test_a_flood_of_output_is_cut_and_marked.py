@@ -54,7 +54,7 @@ def test_the_cut_never_splits_a_character() -> None:
 
 
 def test_the_last_line_is_put_together_from_many_reads() -> None:
-    output = Output(lambda text: None, most_bytes=0, last_line_chars=100)
+    output = Output(print, most_bytes=0, last_line_chars=100)
     for chunk in (b"one\ntw", b"o\nth", b"re", b"e"):
         output.feed(chunk)
     assert output.last_line == "three"

@@ -17,7 +17,8 @@ from agent.executor.task import Stop, Task
 
 disk = Path(sys.argv[1])
 (disk / "filler").write_bytes(bytes(int(sys.argv[2])))
-task = Task(job_id="1", language="bash", code="echo " + "x" * 40_000, args=b"{}", env={}, timeout_s=None, path=None)
+code = "echo " + "x" * 40_000
+task = Task(job_id="1", language="bash", code=code, args=b"{}", env={}, timeout_s=None, path=None)
 outcome = asyncio.run(Executor(disk / "work", Limits()).run(task, lambda text: None, Stop()))
 print(outcome.result.decode())
 """

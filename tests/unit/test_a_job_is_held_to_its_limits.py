@@ -28,7 +28,8 @@ async def test_no_core_is_written_and_the_kernel_takes_a_job_before_the_agent(tm
 async def test_the_peak_of_memory_is_told_for_the_job_and_its_children(tmp_path: Path) -> None:
     code = """
 import subprocess, sys
-def main(): subprocess.run([sys.executable, "-c", "x = bytearray(100 << 20); import time; time.sleep(1)"], check=True)
+CHILD = "x = bytearray(100 << 20); import time; time.sleep(1)"
+def main(): subprocess.run([sys.executable, "-c", CHILD], check=True)
 """
     ran = await Site(tmp_path).python(code)
     assert ran.outcome.mem_peak_kb is not None

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from agent.executor.environment import site_environment
-from tests.unit.executing import JOB, Site
+from tests.unit.executing import JOB, Site, entries
 
 SHELL_S_OWN = {"PWD", "SHLVL", "_", "OLDPWD"}
 
@@ -35,7 +35,7 @@ async def test_a_site_can_say_itself_what_it_passes_on(tmp_path: Path) -> None:
 async def test_a_job_works_in_a_directory_of_its_own_that_is_gone_afterwards(tmp_path: Path) -> None:
     ran = await Site(tmp_path).bash("touch shared/file && pwd")
     assert ran.document == str(tmp_path / JOB)
-    assert list(tmp_path.iterdir()) == []
+    assert not entries(tmp_path)
 
 
 async def test_a_job_has_no_input_to_wait_for(tmp_path: Path) -> None:
@@ -43,7 +43,9 @@ async def test_a_job_has_no_input_to_wait_for(tmp_path: Path) -> None:
 
 
 async def test_a_job_inherits_no_open_files(tmp_path: Path) -> None:
-    with (tmp_path / "spool").open("w") as file:
-        os.set_inheritable(file.fileno(), True)
-        ran = await Site(tmp_path / "work").bash("ls -l /proc/$$/fd")
-    assert "spool" not in ran.log
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)
+    ran = await Site(tmp_path).bash(f'[ -e /proc/$$/fd/{writing} ] && echo "inherited" || echo "closed"')
+    os.close(reading)
+    os.close(writing)
+    assert ran.document == "closed"

@@ -15,7 +15,8 @@ from agent.executor.limits import Limits
 from agent.executor.process import Executor
 from agent.executor.task import Stop, Task
 
-task = Task(job_id=sys.argv[2], language="bash", code=sys.argv[3], args=b"{}", env={}, timeout_s=None, path=None)
+job_id, code = sys.argv[2:]
+task = Task(job_id=job_id, language="bash", code=code, args=b"{}", env={}, timeout_s=None, path=None)
 sink = lambda text: print(text, end="", flush=True)
 asyncio.run(Executor(Path(sys.argv[1]), Limits()).run(task, sink, Stop()))
 """

@@ -66,8 +66,9 @@ def converted(value: Any, annotation: Any) -> Any:
     """JSON has no bytes and no dates: they arrive as text, and the annotation tells."""
     if annotation is None or not isinstance(value, str):
         return value
-    text = annotation if isinstance(annotation, str) else getattr(annotation, "__qualname__", str(annotation))
-    text = text.replace("Optional[", "").replace("]", "")
+    text = annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
+    if text.startswith(("typing.Optional[", "Optional[")):
+        text = text.partition("[")[2][:-1]
     kinds = {part.strip().rpartition(".")[2] for part in text.split("|")} - {"None"}
     if kinds == {"bytes"}:
         return binascii.a2b_base64(value)
