@@ -1,8 +1,10 @@
 """What agents tell of themselves over HTTP, and what people read of them."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
+
+from bridge.jobs.model import Int64, Page, Seconds
 
 
 class Ping(Struct, kw_only=True):
@@ -13,11 +15,11 @@ class Ping(Struct, kw_only=True):
     ip: str | None = None
     version: str | None = None
     tags: list[str] | None = None
-    vcpus: int | None = None
-    memory: int | None = None
-    memory_usage: int | None = None
-    wm_memory_usage: int | None = None
-    jobs_executed: int | None = None
+    vcpus: Int64 | None = None
+    memory: Int64 | None = None
+    memory_usage: Int64 | None = None
+    wm_memory_usage: Int64 | None = None
+    jobs_executed: Int64 | None = None
     occupancy_rate: float | None = None
     occupancy_rate_15s: float | None = None
     occupancy_rate_5m: float | None = None
@@ -29,8 +31,8 @@ class Ping(Struct, kw_only=True):
 
 
 class JobPing(Struct):
-    mem_peak: int | None = None
-    current_mem: int | None = None
+    mem_peak: Int64 | None = None
+    current_mem: Int64 | None = None
 
 
 class JobPingReply(Struct):
@@ -49,8 +51,8 @@ class JobCompleted(Struct, kw_only=True):
 
     success: bool
     result: Any = None
-    mem_peak: int | None = None
-    duration: int | None = None
+    mem_peak: Int64 | None = None
+    duration: Int64 | None = None
     canceled_by: CanceledBy | None = None
 
 
@@ -77,14 +79,14 @@ class SameWorkerJob(Struct):
 class LogPlace(Struct):
     """Query of push_logs, ours: with `offset` a repeated chunk changes nothing (I5)."""
 
-    offset: int | None = None
+    offset: Annotated[int, Meta(ge=0, le=2**53)] | None = None
     writer: str | None = None
 
 
 class WorkersFilter(Struct):
-    page: int = 1
-    per_page: int = 100
-    ping_since: int = 300
+    page: Page = 1
+    per_page: Annotated[int, Meta(ge=1, le=1000)] = 100
+    ping_since: Seconds = 300
 
 
 class WorkerRow(Struct, kw_only=True):

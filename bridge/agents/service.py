@@ -48,7 +48,7 @@ class Workers:
         values = {
             "since": now_s - wanted.ping_since,
             "per_page": wanted.per_page,
-            "skip": max(0, wanted.page - 1) * wanted.per_page,
+            "skip": (wanted.page - 1) * wanted.per_page,
         }
 
         def read(connection: sqlite3.Connection) -> list[WorkerRow]:

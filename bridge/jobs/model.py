@@ -11,6 +11,8 @@ from msgspec import Meta, Raw, Struct
 
 Delivery = Literal["at_least_once", "at_most_once"]
 Priority = Annotated[int, Meta(ge=-32768, le=32767)]
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]  # what the store can hold
+Page = Annotated[int, Meta(ge=1, le=1_000_000)]
 Seconds = Annotated[int, Meta(ge=0, le=10 * 366 * 24 * 3600)]
 
 NO_ARGS: Final = Raw(b"{}")

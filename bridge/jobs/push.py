@@ -103,8 +103,9 @@ def push_init(connection: sqlite3.Connection, worker: str, content: str, now_s: 
 def checked_args(text: bytes) -> dict[str, Raw]:
     """Raises `BadRequest` when the arguments are not an object."""
     try:
+        text.decode()  # raw values are kept unread, so their UTF-8 is checked here
         return msgspec.json.decode(text, type=dict[str, Raw] | None) or {}
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadRequest(f"the arguments must be a JSON object: {error}") from error
 
 

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,7 +14,7 @@ from agent.database import Database, queries
 from bridge.errors import NotFound
 from bridge.jobs import joblog
 from bridge.jobs.heartbeats import Heartbeats
-from bridge.jobs.model import rfc3339
+from bridge.jobs.model import Page, rfc3339
 
 SQL: Final = queries(Path(__file__).with_name("records.sql"))
 
@@ -26,8 +27,14 @@ class JobFilter(Struct):
     tag: str | None = None
     created_by: str | None = None
     script_path_exact: str | None = None
-    page: Annotated[int, Meta(ge=1)] = 1
+    page: Page = 1
     per_page: Annotated[int, Meta(ge=1, le=1000)] = 30
+
+
+class Which(Enum):
+    ALL = "all"
+    QUEUED = "queued"
+    COMPLETED = "completed"
 
 
 class Update(Struct):
@@ -112,7 +119,7 @@ class Records:
         key = {"id": job_id, "workspace_id": workspace}
 
         def read(connection: sqlite3.Connection) -> Update:
-            row = _found(connection, "one", key)
+            row = _found(connection, "place", key)
             text, length = joblog.read_from(connection, job_id, log_offset)
             return Update(
                 running=row["state"] == "running",
@@ -128,18 +135,21 @@ class Records:
         key = {"id": job_id, "workspace_id": workspace}
 
         def read(connection: sqlite3.Connection) -> str:
-            _found(connection, "outcome", key)
+            _found(connection, "place", key)
             return joblog.read_from(connection, job_id, 0)[0]
 
         return await self._store.read(read)
 
-    async def newest(
-        self, workspace: str, wanted: JobFilter, *, in_queue: bool | None
-    ) -> list[dict[str, Any]]:
-        """Newest first, without logs, code, arguments and results; `in_queue=None` lists all."""
+    async def newest(self, workspace: str, wanted: JobFilter, which: Which) -> list[dict[str, Any]]:
+        """Newest first, without logs, code, arguments and results."""
+        if wanted.running is not None and wanted.success is not None:
+            return []  # nothing is both in the queue and completed
+        if wanted.running is not None:
+            which = Which.QUEUED if which is not Which.COMPLETED else which
+        query = "newest_queued" if which is Which.QUEUED else "newest"
         values = {
             "workspace_id": workspace,
-            "in_queue": in_queue,
+            "completed_only": which is Which.COMPLETED,
             "running": wanted.running,
             "success": wanted.success,
             "tag": wanted.tag,
@@ -149,7 +159,7 @@ class Records:
             "skip": (wanted.page - 1) * wanted.per_page,
         }
         return await self._store.read(
-            lambda connection: [self._as_json(row) for row in connection.execute(SQL["newest"], values)]
+            lambda connection: [self._as_json(row) for row in connection.execute(SQL[query], values)]
         )
 
     async def waiting(self, workspace: str) -> QueueCount:

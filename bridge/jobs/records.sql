@@ -18,6 +18,13 @@ SELECT queue.state, completed.status, completed.result
   LEFT JOIN completed USING (id)
  WHERE job.id = :id AND job.workspace_id = :workspace_id;
 
+-- name: place
+SELECT job.id, queue.state, completed.status, completed.mem_peak_kb
+  FROM job
+  LEFT JOIN queue USING (id)
+  LEFT JOIN completed USING (id)
+ WHERE job.id = :id AND job.workspace_id = :workspace_id;
+
 -- name: newest
 -- Without code, arguments and result: those may be megabytes each.
 SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.permissioned_as, job.email,
@@ -32,13 +39,33 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
   LEFT JOIN queue USING (id)
   LEFT JOIN completed USING (id)
  WHERE job.workspace_id = :workspace_id
-   AND (:in_queue IS NULL OR :in_queue = (queue.id IS NOT NULL))
-   AND (:running IS NULL OR :running = (queue.state = 'running'))
+   AND (:completed_only = 0 OR completed.id IS NOT NULL)
    AND (:success IS NULL OR :success = (completed.status = 'success'))
    AND (:tag IS NULL OR job.tag = :tag)
    AND (:created_by IS NULL OR job.created_by = :created_by)
    AND (:script_path_exact IS NULL OR job.script_path = :script_path_exact)
  ORDER BY job.created_at DESC, job.id DESC
+ LIMIT :per_page OFFSET :skip;
+
+-- name: newest_queued
+-- The same columns, driven by the queue: the many completed jobs are not looked at.
+SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.permissioned_as, job.email,
+       job.scheduled_for, job.script_path, job.script_hash, job.language, job.tag, job.priority,
+       job.timeout_s, job.delivery, job.not_after, job.same_worker, job.parent_job,
+       queue.state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
+       queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
+       completed.status, completed.started_at, completed.completed_at,
+       completed.duration_ms, completed.mem_peak_kb, completed.worker, completed.canceled_by,
+       completed.canceled_reason
+  FROM queue
+  JOIN job USING (id)
+  LEFT JOIN completed USING (id)
+ WHERE queue.workspace_id = :workspace_id
+   AND (:running IS NULL OR :running = (queue.state = 'running'))
+   AND (:tag IS NULL OR job.tag = :tag)
+   AND (:created_by IS NULL OR job.created_by = :created_by)
+   AND (:script_path_exact IS NULL OR job.script_path = :script_path_exact)
+ ORDER BY queue.created_at DESC, queue.id DESC
  LIMIT :per_page OFFSET :skip;
 
 -- name: waiting

@@ -6,13 +6,13 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bridge.jobs.model import Code, Order, Preview, PreviewAsSent, RunOptions, ScriptHash, ScriptPath
-from bridge.jobs.records import JobFilter, MaybeResult, QueueCount, Records, Update
+from bridge.jobs.model import Code, Int64, Order, Preview, PreviewAsSent, RunOptions, ScriptHash, ScriptPath
+from bridge.jobs.records import JobFilter, MaybeResult, QueueCount, Records, Update, Which
 from bridge.jobs.scripts import NewScript, NewScriptAsSent, ScriptFilter, Scripts
 from bridge.jobs.service import Jobs
 from bridge.tokens.gate import Gate
 from bridge.tokens.model import Identity
-from bridge.web.bodies import body_of, json_reply, raw_json, text_reply, typed_body, typed_query
+from bridge.web.bodies import body_of, json_reply, raw_json, strict_json, text_reply, typed_body, typed_query
 from bridge.web.described import TEXT, Described
 
 IN: Final = "/api/w/{workspace}"
@@ -25,7 +25,7 @@ class GetOptions(Struct):
 
 class UpdateOptions(Struct):
     running: bool = False
-    log_offset: int = 0
+    log_offset: Int64 = 0
 
 
 class Reason(Struct):
@@ -88,13 +88,13 @@ class RunRoutes:
     async def run_path(self, request: Request) -> Response:
         """Run the script at a path; the job's id."""
         identity = await self._gate.member(request)
-        args = await body_of(request)
+        args = strict_json(await body_of(request) or b"{}")
         return await self._pushed(request, identity, ScriptPath(request.path_params["path"]), args)
 
     async def run_hash(self, request: Request) -> Response:
         """Run one version of a script; the job's id."""
         identity = await self._gate.member(request)
-        args = await body_of(request)
+        args = strict_json(await body_of(request) or b"{}")
         return await self._pushed(request, identity, ScriptHash(request.path_params["hash"]), args)
 
     async def cancel(self, request: Request) -> Response:
@@ -144,7 +144,7 @@ class RunRoutes:
         order = Order(
             workspace=request.path_params["workspace"],
             source=source,
-            args=args or b"{}",
+            args=args,
             options=typed_query(request, RunOptions),
             created_by=identity.username,
             permissioned_as=f"u/{identity.username}",
@@ -209,26 +209,26 @@ class WatchRoutes:
 
     async def list_all(self, request: Request) -> Response:
         """Jobs, newest first."""
-        return await self._listed(request, in_queue=None)
+        return await self._listed(request, Which.ALL)
 
     async def list_queued(self, request: Request) -> Response:
         """Jobs without a result yet, newest first."""
-        return await self._listed(request, in_queue=True)
+        return await self._listed(request, Which.QUEUED)
 
     async def list_completed(self, request: Request) -> Response:
         """Jobs with a result, newest first."""
-        return await self._listed(request, in_queue=False)
+        return await self._listed(request, Which.COMPLETED)
 
     async def count(self, request: Request) -> Response:
         """How many due jobs wait for a worker."""
         await self._gate.member(request)
         return json_reply(await self._records.waiting(request.path_params["workspace"]))
 
-    async def _listed(self, request: Request, *, in_queue: bool | None) -> Response:
+    async def _listed(self, request: Request, which: Which) -> Response:
         await self._gate.member(request)
         wanted = typed_query(request, JobFilter)
         workspace = request.path_params["workspace"]
-        return json_reply(await self._records.newest(workspace, wanted, in_queue=in_queue))
+        return json_reply(await self._records.newest(workspace, wanted, which))
 
     async def _named(self, request: Request) -> tuple[str, str]:
         await self._gate.member(request)

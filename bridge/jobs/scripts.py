@@ -10,7 +10,7 @@ from agent.clock import Clock
 from agent.database import Database, queries
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs.ids import script_hash
-from bridge.jobs.model import Priority, Seconds, rfc3339
+from bridge.jobs.model import Page, Priority, Seconds, rfc3339
 
 SQL: Final = queries(Path(__file__).with_name("scripts.sql"))
 
@@ -41,7 +41,7 @@ class NewScriptAsSent(NewScript):
 class ScriptFilter(Struct):
     path_start: str = ""
     path_exact: str | None = None
-    page: Annotated[int, Meta(ge=1)] = 1
+    page: Page = 1
     per_page: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 

@@ -9,19 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import structlog
 
 from agent.clock import Clock
 from agent.database import Database, queries
 from agent.wire.claims import Claims
-from bridge.errors import NotFound
+from bridge.errors import BadRequest, NotFound
 from bridge.jobs import joblog, push, transitions
 from bridge.jobs.heartbeats import Heartbeats
 from bridge.jobs.model import Completed, Completion, Order, PingReply, Pulled, error_object
 from bridge.jobs.transitions import Storable, Swept
 from bridge.tokens.jobs import JobTokens
-from bridge.web.bodies import mended
+from bridge.web.bodies import strict_json
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 
@@ -34,12 +33,8 @@ def checked_result(completion: Completion) -> tuple[Completion, Storable]:
     What is no JSON at all becomes a failure that says so: a job must not stay open for it (I1).
     """
     text = completion.result
-    try:
-        msgspec.json.decode(text, type=msgspec.Raw)
-        return completion, Storable(text.decode())
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        with suppress(ValueError):
-            return completion, Storable(mended(text).decode())
+    with suppress(BadRequest):
+        return completion, Storable(strict_json(text).decode())
     shown = text[:200].decode(errors="replace")
     error = error_object("BadResult", f"the worker sent a result that is not JSON: {shown}")
     return (

@@ -18,6 +18,7 @@ from bridge.jobs.model import Completed, Completion, error_object
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 RESTARTS_MAX: Final = 3  # agent-api.md 5.3
+INT64_MAX: Final = 2**63 - 1
 EXPIRED_MAX: Final = 1000  # jobs that one pull may find too late; the next pull goes on
 
 Row = sqlite3.Row
@@ -148,14 +149,19 @@ def _end(connection: sqlite3.Connection, job_id: str, end: End) -> None:
         "result": end.result,
         "started_at": row["started_at"],
         "completed_at": end.now_s,
-        "duration_ms": duration_ms,
-        "mem_peak_kb": end.mem_peak_kb,
+        "duration_ms": _clamped(duration_ms),
+        "mem_peak_kb": None if end.mem_peak_kb is None else _clamped(end.mem_peak_kb),
         "worker": row["worker"],
         "canceled_by": end.canceled_by,
         "canceled_reason": end.canceled_reason,
     }
     connection.execute(SQL["insert_completed"], values)
     connection.execute(SQL["delete_queue"], {"id": job_id})
+
+
+def _clamped(number: int) -> int:
+    """A figure that a device made up must not keep its job from being recorded (I1)."""
+    return max(-INT64_MAX, min(INT64_MAX, number))
 
 
 def cancel(

@@ -28,19 +28,25 @@ def mended(text: bytes) -> bytes:
         raise ValueError("the JSON is nested too deeply") from None
 
 
+def strict_json(text: bytes) -> bytes:
+    """`text` itself when it is strict JSON, else mended. Raises `BadRequest`."""
+    try:
+        text.decode()
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        try:
+            return mended(text)
+        except ValueError:
+            raise BadRequest(f"the body is not JSON: {error}") from None
+    return text
+
+
 def decoded(text: bytes, kind: type[T]) -> T:
     """`text` as `kind`; unknown fields are ignored. Raises `BadRequest` that names the field at fault."""
     try:
-        text.decode()  # a raw field is kept unread, so its UTF-8 is checked here
-        return msgspec.json.decode(text, type=kind)
+        return msgspec.json.decode(strict_json(text), type=kind)
     except msgspec.ValidationError as error:
         raise BadRequest(f"the body does not fit: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        first = error
-    try:
-        return msgspec.json.decode(mended(text), type=kind)
-    except ValueError:
-        raise BadRequest(f"the body is not JSON: {first}") from None
 
 
 async def body_of(request: Request) -> bytes:

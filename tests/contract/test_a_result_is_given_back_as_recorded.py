@@ -77,3 +77,12 @@ async def test_what_is_no_json_ends_the_job_and_says_so(cluster: Running, result
     assert await cluster.cluster.jobs.complete("main", job_id, completion) is Completed.RECORDED
     recorded = (await cluster.admin.get(f"{WATCH}/completed/get_result/{job_id}")).json()
     assert recorded["error"]["name"] == "BadResult"
+
+
+async def test_a_figure_that_no_store_can_hold_keeps_no_result_out(cluster: Running) -> None:
+    job_id = await cluster.preview()
+    await cluster.cluster.jobs.pull("ag-x-1", ["bash"])
+    await cluster.cluster.jobs.ping(job_id, "ag-x-1", 2**70)
+    completion = Completion(success=True, result=b"1", duration_ms=-(2**80))
+    assert await cluster.cluster.jobs.complete("main", job_id, completion) is Completed.RECORDED
+    assert (await cluster.job(job_id))["mem_peak"] == 2**63 - 1

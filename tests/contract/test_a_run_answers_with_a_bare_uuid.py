@@ -56,3 +56,21 @@ async def test_what_cannot_be_meant_is_refused(cluster: Running) -> None:
     assert (await cluster.admin.post(f"{RUN}/p/f/none", json={})).status_code == 404
     assert (await cluster.admin.post(f"{RUN}/h/00000000deadbeef", json={})).status_code == 404
     assert (await cluster.admin.get("/api/w/main/jobs/list")).json() == []
+
+
+async def test_arguments_are_kept_as_they_came_or_mended(cluster: Running) -> None:
+    await cluster.admin.post(
+        "/api/w/main/scripts/create", json={"path": "f/a", "content": "", "language": "bash"}
+    )
+    for sent, kept in (
+        (b'{"n": 1.50, "t": "\\u00e9"}', b'"args":{"n": 1.50, "t": "\\u00e9"}'),
+        (b'{"t": "\\ud800", "n": NaN}', b'"args":{"t": "?", "n": null}'),
+        (b"", b'"args":{}'),
+        (b"null", b'"args":{}'),
+    ):
+        response = await cluster.admin.post(f"{RUN}/p/f/a", content=sent)
+        assert response.status_code == 201, response.text
+        job = await cluster.admin.get(f"/api/w/main/jobs_u/get/{response.text}")
+        assert kept in job.content
+    for sent in (b'{"a": "\xff"}', b"[1]", b"{", b"[" * 100_000):
+        assert (await cluster.admin.post(f"{RUN}/p/f/a", content=sent)).status_code == 400

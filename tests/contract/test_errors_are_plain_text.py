@@ -44,7 +44,9 @@ async def test_a_body_over_16_mib_is_413(cluster: Running, length: str) -> None:
     body = b'{"language": "bash", "content": "' + b"x" * BODY_MAX_BYTES + b'"}'
     async with served(cluster.app) as url, httpx.AsyncClient(headers=cluster.admin.headers) as client:
         request = client.build_request(
-            "POST", f"{url}/api/w/main/jobs/run/preview", content=body if length == "declared" else unsized(body)
+            "POST",
+            f"{url}/api/w/main/jobs/run/preview",
+            content=body if length == "declared" else unsized(body),
         )
         assert_text(await client.send(request), 413, "Content Too Large")
 

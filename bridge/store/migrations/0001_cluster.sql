@@ -98,6 +98,7 @@ CREATE TABLE queue (
 CREATE INDEX queue_ready ON queue (tag, priority DESC, scheduled_for, created_at) WHERE state = 'ready';
 CREATE INDEX queue_later ON queue (scheduled_for) WHERE state = 'later';
 CREATE INDEX queue_running ON queue (id) WHERE state = 'running';
+CREATE INDEX queue_newest ON queue (workspace_id, created_at DESC);
 
 -- The one recorded result of a job (I1): the primary key lets nobody write a second.
 CREATE TABLE completed (
