@@ -40,7 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agent",
         description="Takes custody of jobs, runs them with or without a link, and keeps their results.",
-        epilog="Settings: MODE=agent AGENT_TOKEN BASE_INTERNAL_URL; BASH_PATH and PYTHON_PATH choose interpreters.",
+        epilog="Settings: MODE=agent AGENT_TOKEN BASE_INTERNAL_URL; "
+        "BASH_PATH and PYTHON_PATH choose interpreters.",
     )
     parser.add_argument("command", nargs="?", choices=["run", "status"], default="run")
     parser.add_argument("--spool", type=Path, required=True, metavar="DIR", help="where everything is kept")

@@ -10,7 +10,7 @@ def compress(data: bytes) -> bytes:
 
 
 def decompress(data: bytes, most: int) -> bytes:
-    """At most `most` bytes, since a small frame may unpack to gigabytes. Raises ValueError if damaged or larger."""
+    """At most `most` bytes: a small frame may unpack to gigabytes. Raises ValueError if damaged or larger."""
     try:
         if zstandard.frame_content_size(data) > most:
             raise ValueError("the frame says it is larger")

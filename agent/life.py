@@ -120,7 +120,7 @@ class Life:
 
     async def _set_link(self, state: str, why: str) -> None:
         self.link_up = state == "up"
-        log.info("link." + state, reason=why)
+        log.info("link.changed", link=state, reason=why)
         await self._spool.set_meta("link", f"{state}\n{self._clock.wall_s()}\n{why}")
 
     def _say_why(self, state: RetryCallState) -> None:

@@ -1,15 +1,13 @@
 """Wires the bridge together and supervises it: the only place that names concrete classes."""
 
 import asyncio
-import secrets
+import hashlib
 import signal
 import socket
-import string
-import sys
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final
 
-import httpx
 import structlog
 import uvicorn
 from starlette.requests import Request
@@ -17,8 +15,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from agent.clock import SystemClock
-from agent.logs import Secret
-from agent.wire.claims import Claims
 from bridge.agents.enrol import Enrolments
 from bridge.agents.introspection import Introspection
 from bridge.config import Settings
@@ -70,7 +66,7 @@ async def relay(settings: Settings) -> None:
         raise ConfigError("AGENT_TOKEN and BASE_INTERNAL_URL are needed to relay for a cluster")
     clock = SystemClock()
     store = await open_store(settings.store)
-    source = HTTPSource(settings.upstream_url, settings.agent_token, _suffix())
+    source = HTTPSource(settings.upstream_url, settings.agent_token, _suffix(settings.store))
     introspection = Introspection(settings.upstream_url, clock)
     try:
         ledger = Ledger(store, clock)
@@ -87,7 +83,7 @@ async def relay(settings: Settings) -> None:
 
 
 async def _until_signal(
-    settings: Settings, routes: Sequence[BaseRoute], relay: Relay, beside: "asyncio.Future[None] | object"
+    settings: Settings, routes: Sequence[BaseRoute], relay: Relay, beside: Coroutine[Any, Any, None]
 ) -> None:
     """Run the web server and the relay; the server owns the signals, and when it ends all ends."""
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -103,7 +99,7 @@ async def _until_signal(
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(relay.run(), name="relay"),
-            group.create_task(beside, name="beside"),  # type: ignore[arg-type]  # a coroutine of ours
+            group.create_task(beside, name="beside"),
         ]
         await uvicorn.Server(config).serve()
         for task in tasks:
@@ -149,6 +145,7 @@ def _password(settings: Settings) -> str | None:
         ) from error
 
 
-def _suffix() -> str:
+def _suffix(store: Path) -> str:
+    """The same at every start: the cluster knows by the worker name whose jobs are out."""
     host = socket.gethostname().replace(" ", "").replace("_", "").split("-")[-1].lower() or "bridge"
-    return f"{host}-{''.join(secrets.choice(string.ascii_letters + string.digits) for _ in range(5))}"
+    return f"{host}-{hashlib.sha256(str(store.resolve()).encode()).hexdigest()[:5]}"

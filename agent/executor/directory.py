@@ -68,8 +68,11 @@ def remove_tree(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
     if not path.exists():
         return
-    for folder, _, _ in os.walk(path):
-        Path(folder).chmod(0o700)
+    path.chmod(0o700)
+    for folder, names, _ in os.walk(path):
+        for one in (Path(folder, name) for name in names):
+            if not one.is_symlink():  # chmod would change what it points to
+                one.chmod(0o700)
     shutil.rmtree(path, ignore_errors=True)
     if path.exists():
         log.warning("job.directory_left", path=str(path))

@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from agent.executor import proc
+
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 PASSED_ON: Final = ("PATH", "HOME", "TZ", *_PROXIES, *(name.lower() for name in _PROXIES))
@@ -18,5 +20,6 @@ def site_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]
 def job_environment(
     site: Mapping[str, str], reserved: Mapping[str, str], job_id: str, directory: str
 ) -> dict[str, str]:
-    """All of a job's environment. WM_JOB_ID is always there: stray processes are known by it."""
-    return {"PATH": DEFAULT_PATH, "HOME": directory, **site, **reserved, "WM_JOB_ID": job_id}
+    """All of a job's environment, with the mark by which its stray processes are known."""
+    ours = {"WM_JOB_ID": job_id, proc.MARK: directory}
+    return {"PATH": DEFAULT_PATH, "HOME": directory, **site, **reserved, **ours}

@@ -18,18 +18,18 @@ WAIT_S: Final = 5.0  # a killed process that is still there after this hangs in 
 def kill_leftovers(work_dir: Path) -> int:
     """The number of jobs of which something still ran. Their directories are removed as well."""
     directories = list(job_directories(work_dir))
-    found = {path.name: _leftovers(path) for path in directories}
-    for pid, job_id in _by_environment(found).items():
-        found[job_id].add(pid)
+    found = {str(path): _noted(path) for path in directories}
+    for pid, mark in _marked(found).items():
+        found[mark].add(pid)
     kill_and_wait({pid for pids in found.values() for pid in pids})
     for path in directories:
         remove_tree(path)
     return sum(1 for pids in found.values() if pids)
 
 
-def processes_of(job_id: str) -> set[int]:
-    """Processes that carry the job's id in their environment, whatever group they moved to."""
-    return set(_by_environment([job_id]))
+def processes_of(directory: Path) -> set[int]:
+    """Processes that carry the job's mark in their environment, whatever group they moved to."""
+    return set(_marked([str(directory)]))
 
 
 def kill_and_wait(pids: Collection[int]) -> None:
@@ -52,7 +52,7 @@ def kill_and_wait(pids: Collection[int]) -> None:
         os.close(watched)
 
 
-def _leftovers(path: Path) -> set[int]:
+def _noted(path: Path) -> set[int]:
     """The noted process and its whole session, if that process is still the one that was noted."""
     noted = noted_process(path, proc.boot_id())
     if noted is None or proc.start_ticks(noted[0]) != noted[1]:
@@ -60,8 +60,8 @@ def _leftovers(path: Path) -> set[int]:
     return {pid for pid in proc.pids() if proc.session(pid) == noted[0]}
 
 
-def _by_environment(job_ids: Collection[str]) -> dict[int, str]:
-    if not job_ids:
+def _marked(marks: Collection[str]) -> dict[int, str]:
+    if not marks:
         return {}
-    pairs = ((pid, proc.job_of(pid)) for pid in proc.pids())
-    return {pid: job_id for pid, job_id in pairs if job_id is not None and job_id in job_ids}
+    pairs = ((pid, proc.mark_of(pid)) for pid in proc.pids())
+    return {pid: mark for pid, mark in pairs if mark is not None and mark in marks}

@@ -3,8 +3,14 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-PROC = Path("/proc")
+PROC: Final = Path("/proc")
+
+# In the environment of a job's processes: its directory. A job id would not do: two agents on one
+# machine may run two attempts of one job, and neither may end the other's.
+MARK: Final = "ORVANTA_JOB_DIRECTORY"
+_MARK: Final = MARK.encode() + b"="
 
 
 def start_ticks(pid: int) -> int | None:
@@ -40,15 +46,15 @@ def pids() -> Iterator[int]:
             yield int(name)
 
 
-def job_of(pid: int) -> str | None:
-    """The WM_JOB_ID that the process was started with."""
+def mark_of(pid: int) -> str | None:
+    """The directory of the job whose process this is, if it is one's."""
     try:
         environment = (PROC / str(pid) / "environ").read_bytes()
     except OSError:
         return None
     for entry in environment.split(b"\0"):
-        if entry.startswith(b"WM_JOB_ID="):
-            return entry.partition(b"=")[2].decode("utf-8", "replace")
+        if entry.startswith(_MARK):
+            return os.fsdecode(entry.removeprefix(_MARK))
     return None
 
 

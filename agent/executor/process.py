@@ -54,7 +54,7 @@ class Executor:
         reserved variables; by default PATH, HOME, TZ and the proxies of this process.
         """
         found = Interpreters.found() if interpreters is None else interpreters
-        self._work_dir = work_dir
+        self._work_dir = work_dir.absolute()  # it is part of the mark of each job's processes
         self._limits = limits
         self._environment = site_environment() if environment is None else dict(environment)
         self._languages: Mapping[str, Language] = {
@@ -144,7 +144,7 @@ class Executor:
         finally:
             await group.kill()
             if not (by_itself and await group.silence()):  # then some may have left the group
-                leftovers.kill_and_wait(leftovers.processes_of(task.job_id))
+                leftovers.kill_and_wait(leftovers.processes_of(directory.path))
                 await group.silence()
             group.close()
         return interruption

@@ -45,7 +45,7 @@ def next_expiry_s(held: Iterable[Held], now_s: float) -> float | None:
 def wanted_tags(
     held: Iterable[Held], limits: Mapping[Tag, int], open_now: frozenset[Tag], *, has_room: bool
 ) -> frozenset[Tag]:
-    """The tags whose consumer should be open: closed at the high-water mark, open again at half of it (I6)."""
+    """The tags to consume: closed at the high-water mark, open again at half of it (I6)."""
     if not has_room:
         return frozenset()
     waiting = Counter(job.tag for job in held if job.state in UNSTARTED)

@@ -76,7 +76,7 @@ class Reporter:
         """The parts of a large document, each confirmed by itself. False: it is damaged."""
         if not result.blob_sha256:
             return True
-        data = await asyncio.to_thread(self._spool.blobs.get, result.blob_sha256)
+        data = await asyncio.to_thread(self._spool.document, result)
         if data is None:
             return False
         for index in range(result.blob_parts):

@@ -29,10 +29,10 @@ async def enrol(base_url: str, token: Secret, suffix: str, about: dict[str, Any]
         raise LinkDown(f"cannot reach {base_url}: {type(error).__name__}: {error}") from error
     if response.status_code in (401, 403):
         raise TokenRefused(
-            f"the cluster refused the agent token ({response.text[:200].strip()}); mint a new one and set AGENT_TOKEN. "
-            "Held jobs go on and their results are kept."
+            f"the cluster refused the agent token ({response.text[:200].strip()}); mint a new one "
+            "and set AGENT_TOKEN. Held jobs go on and their results are kept."
         )
-    if response.status_code == 404:
+    if response.status_code == httpx.codes.NOT_FOUND:
         raise NoEnrolment(
             f"{base_url} answers 404 to enrolment; point BASE_INTERNAL_URL at an Orvanta bridge."
         )

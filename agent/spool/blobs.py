@@ -28,25 +28,26 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 class Blobs:
-    """Bytes by their SHA-256 (hexadecimal)."""
+    """One document per job's attempt. Never shared: equal documents of two jobs leave at different times."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def put(self, data: bytes) -> str:
-        name = hashlib.sha256(data).hexdigest()
-        path = self._folder / name
-        if not path.exists():
-            write_durably(path, data)
-        return name
+    def put(self, owner: str, data: bytes) -> str:
+        """Keep `data` in place of what `owner` had. Returns its SHA-256 (hexadecimal)."""
+        write_durably(self._path(owner), data)
+        return hashlib.sha256(data).hexdigest()
 
-    def get(self, name: str) -> bytes | None:
+    def get(self, owner: str, sha256: str) -> bytes | None:
         """The bytes, or None when they are gone or damaged."""
         try:
-            data = (self._folder / name).read_bytes()
+            data = self._path(owner).read_bytes()
         except FileNotFoundError:
             return None
-        return data if hashlib.sha256(data).hexdigest() == name else None
+        return data if hashlib.sha256(data).hexdigest() == sha256 else None
 
-    def drop(self, name: str) -> None:
-        (self._folder / name).unlink(missing_ok=True)
+    def drop(self, owner: str) -> None:
+        self._path(owner).unlink(missing_ok=True)
+
+    def _path(self, owner: str) -> Path:
+        return self._folder / hashlib.sha256(owner.encode()).hexdigest()

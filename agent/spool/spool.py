@@ -148,6 +148,10 @@ class Spool:
         (result,) = unpack(packed)
         return result if isinstance(result, Result) else None
 
+    def document(self, result: Result) -> bytes | None:
+        """The large document of a kept result; None when it is gone or damaged. Blocks on the disk."""
+        return self.blobs.get(_owner((result.job_id, result.attempt)), result.blob_sha256)
+
     async def held(self) -> list[Row]:
         rows = await self._database.read(lambda db: db.execute(SQL["all_held"]).fetchall())
         return [_row(row) for row in rows]
@@ -162,7 +166,6 @@ class Spool:
 
     async def forget(self, keys: Sequence[Key], *, keep_log: bool) -> None:
         """Let go of these rows and remember that they were here. The blob goes after the commit."""
-        blobs = [result.blob_sha256 for key in keys if (result := await self.result(key)) is not None]
         now = self._clock.wall_s()
 
         def delete(db: sqlite3.Connection) -> None:
@@ -173,8 +176,8 @@ class Spool:
                     db.execute(SQL["forget_log"], _of(key))
 
         await self._database.write(delete)
-        for name in filter(None, blobs):
-            self.blobs.drop(name)
+        for key in keys:
+            self.blobs.drop(_owner(key))
 
     async def add_log(self, key: Key, offset: int, text: str) -> None:
         """Keep log text; `offset` counts the characters of this attempt before it (I5)."""
@@ -245,13 +248,17 @@ class Spool:
         await self._database.write(lambda db: db.executemany(SQL[name], values) and None)
 
     def _to_blob(self, result: Result) -> Result:
-        name = self.blobs.put(result.document)
+        name = self.blobs.put(_owner((result.job_id, result.attempt)), result.document)
         parts = -(-len(result.document) // BLOB_PART_BYTES)
         return replace(result, document=b"", blob_sha256=name, blob_parts=parts)
 
 
 def _of(key: Key) -> dict[str, Any]:
     return {"job_id": key[0], "attempt": key[1]}
+
+
+def _owner(key: Key) -> str:
+    return f"{key[0]}/{key[1]}"
 
 
 def _row(row: sqlite3.Row) -> Row:

@@ -112,7 +112,7 @@ def open_job(body: bytes, headers: Mapping[str, object], verify: Verify) -> Job:
 def _to_map(message: Message) -> dict[str, Any]:
     values = {name: getattr(message, name) for name in _SHAPES[type(message)]}
     return {"k": message.KIND} | {
-        name: str(value) if isinstance(value, StrEnum) else value for name, value in values.items()
+        name: value.value if isinstance(value, StrEnum) else value for name, value in values.items()
     }
 
 
@@ -140,7 +140,7 @@ def _checked(kind: str, name: str, value: Any, allowed: tuple[type, ...], enum: 
     if enum is None:
         return value
     try:
-        return enum(value)
+        return enum(str(value))
     except ValueError:
         raise Malformed(f"{kind}: {name!r} must be one of {', '.join(enum)}, not {value!r}") from None
 

@@ -1,4 +1,4 @@
-"""With a foreign cluster the bridge does not know the JWT secret: it uses a token once against the cluster."""
+"""Tokens of a foreign cluster, whose JWT secret we do not know: each is used once against it (DESIGN 5)."""
 
 import base64
 import json
@@ -54,7 +54,7 @@ class Introspection:
 
 
 def unverified(bearer: str) -> Claims | None:
-    """What a bearer `jwt_agent_<suffix>_<jwt>` says of itself, or None when it is not one (agent-api.md 1.3)."""
+    """What a bearer `jwt_agent_<suffix>_<jwt>` says of itself, or None (agent-api.md 1.3)."""
     suffix, found, rest = bearer.removeprefix("jwt_agent_").partition("_eyJ")
     try:
         payload = ("eyJ" + rest).split(".")[1]

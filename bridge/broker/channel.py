@@ -61,7 +61,7 @@ class Broker:
         await self._ensure(agent_queue(worker))
 
     async def publish_job(self, workspace: str, tag: Tag, envelope: Envelope) -> None:
-        """Hop 2: persistent, mandatory, confirmed. What comes back unroutable is declared anew, never lost."""
+        """Hop 2: persistent, mandatory, confirmed. What comes back unroutable declares anew, never lost."""
         await self._publish(JOBS, job_key(workspace, tag), envelope, lambda: self._declare(tag_queue(tag)))
 
     async def publish_control(self, worker: WorkerName, envelope: Envelope) -> None:

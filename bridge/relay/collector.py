@@ -112,6 +112,7 @@ class Collector:
         if not custody.is_open:
             log.info("result.late", job_id=result.job_id, attempt=result.attempt, worker=worker)
             await self._ledger.late(key)
+            await self._ledger.drop_parts(result.job_id)
             return True
         document = result.document
         if result.blob_sha256:
@@ -124,7 +125,7 @@ class Collector:
         await self._ledger.close(key, outcome, finished_while_down=result.finished_while_down)
         log.info("job.recorded", job_id=result.job_id, attempt=result.attempt, worker=worker, outcome=outcome)
         if result.blob_sha256:
-            await self._ledger.drop_parts(result.blob_sha256)
+            await self._ledger.drop_parts(result.job_id)
         return True
 
     async def _deliver(self, custody: Custody, result: Result, document: bytes) -> None:
@@ -144,7 +145,7 @@ class Collector:
             async with asyncio.timeout(PARTS_WAIT_S):
                 while True:
                     self._part_came.clear()
-                    whole = await self._ledger.assemble(result.blob_sha256)
+                    whole = await self._ledger.assemble(result.job_id, result.blob_sha256)
                     if whole is not None:
                         return whole
                     await self._part_came.wait()

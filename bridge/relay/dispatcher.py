@@ -108,11 +108,12 @@ class Dispatcher:
         await self._publish(key, pulled.workspace, pulled.tag, body)
 
     async def _publish(self, key: Key, workspace: str, tag: Tag, body: bytes) -> None:
+        if not body:
+            await self._fail(
+                key, "the job is over 16 MiB with its code and arguments; pass large data by reference"
+            )
+            return
         try:
-            if not body:
-                raise WireError(
-                    "the job is over 16 MiB with its code and arguments; hand large data over by reference"
-                )
             await self._broker.ensure_tag(tag)
             await self._broker.publish_job(workspace, tag, seal(body, compress, self._signer.sign))
         except WireError as error:

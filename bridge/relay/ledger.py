@@ -109,17 +109,17 @@ class Ledger:
 
     async def add_part(self, blob: Blob) -> None:
         await self._execute("add_part", {
-            "sha256": blob.sha256, "index": blob.index, "of": blob.of, "part": blob.part,
+            "job_id": blob.job_id, "sha256": blob.sha256, "index": blob.index, "of": blob.of, "part": blob.part,
         })  # fmt: skip
 
-    async def assemble(self, sha256: str) -> bytes | None:
+    async def assemble(self, job_id: JobId, sha256: str) -> bytes | None:
         """The whole document, or None while parts are missing or do not add up."""
-        rows = await self._fetch("parts", {"sha256": sha256})
+        rows = await self._fetch("parts", {"job_id": job_id, "sha256": sha256})
         data = b"".join(row["part"] for row in rows)
         return data if hashlib.sha256(data).hexdigest() == sha256 else None
 
-    async def drop_parts(self, sha256: str) -> None:
-        await self._execute("drop_parts", {"sha256": sha256})
+    async def drop_parts(self, job_id: JobId) -> None:
+        await self._execute("drop_parts", {"job_id": job_id})
 
     async def enrol(self, claims: Claims, version: str, slots: int) -> None:
         await self._execute("enrol", {

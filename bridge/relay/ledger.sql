@@ -64,14 +64,16 @@ UPDATE ledger SET log_chars = :log_chars WHERE job_id = :job_id AND attempt = :a
 DELETE FROM ledger WHERE state = 'closed' AND closed_at < :before;
 
 -- name: add_part
-INSERT INTO blob_part (sha256, part_index, part_count, part, at) VALUES (:sha256, :index, :of, :part, :now)
+-- Parts belong to one job: another with the same document may come home earlier.
+INSERT INTO blob_part (job_id, sha256, part_index, part_count, part, at)
+VALUES (:job_id, :sha256, :index, :of, :part, :now)
 ON CONFLICT DO NOTHING;
 
 -- name: parts
-SELECT part FROM blob_part WHERE sha256 = :sha256 ORDER BY part_index;
+SELECT part FROM blob_part WHERE job_id = :job_id AND sha256 = :sha256 ORDER BY part_index;
 
 -- name: drop_parts
-DELETE FROM blob_part WHERE sha256 = :sha256;
+DELETE FROM blob_part WHERE job_id = :job_id;
 
 -- name: enrol
 INSERT INTO enrolled_agent (worker, worker_group, tags, version, slots, enrolled_at, last_heard)

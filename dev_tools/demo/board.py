@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -55,7 +55,7 @@ class Board:
             Live(console=self._console, auto_refresh=False) if sys.stdout.isatty() and not quiet else None
         )
 
-    def __enter__(self) -> "Board":
+    def __enter__(self) -> Self:
         if self._live is not None:
             self._live.start()
         return self

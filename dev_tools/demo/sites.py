@@ -17,13 +17,14 @@ import os, sqlite3, time
 def main(site: str, database: str, day: int, work_s: float = 0.0):
     shop = sqlite3.connect(database, timeout=20)
     rows = shop.execute(
-        "SELECT product, sum(quantity), round(sum(quantity * price), 2) FROM receipt WHERE day = ? GROUP BY product",
-        (day,)).fetchall()
+        "SELECT product, sum(quantity), sum(quantity * price) FROM receipt WHERE day = ? "
+        "GROUP BY product", (day,)).fetchall()
     print(f"{site}: day {day}, {len(rows)} products")
     time.sleep(work_s)
     with shop:
         shop.execute("INSERT INTO ran (job_id, ended_at) VALUES (?, ?)", (os.environ["WM_JOB_ID"], time.time()))
-    return {"site": site, "day": day, "turnover": round(sum(row[2] for row in rows), 2), "products": len(rows)}
+    turnover = round(sum(row[2] for row in rows), 2)
+    return {"site": site, "day": day, "turnover": turnover, "products": len(rows)}
 """
 
 HEALTH: Final = """
@@ -31,7 +32,8 @@ site="$1"
 database="$2"
 echo "checking $site"
 size=$(stat -c %s "$database")
-printf '{"site": "%s", "database_bytes": %s, "load": "%s"}' "$site" "$size" "$(cut -d' ' -f1 /proc/loadavg)" > result.json
+load=$(cut -d' ' -f1 /proc/loadavg)
+printf '{"site": "%s", "database_bytes": %s, "load": "%s"}' "$site" "$size" "$load" > result.json
 """
 
 EXPORT: Final = """

@@ -88,7 +88,7 @@ class Story:
                 self._looked.clear()
 
     async def _look(self) -> None:
-        """Look at the cluster for as long as the story lasts; while the bridge is away there is nothing to see."""
+        """Look for as long as the story lasts; while the bridge is away there is nothing to see."""
         last_lines = now()
         while True:
             with suppress(httpx.HTTPError):

@@ -22,8 +22,16 @@ async def test_the_agent_s_secrets_stay_with_the_agent(
     assert seen["WM_WORKSPACE"] == "shop"
     assert seen["WM_TOKEN"] == ""
     assert seen["WM_JOB_ID"] == JOB
+    assert seen["ORVANTA_JOB_DIRECTORY"] == str(tmp_path / JOB)
     assert seen["TZ"] == "Europe/Berlin"
-    assert set(seen) <= {"WM_WORKSPACE", "WM_TOKEN", "WM_JOB_ID", *site_environment(), *SHELL_S_OWN}
+    assert set(seen) <= {
+        "WM_WORKSPACE",
+        "WM_TOKEN",
+        "WM_JOB_ID",
+        "ORVANTA_JOB_DIRECTORY",
+        *site_environment(),
+        *SHELL_S_OWN,
+    }
 
 
 async def test_a_site_can_say_itself_what_it_passes_on(tmp_path: Path) -> None:

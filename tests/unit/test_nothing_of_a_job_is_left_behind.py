@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.executing import Site, entries, has_ended, task
+from tests.unit.executing import Running, Site, entries, has_ended, task
 
 
 @pytest.mark.parametrize("away", ["", "setsid"])
@@ -46,3 +46,21 @@ async def test_jobs_side_by_side_do_not_touch_each_other(tmp_path: Path) -> None
             for n in range(10)
         ]
     assert [run.result().document for run in runs] == [f"{n}\n" for n in range(10)]
+
+
+async def test_another_agent_s_attempt_of_the_same_job_is_let_be(tmp_path: Path) -> None:
+    north, south, running = Site(tmp_path / "north"), Site(tmp_path / "south"), Running()
+    async with asyncio.TaskGroup() as group:
+        other = group.create_task(south.run(task("echo ready; sleep 1; echo whole"), running))
+        await running.says("ready")
+        assert (await north.bash("sleep 300", timeout_s=0.1)).outcome.canceled_by == "timeout"
+        assert north.executor.kill_leftovers() == 0
+    assert other.result().document == "whole"
+
+
+async def test_a_link_that_a_job_made_leads_no_cleaning_astray(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir(mode=0o755)
+    (tmp_path / "kept" / "file").touch()
+    await Site(tmp_path / "work").bash(f"ln -s {tmp_path}/kept away; mkdir -p a/b; chmod 0 a")
+    assert entries(tmp_path / "kept") == ["file"]
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o755  # noqa: ASYNC240 a test may block

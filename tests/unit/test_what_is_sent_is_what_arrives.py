@@ -14,10 +14,17 @@ from agent.wire.errors import BadSignature, Malformed, TooLarge, WireError, Wron
 from agent.wire.messages import KINDS, Delivery, Job, Message
 
 JOB = Job(
-    job_id=JobId("j"), attempt=Attempt(1), workspace="main", tag=Tag("pos-süd"), language="bash", code="true", args=b"{}"
+    job_id=JobId("j"),
+    attempt=Attempt(1),
+    workspace="main",
+    tag=Tag("pos-süd"),
+    language="bash",
+    code="true",
+    args=b"{}",
 )
 
 st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))  # what msgpack has room for
+st.register_type_strategy(float, st.floats(allow_nan=False))  # NaN is not equal to itself
 
 
 def sign(body: bytes) -> tuple[str, bytes]:
@@ -66,7 +73,15 @@ def test_unknown_fields_are_ignored_and_missing_ones_named() -> None:
 def test_a_wrong_type_is_named() -> None:
     with pytest.raises(Malformed, match="'attempt' must be int, not bool"):
         unpack(msgpack.packb({"v": 1, "m": [{"k": "grant", "job_id": "j", "attempt": True}]}))
-    bad = {"k": "job", "job_id": "j", "attempt": 1, "workspace": "w", "tag": "t", "language": "bash", "code": ""}
+    bad = {
+        "k": "job",
+        "job_id": "j",
+        "attempt": 1,
+        "workspace": "w",
+        "tag": "t",
+        "language": "bash",
+        "code": "",
+    }
     with pytest.raises(Malformed, match="delivery"):
         unpack(msgpack.packb({"v": 1, "m": [bad | {"args": b"", "delivery": "sometimes"}]}))
 

@@ -112,7 +112,7 @@ def reserved_env(job: Mapping[str, Any]) -> dict[str, str]:
         "WM_FLOW_PATH": "",
         "WM_SCHEDULE_PATH": "",
         "WM_PERMISSIONED_AS": job["permissioned_as"],
-        "WM_STATE_PATH": f"{path}/user" if path else f"u/{user}/tmp_state",
+        "WM_STATE_PATH": f"{path}/user" if path else f"u/{user}/tmp_state",  # noqa: S108 a state path of the contract, no file
         "WM_FLOW_STEP_ID": job.get("flow_step_id") or "",
         "WM_OBJECT_PATH": "",
         "WM_RUNNABLE_ID": str(job.get("runnable_id") or ""),
@@ -121,13 +121,14 @@ def reserved_env(job: Mapping[str, Any]) -> dict[str, str]:
 
 
 def job_completed(custody: Custody, result: Result, document: bytes) -> bytes:
-    """The body of send_result (agent-api.md 3.4). The result's own text is not parsed, so nothing changes it."""
+    """The body of send_result (agent-api.md 3.4). The result's text is not parsed, so nothing changes it."""
     canceled = None
     if result.canceled_by is not None and result.canceled_by != "timeout":
         canceled = {"username": result.canceled_by, "reason": result.canceled_reason}
     job = json.loads(custody.job_json)
     rest = json.dumps({
-        "job": {name: job.get(name) for name in COMPLETED_FIELDS}, "preprocessed_args": None, "result_columns": None,
+        "job": {name: job.get(name) for name in COMPLETED_FIELDS},
+        "preprocessed_args": None, "result_columns": None,
         "mem_peak": result.mem_peak_kb, "success": result.success, "cached_res_path": None,
         "token": custody.token, "canceled_by": canceled, "duration": result.duration_ms,
         "has_stream": False, "from_cache": None,

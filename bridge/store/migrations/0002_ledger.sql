@@ -26,12 +26,13 @@ CREATE INDEX ledger_open ON ledger (state, tag) WHERE state <> 'closed';
 CREATE INDEX ledger_closed ON ledger (closed_at) WHERE state = 'closed';
 
 CREATE TABLE blob_part (
+  job_id TEXT NOT NULL,
   sha256 TEXT NOT NULL,
   part_index INTEGER NOT NULL,
   part_count INTEGER NOT NULL,
   part BLOB NOT NULL,
   at REAL NOT NULL,
-  PRIMARY KEY (sha256, part_index)
+  PRIMARY KEY (job_id, sha256, part_index)
 ) WITHOUT ROWID;
 
 CREATE TABLE enrolled_agent (
