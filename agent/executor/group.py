@@ -34,7 +34,7 @@ class Group:
             argv,
             cwd=directory,
             env=env,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -47,6 +47,13 @@ class Group:
         self._sample_after_s = FIRST_SAMPLE_S
         self._sampling = self._loop.call_later(FIRST_SAMPLE_S, self._sample)
         self._watch()
+
+    def begin(self) -> None:
+        """Open the gate at which the interpreter waits (see `Language.prepare`)."""
+        assert self._process.stdin is not None  # noqa: S101 asked for above
+        with suppress(BrokenPipeError):  # it has ended already
+            self._process.stdin.write(b"\n")
+        self._process.stdin.close()
 
     def signal(self, number: signal.Signals) -> None:
         if not self.exited.done():
@@ -107,6 +114,8 @@ class Group:
     def _ended(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self._sampling.cancel()
         self.signal(signal.SIGKILL)  # children that outlived the leader
         _, status, usage = os.wait4(self.pid, 0)

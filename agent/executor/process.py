@@ -137,6 +137,7 @@ class Executor:
             self._limits.apply(group.pid)
             with suppress(OSError):  # a full disk: a later life still knows it by its environment
                 directory.note_process(group.pid, self._boot_id)
+            group.begin()
             interruption = await self._interruption(group, task, sink, stop)
             by_itself = interruption is None
             if not by_itself:

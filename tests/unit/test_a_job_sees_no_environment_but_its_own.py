@@ -48,6 +48,7 @@ async def test_a_job_works_in_a_directory_of_its_own_that_is_gone_afterwards(tmp
 
 async def test_a_job_has_no_input_to_wait_for(tmp_path: Path) -> None:
     assert (await Site(tmp_path).bash("cat; echo end")).document == "end"
+    assert (await Site(tmp_path).python("import sys\ndef main(): return sys.stdin.read()")).document == ""
 
 
 async def test_a_job_inherits_no_open_files(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ _PARAMETER: Final = re.compile(
     """,
     re.MULTILINE | re.VERBOSE,
 )
+_GATE: Final = "IFS= read -r _; exec < /dev/null"  # see `Language.prepare`
 _ESCAPED: Final = str.maketrans({"\\": r"\\", "'": r"\'", "\n": r"\n", "\r": r"\r", "\0": None})
 
 
@@ -64,7 +65,7 @@ def script(code: str, positional: Sequence[str]) -> bytes:
     most, and every user of the machine can read them.
     """
     setting = "set -- " + " ".join(f"$'{text.translate(_ESCAPED)}'" for text in positional)
-    return f"set -e; {setting + '; ' if positional else ''}{code}".encode()
+    return f"set -e; {_GATE}; {setting + '; ' if positional else ''}{code}".encode()
 
 
 def _text(args: Mapping[str, Any], name: str) -> str:

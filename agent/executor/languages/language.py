@@ -32,7 +32,12 @@ class Language(Protocol):
     result_is_last_line: bool
 
     def prepare(self, task: Task, args: Mapping[str, Any], directory: JobDirectory) -> Sequence[str]:
-        """Write what the interpreter needs; return its command line. Raises `JobFailed`, OSError."""
+        """Write what the interpreter needs; return its command line. Raises `JobFailed`, OSError.
+
+        Before the script begins, the command waits for a line on its standard input, and ends
+        without running it when there is none: nothing runs that is not yet limited and noted, so
+        no moment is left in which a death of the agent could lose sight of it.
+        """
         ...
 
     def judge(self, directory: JobDirectory, exit_: Exit, most_bytes: int) -> Verdict:

@@ -184,7 +184,16 @@ def run(name: str) -> int:
     return 0
 
 
+def gate_opens() -> bool:
+    """See `Language.prepare`. Afterwards there is no input to wait for."""
+    opened = os.read(0, 1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return bool(opened)
+
+
 if __name__ == "__main__":
     sys.dont_write_bytecode = False  # what the script imports may well be compiled for the next job
     module_name = sys.argv.pop()
-    sys.exit(run(module_name))
+    sys.exit(run(module_name) if gate_opens() else 1)
