@@ -12,6 +12,7 @@ import structlog
 from tenacity import RetryCallState
 
 from agent.clock import Clock
+from agent.database import WriteFailed
 from agent.errors import LinkDown, NoEnrolment, TokenRefused
 from agent.jobs.book import Book
 from agent.jobs.model import State
@@ -82,7 +83,7 @@ class Life:
             await self._set_link("up", "")
             try:
                 await one_life(link, enrolment)
-            except* LinkDown as group:
+            except* (LinkDown, WriteFailed) as group:  # a full disk ends the link, not the jobs
                 raise LinkDown(str(_first(group))) from group
             finally:
                 self.link_up = False
@@ -102,7 +103,8 @@ class Life:
                 raise
             log.info("enrolment.from_cache", reason=str(error))
             return cached
-        await self._spool.set_meta("enrolment", to_json(enrolment))
+        if enrolment != await self.cached_enrolment():
+            await self._remember("enrolment", to_json(enrolment))
         return enrolment
 
     def _hello(self, enrolment: Enrolment) -> Hello:
@@ -121,7 +123,14 @@ class Life:
     async def _set_link(self, state: str, why: str) -> None:
         self.link_up = state == "up"
         log.info("link.changed", link=state, reason=why)
-        await self._spool.set_meta("link", f"{state}\n{self._clock.wall_s()}\n{why}")
+        await self._remember("link", f"{state}\n{self._clock.wall_s()}\n{why}")
+
+    async def _remember(self, key: str, value: str) -> None:
+        """A full disk costs what `agent status` shows, and never the agent."""
+        try:
+            await self._spool.set_meta(key, value)
+        except WriteFailed as error:
+            log.warning("spool.refused", key=key, error=str(error))
 
     def _say_why(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

@@ -109,7 +109,8 @@ class Ledger:
 
     async def add_part(self, blob: Blob) -> None:
         await self._execute("add_part", {
-            "job_id": blob.job_id, "sha256": blob.sha256, "index": blob.index, "of": blob.of, "part": blob.part,
+            "job_id": blob.job_id, "sha256": blob.sha256,
+            "index": blob.index, "of": blob.of, "part": blob.part,
         })  # fmt: skip
 
     async def assemble(self, job_id: JobId, sha256: str) -> bytes | None:

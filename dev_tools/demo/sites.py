@@ -22,7 +22,7 @@ def main(site: str, database: str, day: int, work_s: float = 0.0):
     print(f"{site}: day {day}, {len(rows)} products")
     time.sleep(work_s)
     with shop:
-        shop.execute("INSERT INTO ran (job_id, ended_at) VALUES (?, ?)", (os.environ["WM_JOB_ID"], time.time()))
+        shop.execute("INSERT INTO ran VALUES (?, ?)", (os.environ["WM_JOB_ID"], time.time()))
     turnover = round(sum(row[2] for row in rows), 2)
     return {"site": site, "day": day, "turnover": turnover, "products": len(rows)}
 """
