@@ -28,7 +28,7 @@ from bench.support.figures import percentile, ratio_line
 from bench.support.measure import Burst, Measured
 from bench.support.ours import Ours, ours
 from bench.support.peers import Celery, celery
-from bench.support.profiles import profile
+from bench.support.profiles import profile, show_way
 from bench.support.work import FULL, QUICK, SLOTS, JobWentWrong, Plan, Work
 from dev_tools.broker import Broker, BrokerError, find
 from dev_tools.brokers.vhosts import fresh_vhost
@@ -64,10 +64,12 @@ def main(argv: Sequence[str]) -> int:
     try:
         with find() as broker, _folder() as folder, ExitStack() as hosts:
             if options.profile:
+                for work in Ours.works:
+                    show_way(_host(broker, hosts), folder / work, work)
                 profile(_host(broker, hosts), folder, Work.BASH, plan.burst[Work.BASH])
             else:
                 _compare(broker, hosts, folder, plan)
-    except (BrokerError, JobWentWrong) as error:
+    except (BrokerError, JobWentWrong, ConnectionError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -107,21 +109,24 @@ def _rounds(edge: Ours, peer: Celery, plan: Plan) -> Seen:
 
 
 def _print_table(seen: Seen) -> None:
-    table = Table("side", "each job", "jobs/s", "p50 ms", "p99 ms", "CPU ms per job", "agent writes per job")
+    table = Table(title="medians; in brackets: the lowest and the highest round", title_justify="left")
+    for heading in ("each job", "side", "jobs/s", "p50 ms", "p99 ms"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("CPU ms a job")
     for cell in sorted(seen.bursts, key=lambda one: (list(Work).index(one[1]), one[0] != Ours.name)):
         name, work = cell
         rates, pooled = seen.rates(cell), list(chain.from_iterable(seen.latencies_ms[cell]))
-        written = f"{median(seen.agent_bytes[work]) / 1000:.1f} KB" if name == Ours.name else ""
         table.add_row(
-            name,
             str(work) if work is Work.IN_PROCESS else f"a {work} process",
-            f"{median(rates):.1f} ({min(rates):.0f}-{max(rates):.0f})",
+            name,
+            f"{median(rates):.0f} ({min(rates):.0f}-{max(rates):.0f})",
             f"{median(seen.p50s_ms(cell)):.1f}",
             f"{percentile(pooled, 99):.1f}",
             _cpu(seen.bursts[cell]),
-            written,
         )
-    Console(width=max(WIDTH, Console().width)).print(table)
+    Console(width=WIDTH).print(table)
+    for work, written in seen.agent_bytes.items():
+        print(f"bytes written by the agent per {work} job: {median(written):.0f}")
 
 
 def _cpu(bursts: Sequence[Burst]) -> str:

@@ -21,6 +21,7 @@ from dev_tools.processes import Running
 TAG: Final = "bench"
 START_S: Final = 20.0
 REQUEST_S: Final = 30.0
+KEPT_S: Final = 2.0  # the server closes what is idle for longer than a few seconds
 PAUSE_S: Final = 0.05
 PASSWORD: Final = secrets.token_urlsafe(12)
 EMAIL: Final = "admin@orvanta.local"
@@ -37,9 +38,7 @@ class Api:
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> str:
         """The answer's text. Raises `JobWentWrong` unless its status is 2xx, OSError."""
-        if not hasattr(self._local, "kept"):
-            self._local.kept = http.client.HTTPConnection("127.0.0.1", self._port, timeout=REQUEST_S)
-        kept: http.client.HTTPConnection = self._local.kept
+        kept = self._kept()
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
             kept.request(method, path, None if body is None else json.dumps(body).encode(), headers)
@@ -51,6 +50,17 @@ class Api:
         if not 200 <= answer.status < 300:
             raise JobWentWrong(f"{method} {path} was answered {answer.status}: {text}")
         return text
+
+    def _kept(self) -> http.client.HTTPConnection:
+        """This thread's connection; one that has been idle is opened anew by the next request."""
+        mine = self._local
+        if not hasattr(mine, "connection"):
+            mine.connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=REQUEST_S)
+        elif time.monotonic() - mine.used_s > KEPT_S:
+            mine.connection.close()
+        mine.used_s = time.monotonic()
+        connection: http.client.HTTPConnection = mine.connection
+        return connection
 
 
 class Ours:
@@ -82,9 +92,19 @@ class Ours:
         answer = self._api.call("GET", f"/api/w/main/jobs_u/completed/get_result_maybe/{job_id}")
         return bool(json.loads(answer)["completed"])
 
+    def custody(self) -> list[dict[str, Any]]:
+        """The bridge's ledger, a row for each job."""
+        rows: list[dict[str, Any]] = json.loads(self._api.call("GET", "/api/custody"))["custody"]
+        return rows
+
+    def created_at(self, newest: int) -> dict[str, str]:
+        """When each of the newest jobs came into the cluster's queue, by id."""
+        jobs = json.loads(self._api.call("GET", f"{JOBS}/completed/list?per_page={newest}"))
+        return {job["id"]: job["created_at"] for job in jobs}
+
     def cpu_s(self) -> dict[str, float]:
         agent, jobs = proc.cpu_s(self.agent.pid)
-        return {"bridge": proc.cpu_s(self.bridge.pid)[0], "agent": agent, "the jobs themselves": jobs}
+        return {"bridge": proc.cpu_s(self.bridge.pid)[0], "agent": agent, "jobs": jobs}
 
 
 @contextmanager

@@ -53,7 +53,7 @@ class Celery:
         for pid in proc.children(self.worker.pid):
             slot, jobs = proc.cpu_s(pid)
             own, processes = own + slot, processes + jobs
-        return {"worker": own, "the jobs themselves": processes}
+        return {"worker": own, "jobs": processes}
 
     def _rows(self, sql: str, *values: str) -> list[Any]:
         """Read in the store itself: cheaper for Celery than asking through its own client."""

@@ -8,9 +8,12 @@ from typing import Final
 from bench.support import proc
 from bench.support.measure import Measured
 from bench.support.ours import Ours, ours
+from bench.support.way import way
 from bench.support.work import Work
 
 TOP: Final = 25
+STEADY_JOBS: Final = 30
+RATE_PER_S: Final = 10.0
 
 
 def profile(amqp_url: str, folder: Path, work: Work, jobs: int) -> None:
@@ -31,6 +34,18 @@ def profile(amqp_url: str, folder: Path, work: Work, jobs: int) -> None:
     for name, path in files.items():
         for order in ("tottime", "cumtime"):
             _print(name, path, order)
+
+
+def show_way(amqp_url: str, folder: Path, work: Work) -> None:
+    """Prints where the time of a single job goes while nothing else waits. Without a profiler."""
+    with ours(amqp_url, folder / "way") as side:
+        measured = Measured(side)
+        measured.warm_up()
+        measured.steady(work, STEADY_JOBS, RATE_PER_S)
+        steps = way(side.custody(), side.created_at(STEADY_JOBS))
+    print(f"\na {work} job's way at {RATE_PER_S:g} jobs/s, median ms from step to step:")
+    for words, took_ms in steps:
+        print(f"{took_ms:8.1f}  {words}")
 
 
 def _threads(side: Ours) -> dict[str, tuple[float, float]]:
