@@ -50,6 +50,7 @@ async def test_python_tells_the_exception_and_where_it_was_raised(tmp_path: Path
     assert "line 4, in main" in ran.document["stack"]
     assert "wrapper.py" not in ran.document["stack"]
     assert "ValueError: no till 7" in ran.log
+    assert "wrapper.py" not in ran.log
 
 
 async def test_a_step_of_a_flow_is_named(tmp_path: Path) -> None:

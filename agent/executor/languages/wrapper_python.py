@@ -156,12 +156,14 @@ def returned(value: Any) -> Any:
 def error_object(error: BaseException) -> dict[str, Any]:
     import traceback
 
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename != __file__]
-    traceback.print_exception(type(error), error, error.__traceback__)
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next  # what the wrapper did helps nobody
+    traceback.print_exception(type(error), error, trace)
     found: dict[str, Any] = {
         "message": str(error),
         "name": type(error).__name__,
-        "stack": "\n".join(traceback.format_list(frames)),
+        "stack": "\n".join(traceback.format_tb(trace)),
     }
     if getattr(error, "__dict__", None):
         found["extra"] = error.__dict__
