@@ -70,11 +70,20 @@ class Life:
                     await self._noted_life(one_life)
 
     async def _noted_life(self, one_life: OneLife) -> None:
+        """A life that had been up ends here, so that the next loss begins with short gaps again."""
+        came_up = False
+
+        async def noted(link: Link, enrolment: Enrolment) -> None:
+            nonlocal came_up
+            came_up = True
+            await one_life(link, enrolment)
+
         try:
-            await self._live_once(one_life)
+            await self._live_once(noted)
         except LinkDown as error:
             await self._set_link("down", str(error))
-            raise
+            if not came_up:
+                raise
 
     async def _live_once(self, one_life: OneLife) -> None:
         enrolment = await self._enrolled()
@@ -122,7 +131,7 @@ class Life:
 
     async def _set_link(self, state: str, why: str) -> None:
         self.link_up = state == "up"
-        log.info("link.changed", link=state, reason=why)
+        log.info("link.up" if state == "up" else "link.down", reason=why)
         await self._remember("link", f"{state}\n{self._clock.wall_s()}\n{why}")
 
     async def _remember(self, key: str, value: str) -> None:
@@ -134,7 +143,7 @@ class Life:
 
     def _say_why(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        event = "token.refused" if isinstance(error, TokenRefused) else "link.down"
+        event = "token.refused" if isinstance(error, TokenRefused) else "link.retry"
         log.warning(event, reason=str(error), next_try_s=round(state.upcoming_sleep, 1))
 
 

@@ -63,7 +63,11 @@ class Relay:
                     await self._one_session()
 
     async def _one_session(self) -> None:
-        """One session. Any failure of the broker ends all of it; the ledger knows where to go on."""
+        """One session. Any failure of the broker ends all of it; the ledger knows where to go on.
+
+        A session that had been up returns, so that the next loss begins with short gaps again.
+        """
+        came_up = False
         try:
             async with connect(self._amqp_url) as broker:
                 for agent in await self._ledger.agents():
@@ -75,6 +79,7 @@ class Relay:
                 )
                 collector = Collector(self._source, self._ledger, broker, dispatcher.wake)
                 self._broker, self._dispatcher = broker, dispatcher
+                came_up = True
                 log.info("broker.up")
                 async with asyncio.TaskGroup() as group:
                     group.create_task(broker.lost(), name="broker")
@@ -82,6 +87,7 @@ class Relay:
                     group.create_task(dispatcher.run(), name="dispatcher")
         except* BrokerDown as errors:
             log.warning("broker.down", reason=str(errors.exceptions[0]))
-            raise BrokerDown(str(errors.exceptions[0])) from errors
+            if not came_up:
+                raise BrokerDown(str(errors.exceptions[0])) from errors
         finally:
             self._broker = self._dispatcher = None
