@@ -11,8 +11,7 @@ from typing import Any, Final
 
 import aio_pika
 from aio_pika.abc import AbstractConnection, AbstractExchange, AbstractIncomingMessage, AbstractQueue
-from aio_pika.exceptions import AMQPError
-from aiormq.exceptions import ChannelInvalidStateError
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 
 from agent.compression import compress
 from agent.errors import LinkDown
