@@ -42,11 +42,7 @@ class Celery:
         return int(done.get("SUCCESS", 0)) >= total
 
     def recorded(self, job_ids: Sequence[str]) -> list[str]:
-        return [
-            one
-            for one in job_ids
-            if self._rows("SELECT 1 FROM celery_taskmeta WHERE task_id = ? AND status = 'SUCCESS'", one)
-        ]
+        return [one for one in job_ids if self._rows("SELECT 1 FROM celery_taskmeta WHERE task_id = ?", one)]
 
     def cpu_s(self) -> dict[str, float]:
         own, processes = proc.cpu_s(self.worker.pid)[0], 0.0
