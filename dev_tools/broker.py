@@ -17,7 +17,7 @@ CHOICE: Final = "ORVANTA_BROKER"
 
 
 def find() -> Broker:
-    """A RabbitMQ that answers; `close` it, or use it as a context. Raises `BrokerError` that says what to type.
+    """A RabbitMQ that answers; close it. Raises `BrokerError`, which says what to type.
 
     ORVANTA_BROKER=url|container|node insists on one way; otherwise they are tried in this order.
     """
@@ -63,4 +63,8 @@ def _node() -> Broker:
     return _started(PrivateNode(server))
 
 
-WAYS: Final[Mapping[str, Callable[[], Broker]]] = {"url": ForeignBroker, "container": _container, "node": _node}
+WAYS: Final[Mapping[str, Callable[[], Broker]]] = {
+    "url": ForeignBroker,
+    "container": _container,
+    "node": _node,
+}

@@ -4,8 +4,8 @@ import random
 import socket
 from typing import Final
 
-# Below the kernel's ephemeral range (32768 and up). A client that keeps trying a port of that range while its
-# server is down can be given this very port as its own, connect to itself, and keep the server from coming back.
+# Below the kernel's ephemeral range (32768 and up). A client that keeps trying a port of that range while
+# its server is down can be given this very port as its own, connect to itself, and keep the server out.
 LOWEST: Final = 20_000
 HIGHEST: Final = 32_000
 

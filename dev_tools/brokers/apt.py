@@ -20,7 +20,9 @@ UNITS: Final = ("rabbitmq-server.service", "epmd.socket", "epmd.service")
 def install_rabbitmq() -> None:
     """Installs the package, its service neither started nor enabled. Raises `NotHere` with the mend."""
     if shutil.which("apt-get") is None:
-        raise NotHere("rabbitmq-server is not installed, and there is no apt-get; install it and run ./dev again")
+        raise NotHere(
+            "rabbitmq-server is not installed, and there is no apt-get; install it and run ./dev again"
+        )
     if os.geteuid() != 0:
         raise NotHere(f"rabbitmq-server is not installed; type: sudo {COMMAND}    and run ./dev again")
     print("installing rabbitmq-server (once; about a minute)", flush=True)
@@ -33,7 +35,7 @@ def install_rabbitmq() -> None:
 
 @contextmanager
 def _services_stay_down() -> Iterator[None]:
-    """While inside, packages start no service. A policy that the machine already has stays in force instead."""
+    """While inside, packages start no service. A policy that the machine has already stays in force."""
     if POLICY.exists():
         yield
         return
@@ -66,4 +68,6 @@ def _apt(*arguments: str) -> None:
             check=False,
         )
     if ended.returncode:
-        raise NotHere(f"'apt-get {' '.join(arguments)}' failed, see .run/log/apt.log; type it yourself: {COMMAND}")
+        raise NotHere(
+            f"'apt-get {' '.join(arguments)}' failed, see .run/log/apt.log; type it yourself: {COMMAND}"
+        )

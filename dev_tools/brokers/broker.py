@@ -18,7 +18,7 @@ class OutOfReach(BrokerError):
 
 
 class Broker(ABC):
-    """A running RabbitMQ. Its addresses stay the same over `stop`, `kill` and `start`, and so do its messages."""
+    """A RabbitMQ. Its addresses and durable messages outlast `stop`, `kill` and `start`."""
 
     kind: str  # "url", "container" or "node"
     url: str  # amqp://user:password@host:port/

@@ -1,4 +1,4 @@
-"""One folder per broker of ours, below `.run/broker`, that names its processes: a later run can end what is left.
+"""One folder per broker of ours, below `.run/broker`; it names its processes, so a later run can end them.
 
 A folder belongs to the process that made it. When that process was killed (kill -9, a crash of the machine),
 the next broker that starts finds the folder without an owner, ends what its notes name, and removes it.
@@ -62,7 +62,9 @@ def _living(path: Path) -> list[int]:
 def _abandoned() -> list[Path]:
     if not FOLDERS.exists():
         return []
-    return [folder for folder in FOLDERS.iterdir() if (folder / OWNER).exists() and not _living(folder / OWNER)]
+    return [
+        folder for folder in FOLDERS.iterdir() if (folder / OWNER).exists() and not _living(folder / OWNER)
+    ]
 
 
 def _end_processes(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A private RabbitMQ node: own name, ports, cookie, data and epmd. Needs no rights and touches no system service."""
+"""A private RabbitMQ node: own name, ports, cookie, data, epmd; no rights needed."""
 
 import os
 import secrets
@@ -108,8 +108,8 @@ class PrivateNode(Broker):
             "RABBITMQ_PID_FILE": str(folder / "pid"),
             "RABBITMQ_DIST_PORT": str(self._distribution),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-            # With input allowed the script becomes the Erlang machine instead of waiting for it, so that the pid
-            # we know is the one to kill; -noinput takes the input away again.
+            # With input allowed the script becomes the Erlang machine instead of waiting for it, so that the
+            # pid we know is the one to kill; -noinput takes the input away again.
             "RABBITMQ_ALLOW_INPUT": "1",
             "RABBITMQ_SERVER_START_ARGS": "-noinput",
         }

@@ -1,4 +1,4 @@
-"""Whether a RabbitMQ answers. An open port proves nothing: a container engine opens it before the broker does."""
+"""Whether a RabbitMQ answers. An open port proves nothing: a container engine opens it early."""
 
 import base64
 import http.client
@@ -13,7 +13,9 @@ from dev_tools.brokers.broker import BrokerError
 PROBE_S: Final = 5.0
 PAUSE_S: Final = 0.1
 PROTOCOL_HEADER: Final = b"AMQP\x00\x00\x09\x01"
-METHOD_FRAME: Final = b"\x01"  # the server's Connection.Start; to a wrong version it would say "AMQP…" and hang up
+METHOD_FRAME: Final = (
+    b"\x01"  # the server's Connection.Start; to a wrong version it would say "AMQP…" and hang up
+)
 
 
 def answers_amqp(host: str, port: int) -> bool:

@@ -1,0 +1,91 @@
+"""What `./dev COMMAND` runs once its environment stands."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final, NoReturn
+
+from dev_tools.places import ROOT
+from dev_tools.stopping import stop_by_unwinding
+
+INTERRUPTED: Final = 130
+
+
+def main() -> int:
+    os.chdir(ROOT)
+    stop_by_unwinding()
+    command, *arguments = sys.argv[1:]
+    try:
+        return COMMANDS[command](arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def demo(arguments: list[str]) -> NoReturn:
+    become("dev_tools.demo", *arguments)
+
+
+def test(arguments: list[str]) -> NoReturn:
+    become("pytest", *arguments)
+
+
+def bench(arguments: list[str]) -> int:
+    names = sorted(path.stem for path in (ROOT / "bench").glob("[a-z]*.py"))
+    if not arguments or arguments[0] not in names:
+        print(f"usage: ./dev bench NAME    NAME is one of: {', '.join(names) or 'none yet'}", file=sys.stderr)
+        return 2
+    return become(f"bench.{arguments[0]}", *arguments[1:])
+
+
+def broker(_arguments: list[str]) -> int:
+    from dev_tools.broker import BrokerError, find  # noqa: PLC0415 - the other commands start faster without it
+
+    try:
+        with find() as found:
+            print(f"export AMQP_URL={found.url}")
+            print(f"export RABBITMQ_MANAGEMENT_URL={found.management_url or ''}")
+            print("RabbitMQ runs until Ctrl-C", flush=True)
+            with suppress(KeyboardInterrupt):
+                threading.Event().wait()
+    except BrokerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def check(arguments: list[str]) -> int:
+    from dev_tools.gate import run_gate  # noqa: PLC0415 - see above
+
+    return run_gate(arguments)
+
+
+def lock(_arguments: list[str]) -> int:
+    from dev_tools.lock import write_constraints  # noqa: PLC0415 - see above
+
+    try:
+        write_constraints()
+    except subprocess.CalledProcessError as error:
+        return error.returncode
+    return 0
+
+
+def become(module: str, *arguments: str) -> NoReturn:
+    """This process turns into `python -m module`, so that signals and the exit code are the module's own."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - no shell is the point
+
+
+COMMANDS: Final[Mapping[str, Callable[[list[str]], int]]] = {
+    "demo": demo,
+    "test": test,
+    "check": check,
+    "bench": bench,
+    "broker": broker,
+    "lock": lock,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

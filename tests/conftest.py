@@ -1,0 +1,45 @@
+"""What every test may ask for: a real RabbitMQ with a virtual host of its own, and real processes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dev_tools import broker as finder
+from dev_tools.brokers.vhosts import fresh_vhost
+from dev_tools.stopping import stop_by_unwinding
+from tests.support.process import Processes, processes_below
+
+NEEDS_BROKER = {"broker", "amqp_url"}
+
+
+def pytest_configure() -> None:
+    stop_by_unwinding()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for the broker carries the mark by itself, so that `-m broker` finds it."""
+    for item in items:
+        if NEEDS_BROKER.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.broker)
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[finder.Broker]:
+    """The run's RabbitMQ. A test that stops it starts it again."""
+    with finder.find() as found:
+        yield found
+
+
+@pytest.fixture
+def amqp_url(broker: finder.Broker) -> Iterator[str]:
+    """The AMQP address of a virtual host that only this test uses."""
+    with fresh_vhost(broker) as url:
+        yield url
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Agents and bridges for this test; none of them, nor of their jobs, outlives it."""
+    with processes_below(tmp_path) as started:
+        yield started
