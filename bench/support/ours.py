@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import secrets
 import sys
 import threading
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.support import proc
-from bench.support.work import SLOTS, SOURCE, JobWentWrong, Work
+from bench.support.work import SLOTS, SOURCE, JobWentWrong, Work, surroundings
 from dev_tools.places import ROOT
 from dev_tools.ports import free_ports
 from dev_tools.processes import Running
@@ -115,7 +114,7 @@ def ours(amqp_url: str, folder: Path, under: Mapping[str, Sequence[str]] | None 
     folder.mkdir(parents=True)
     password = folder / "password"
     password.write_text(PASSWORD)
-    plain = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    plain = surroundings()
     bridge_env = plain | {
         "AMQP_URL": amqp_url,
         "BRIDGE_PORT": str(port),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.support import proc
-from bench.support.work import SLOTS, SOURCE, JobWentWrong, Work
+from bench.support.work import SLOTS, SOURCE, JobWentWrong, Work, surroundings
 from dev_tools.places import ROOT
 from dev_tools.processes import Running
 
@@ -73,7 +73,7 @@ def celery(amqp_url: str, folder: Path) -> Iterator[Celery]:
     words = [sys.executable, "-m", "celery", "-A", "bench.support.celery_app", "worker"]
     words += ["--pool", "prefork", "--concurrency", str(SLOTS), "--loglevel", "WARNING"]
     words += ["--without-gossip", "--without-mingle"]
-    worker = Running(words, env=os.environ, log=folder / "celery.log", cwd=ROOT)
+    worker = Running(words, env=surroundings() | ours, log=folder / "celery.log", cwd=ROOT)
     try:
         yield Celery(worker, import_module("bench.support.celery_app"), store)
     finally:

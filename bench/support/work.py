@@ -1,5 +1,6 @@
-"""What is measured: the same no-op on every side, and how much of it."""
+"""What is measured: the same no-op on every side, in the same surroundings, and how much of it."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +18,14 @@ class Work(StrEnum):
 
 
 SOURCE: Final = {Work.BASH: "true", Work.PYTHON3: "def main():\n    return None\n"}
+
+
+def surroundings() -> dict[str, str]:
+    """The environment that every side starts with.
+
+    Nothing of the caller's PYTHON settings: a cache prefix alone makes each new python3 compile its library.
+    """
+    return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
 
 
 class Side(Protocol):
