@@ -101,10 +101,7 @@ class Reporter:
             rejected = list(self._rejected)[:1]
             events: list[Message] = [
                 *(Accepted(job_id=job.job_id, attempt=job.attempt) for job in accepted),
-                *(
-                    Started(job_id=job.job_id, attempt=job.attempt, started_at=job.started_at or 0.0)
-                    for job in started
-                ),
+                *map(_started, started),
                 *rejected,
                 *await self._quarantined(),
             ]
@@ -112,14 +109,19 @@ class Reporter:
                 await self._book.newer_than(version)
                 continue
             await link.publish("event", events)
-            if accepted:
-                await self._book.note_accepted([job.key for job in accepted])
-            if started:
-                await self._book.note_started([job.key for job in started])
             if rejected:
                 self._rejected.popleft()
+            await self._note_told(accepted, started)
+
+    async def _note_told(self, accepted: Sequence[Held], started: Sequence[Held]) -> None:
+        """Begun together, so that these commits share an fsync."""
+        async with asyncio.TaskGroup() as group:
+            if accepted:
+                group.create_task(self._book.note_accepted([job.key for job in accepted]))
+            if started:
+                group.create_task(self._book.note_started([job.key for job in started]))
             for row_id, *_ in self._reporting:
-                await self._spool.reported(row_id)
+                group.create_task(self._spool.reported(row_id))
 
     async def _quarantined(self) -> list[Message]:
         self._reporting = await self._spool.unreported()
@@ -164,3 +166,7 @@ class Reporter:
             )
             await link.publish("event", [ping])
             await asyncio.sleep(PING_EVERY_S)
+
+
+def _started(job: Held) -> Started:
+    return Started(job_id=job.job_id, attempt=job.attempt, started_at=job.started_at or 0.0)

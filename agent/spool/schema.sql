@@ -22,7 +22,7 @@ CREATE TABLE held (
   result BLOB,                     -- a packed Result
   result_crc INTEGER,
   PRIMARY KEY (job_id, attempt)
-) WITHOUT ROWID;
+);  -- a table with rowids: in an index tree every small update would rewrite the body's overflow pages
 
 CREATE TABLE log_chunk (
   id INTEGER PRIMARY KEY,

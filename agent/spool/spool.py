@@ -66,6 +66,7 @@ class Spool:
         self.blobs = Blobs(folder.blobs)
         self._database = database
         self._clock = clock
+        self._may_have_unreported = True  # False spares the reporter a read for every event
         self.log_version = 0  # grows with every piece of log text kept
         self._log_added = asyncio.Event()
 
@@ -209,7 +210,10 @@ class Spool:
 
     async def unreported(self) -> list[tuple[int, JobId, Attempt, str]]:
         """Quarantined rows that the bridge has not heard of."""
+        if not self._may_have_unreported:
+            return []
         rows = await self._database.read(lambda db: db.execute(SQL["unreported"]).fetchall())
+        self._may_have_unreported = bool(rows)
         return [(row["id"], row["job_id"], row["attempt"], row["what"]) for row in rows]
 
     async def reported(self, row_id: int) -> None:
@@ -233,6 +237,7 @@ class Spool:
             db.execute(SQL["forget"], _of(key))
 
         await self._database.write(move)
+        self._may_have_unreported = True
 
     async def drop_result(self, key: Key, state: str) -> None:
         await self._execute("drop_result", [_of(key) | {"state": state}])
