@@ -1,0 +1,81 @@
+"""A missing or bad setting: one line on stderr that names it and the mend, exit code 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dev_tools.places import ROOT
+from tests.support.world import environment
+
+TOKEN = "jwt_agent_a.b.c"
+HERE = "http://127.0.0.1:9"
+BROKER = "amqp://127.0.0.1:9/"
+
+
+def run(command: list[str], settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        env=environment(settings), cwd=ROOT, capture_output=True, text=True, timeout=20, check=False,
+    )  # fmt: skip
+
+
+def refused(ended: subprocess.CompletedProcess[str], *names: str) -> None:
+    assert ended.returncode == 2, ended.stderr
+    (line,) = ended.stderr.splitlines()
+    for name in names:
+        assert name in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"BASE_INTERNAL_URL": HERE}, ("AGENT_TOKEN", "missing")),
+        ({"BASE_INTERNAL_URL": HERE, "AGENT_TOKEN": "secret"}, ("AGENT_TOKEN",)),
+        ({"AGENT_TOKEN": TOKEN}, ("BASE_INTERNAL_URL", "missing")),
+        (
+            {"AGENT_TOKEN": TOKEN, "BASE_INTERNAL_URL": "orvanta.example.com"},
+            ("BASE_INTERNAL_URL", "https://"),
+        ),
+        ({"AGENT_TOKEN": TOKEN, "BASE_INTERNAL_URL": HERE, "MODE": "worker"}, ("MODE", "worker")),
+    ],
+)
+def test_by_the_agent(tmp_path: Path, settings: dict[str, str], names: tuple[str, ...]) -> None:
+    refused(run(["agent", "--spool", str(tmp_path / "spool")], settings), *names)
+    assert not (tmp_path / "spool").exists()
+
+
+@pytest.mark.parametrize("flag", ["--slots", "--ahead"])
+def test_by_the_agent_for_a_flag(tmp_path: Path, flag: str) -> None:
+    settings = {"AGENT_TOKEN": TOKEN, "BASE_INTERNAL_URL": HERE}
+    refused(run(["agent", "--spool", str(tmp_path), flag, "0"], settings), flag, "0")
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "names"),
+    [
+        ("serve", {}, ("AMQP_URL", "missing")),
+        ("serve", {"AMQP_URL": "http://127.0.0.1"}, ("AMQP_URL", "amqp://")),
+        ("serve", {"AMQP_URL": BROKER, "BRIDGE_PORT": "many"}, ("BRIDGE_PORT", "many")),
+        ("serve", {"AMQP_URL": BROKER, "READY_MAX": "0"}, ("READY_MAX", "0")),
+        (
+            "serve",
+            {"AMQP_URL": BROKER, "ADMIN_PASSWORD_FILE": "/nowhere"},
+            ("ADMIN_PASSWORD_FILE", "/nowhere"),
+        ),
+        ("relay", {"AMQP_URL": BROKER, "AGENT_TOKEN": TOKEN}, ("BASE_INTERNAL_URL", "missing")),
+        ("relay", {"AMQP_URL": BROKER, "BASE_INTERNAL_URL": HERE}, ("AGENT_TOKEN",)),
+    ],
+)
+def test_by_the_bridge(
+    tmp_path: Path, command: str, settings: dict[str, str], names: tuple[str, ...]
+) -> None:
+    refused(run(["bridge", command], {"BRIDGE_STORE": str(tmp_path / "bridge.db")} | settings), *names)
+
+
+def test_a_secret_is_not_shown(tmp_path: Path) -> None:
+    ended = run(
+        ["agent", "--spool", str(tmp_path)], {"BASE_INTERNAL_URL": HERE, "AGENT_TOKEN": "tell-nobody"}
+    )
+    assert "tell-nobody" not in ended.stdout + ended.stderr

@@ -1,0 +1,146 @@
+"""Bad input on the broker goes to `orvanta.dead` with the reason, and the consumer goes on."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aio_pika
+import msgpack
+import pytest
+from aio_pika.abc import AbstractChannel
+
+from agent.wire.claims import Attempt, JobId, Tag
+from agent.wire.envelope import pack
+from agent.wire.messages import Job
+from agent.wire.routing import DEAD, JOBS, UP
+from tests.support.until import until
+from tests.support.world import World
+
+pytestmark = pytest.mark.broker
+
+
+def job(tag: str) -> bytes:
+    return pack([
+        Job(
+            job_id=JobId("00000000-0000-0000-0000-000000000001"), attempt=Attempt(1), workspace="main",
+            tag=Tag(tag), language="bash", code="echo owned", args=b"{}",
+        )
+    ])  # fmt: skip
+
+
+UNREADABLE = {
+    "text": (b"not msgpack at all", "Malformed"),
+    "nothing": (b"", "Malformed"),
+    "no_envelope": (msgpack.packb([1, 2, 3]), "Malformed"),
+    "another_version": (msgpack.packb({"v": 99, "m": []}), "WrongVersion"),
+    "an_unknown_kind": (msgpack.packb({"v": 1, "m": [{"k": "sing"}]}), "Malformed"),
+    "a_field_missing": (msgpack.packb({"v": 1, "m": [{"k": "result", "job_id": "x"}]}), "Malformed"),
+    "deep": (b"\x91" * 100_000, "Malformed"),
+}
+
+
+@asynccontextmanager
+async def channel(world: World) -> AsyncIterator[AbstractChannel]:
+    connection = await aio_pika.connect(world.amqp_url)
+    async with connection:
+        yield await connection.channel()
+
+
+async def put(world: World, exchange: str, key: str, body: bytes, **about: object) -> None:
+    async with channel(world) as opened:
+        target = await opened.get_exchange(exchange, ensure=False)
+        await target.publish(aio_pika.Message(body, **about), key)  # type: ignore[arg-type]  # keywords of Message
+
+
+async def dead_letter(world: World) -> tuple[bytes, str]:
+    """The next dead letter: its body and its reason."""
+    async with channel(world) as opened:
+        queue = await opened.get_queue(DEAD, ensure=False)
+
+        async def look() -> aio_pika.abc.AbstractIncomingMessage | None:
+            return await queue.get(fail=False, no_ack=True)
+
+        found = await until(look)
+        assert found is not None
+        return found.body, str(found.headers["reason"])
+
+
+async def still_works(world: World) -> None:
+    record = await world.cluster.done(world.cluster.submit("echo on", "bash"))
+    assert record["result"] == "on"
+
+
+@pytest.mark.parametrize("kind", ["result", "event", "log"])
+@pytest.mark.parametrize("what", UNREADABLE)
+async def test_from_an_agent(calm: World, kind: str, what: str) -> None:
+    body, name = UNREADABLE[what]
+    await put(calm, UP, f"{kind}.ag-site-x", body)
+    dead, reason = await dead_letter(calm)
+    assert dead == body
+    assert reason.startswith(name)
+
+
+async def test_a_frame_that_is_no_zstd(calm: World) -> None:
+    await put(calm, UP, "result.ag-site-x", b"garbage", content_encoding="zstd")
+    assert (await dead_letter(calm))[1].startswith("Malformed")
+
+
+async def test_a_result_over_16_mib(calm: World) -> None:
+    await put(calm, UP, "result.ag-site-x", b"x" * (16 * 1024 * 1024 + 1))
+    assert (await dead_letter(calm))[1].startswith("TooLarge")
+    await still_works(calm)
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+async def test_in_a_job_queue(calm: World, what: str) -> None:
+    body, _ = UNREADABLE[what]
+    await put(calm, JOBS, "main.bash", body)
+    dead, reason = await dead_letter(calm)
+    assert dead == body[:65536]
+    assert reason.startswith("BadSignature")  # nothing of it is read before the signature holds (I4)
+    await still_works(calm)
+
+
+async def test_a_job_without_a_signature_never_runs(calm: World) -> None:
+    await put(calm, JOBS, "main.bash", job("bash"))
+    assert "carries no signature" in (await dead_letter(calm))[1]
+
+
+async def test_a_job_signed_by_a_stranger_never_runs(calm: World) -> None:
+    await put(calm, JOBS, "main.bash", job("bash"), headers={"kid": "stranger", "sig": "AAAA"})
+    assert "stranger" in (await dead_letter(calm))[1]
+
+
+async def test_a_true_job_of_a_tag_that_the_token_does_not_hold_never_runs(world: World) -> None:
+    """A job of the bridge's own, moved into the queue of another tag."""
+    await world.agent("bash")
+    far = await world.agent("far")
+    far.stop()
+    await world.cluster.done(world.cluster.submit("echo warm", "bash"))
+    far_job = world.cluster.submit("echo far", "far")
+    async with channel(world) as opened:
+        queue = await opened.get_queue("orvanta.jobs.far", ensure=False)
+
+        async def look() -> aio_pika.abc.AbstractIncomingMessage | None:
+            return await queue.get(fail=False, no_ack=True)
+
+        taken = await until(look)
+    assert taken is not None
+    await put(
+        world, JOBS, "main.bash", taken.body, headers=taken.headers, content_encoding=taken.content_encoding
+    )
+    _, reason = await dead_letter(world)
+    assert reason.startswith("TagNotHeld")
+    assert not world.cluster.job(far_job).get("success")
+
+
+async def test_a_result_of_a_job_that_nobody_knows(calm: World) -> None:
+    stray = {"k": "result", "job_id": "stray", "attempt": 1, "workspace": "main", "success": True}
+    await put(
+        calm,
+        UP,
+        "result.ag-site-x",
+        msgpack.packb({"v": 1, "m": [stray | {"document": json.dumps(1).encode()}]}),
+    )
+    assert "not in the ledger" in (await dead_letter(calm))[1]
+    await still_works(calm)
