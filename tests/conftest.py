@@ -1,14 +1,12 @@
-"""What every test may ask for: a real RabbitMQ with a virtual host of its own, and real processes."""
+"""What every test may ask for: a real RabbitMQ, and on it a virtual host of its own."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from dev_tools import broker as finder
 from dev_tools.brokers.vhosts import fresh_vhost
 from dev_tools.stopping import stop_by_unwinding
-from tests.support.process import Processes, processes_below
 
 NEEDS_BROKER = {"broker", "amqp_url"}
 
@@ -36,10 +34,3 @@ def amqp_url(broker: finder.Broker) -> Iterator[str]:
     """The AMQP address of a virtual host that only this test uses."""
     with fresh_vhost(broker) as url:
         yield url
-
-
-@pytest.fixture
-def processes(tmp_path: Path) -> Iterator[Processes]:
-    """Agents and bridges for this test; none of them, nor of their jobs, outlives it."""
-    with processes_below(tmp_path) as started:
-        yield started

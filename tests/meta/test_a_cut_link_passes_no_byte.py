@@ -1,0 +1,78 @@
+"""The proxy that tests and demo cut: what it passes, and what it holds back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from dev_tools.proxy import Cut, LinkProxy
+from tests.support.until import until
+
+ANSWER_S = 10.0
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while chunk := await reader.read(1024):
+        writer.write(chunk)
+    writer.close()
+
+
+@pytest_asyncio.fixture
+async def link() -> AsyncIterator[LinkProxy]:
+    """A link to a server that gives back what it gets."""
+    async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+        with LinkProxy("127.0.0.1", server.sockets[0].getsockname()[1]) as link:
+            yield link
+
+
+async def connect(link: LinkProxy) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", link.port)
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text: bytes) -> bytes:
+    writer.write(text)
+    async with asyncio.timeout(ANSWER_S):
+        return await reader.readexactly(len(text))
+
+
+async def test_it_passes_and_counts_both_directions(link: LinkProxy) -> None:
+    reader, writer = await connect(link)
+    assert await ask(reader, writer, b"hello") == b"hello"
+    await until(lambda: (link.up_bytes, link.down_bytes) == (5, 5))
+    assert link.connections == 1
+    writer.close()
+    await until(lambda: link.connections == 0)
+
+
+async def test_a_cut_resets_what_is_open_and_refuses_what_is_new(link: LinkProxy) -> None:
+    reader, writer = await connect(link)
+    assert await ask(reader, writer, b"hello") == b"hello"
+    link.cut()
+    assert link.is_cut
+    with pytest.raises(ConnectionError):
+        await reader.readexactly(1)
+    with pytest.raises(ConnectionRefusedError):
+        await connect(link)
+
+
+async def test_after_a_cut_it_comes_back_on_the_same_port(link: LinkProxy) -> None:
+    port = link.port
+    link.cut()
+    link.restore()
+    assert link.port == port
+    assert await ask(*await connect(link), b"again") == b"again"
+
+
+async def test_a_stalled_link_holds_the_bytes_until_it_is_restored(link: LinkProxy) -> None:
+    reader, writer = await connect(link)
+    assert await ask(reader, writer, b"hello") == b"hello"
+    link.cut(Cut.STALL)
+    writer.write(b"late")
+    await until(lambda: link.is_cut)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await reader.readexactly(1)
+    link.restore()
+    async with asyncio.timeout(ANSWER_S):
+        assert await reader.readexactly(4) == b"late"
