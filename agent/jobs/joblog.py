@@ -29,6 +29,7 @@ class JobLog:
         self._waiting_chars = 0
         self._dropped = 0
         self._full = asyncio.Event()
+        self._ended = False
 
     @property
     def length(self) -> int:
@@ -49,8 +50,11 @@ class JobLog:
             self._full.set()
 
     async def run(self) -> None:
-        """Flush every half second, or at once when much is waiting. Runs until cancelled."""
-        while True:
+        """Flush every half second, or at once when much is waiting, until `end`.
+
+        Never cancel it: text whose commit is under way would be kept, and nobody told to send it.
+        """
+        while not self._ended:
             try:
                 async with asyncio.timeout(FLUSH_EVERY_S):
                     await self._full.wait()
@@ -58,6 +62,11 @@ class JobLog:
                 pass
             self._full.clear()
             await self._flush()
+
+    def end(self) -> None:
+        """The job writes no more; `run` returns soon."""
+        self._ended = True
+        self._full.set()
 
     async def close(self) -> None:
         """What is left goes to disk; the gap, if there is one, is marked (I5)."""

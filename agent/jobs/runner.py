@@ -158,7 +158,7 @@ class Runner:
         try:
             outcome = await self._executor.run(_task(job, site), joblog.write, stop)
         finally:
-            flusher.cancel()
+            joblog.end()
             await asyncio.wait([flusher])
         await joblog.close()
         self._book.note_log(held.key, joblog.length)
