@@ -232,7 +232,9 @@ class Spool:
 
         def move(db: sqlite3.Connection) -> None:
             row = db.execute(SQL["body"], _of(key)).fetchone()
-            values = _of(key) | {"at": now, "what": what, "bytes": row["body"] if row else None}
+            if row is None:
+                return  # its receipt came in this moment: it is gone because it is recorded
+            values = _of(key) | {"at": now, "what": what, "bytes": row["body"]}
             db.execute(SQL["quarantine"], values)
             db.execute(SQL["forget"], _of(key))
 
