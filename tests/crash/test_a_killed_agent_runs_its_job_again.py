@@ -26,7 +26,7 @@ async def test_a_job_that_was_running_is_run_again(world: World, tmp_path: Path)
     record = await world.cluster.done(job)
     assert record["result"] == "attempt 1"
     assert runs(trace) == 2
-    assert "interrupted" in world.cluster.logs(job)
+    await until(lambda: "interrupted" in world.cluster.logs(job))
     assert len(world.cluster.attempts(job)) == 1
 
 

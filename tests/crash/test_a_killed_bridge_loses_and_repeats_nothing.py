@@ -15,11 +15,15 @@ def stream(world: World, trace: Path, count: int) -> list[str]:
     return [world.cluster.submit(f"echo {n} >> {trace}; sleep 0.1; echo {n}", "bash") for n in range(count)]
 
 
+def numbers(trace: Path) -> list[int]:
+    return sorted(map(int, trace.read_text().split()))
+
+
 async def once_each(world: World, jobs: list[str], trace: Path) -> None:
     """Each job ran once, was recorded once, with its own result."""
     await world.cluster.all_done(jobs, within_s=RECONNECT_S)
     assert [world.cluster.job(job)["result"] for job in jobs] == [str(n) for n in range(len(jobs))]
-    assert sorted(map(int, trace.read_text().split())) == list(range(len(jobs)))
+    assert numbers(trace) == list(range(len(jobs)))
     rows = world.cluster.custody()
     assert sorted(row["job_id"] for row in rows) == sorted(jobs)
 

@@ -96,7 +96,7 @@ async def test_in_a_job_queue(calm: World, what: str) -> None:
     body, _ = UNREADABLE[what]
     await put(calm, JOBS, "main.bash", body)
     dead, reason = await dead_letter(calm)
-    assert dead == body[:65536]
+    assert dead == body
     assert reason.startswith("BadSignature")  # nothing of it is read before the signature holds (I4)
     await still_works(calm)
 
