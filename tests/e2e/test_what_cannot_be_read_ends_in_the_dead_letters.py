@@ -7,16 +7,17 @@ from contextlib import asynccontextmanager
 import aio_pika
 import msgpack
 import pytest
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack
 from agent.wire.messages import Job
-from agent.wire.routing import DEAD, JOBS, UP
-from tests.support.until import until
+from agent.wire.routing import DEAD, JOBS, UP, job_queue
 from tests.support.world import World
 
 pytestmark = pytest.mark.broker
+
+WAIT_S = 10
 
 
 def job(tag: str) -> bytes:
@@ -52,16 +53,19 @@ async def put(world: World, exchange: str, key: str, body: bytes, **about: objec
         await target.publish(aio_pika.Message(body, **about), key)  # type: ignore[arg-type]  # keywords of Message
 
 
+async def next_of(opened: AbstractChannel, queue_name: str) -> AbstractIncomingMessage:
+    await opened.set_qos(prefetch_count=1)
+    queue = await opened.get_queue(queue_name, ensure=False)
+    async with queue.iterator(timeout=WAIT_S) as messages:
+        found = await anext(messages)
+        await found.ack()
+        return found
+
+
 async def dead_letter(world: World) -> tuple[bytes, str]:
     """The next dead letter: its body and its reason."""
     async with channel(world) as opened:
-        queue = await opened.get_queue(DEAD, ensure=False)
-
-        async def look() -> aio_pika.abc.AbstractIncomingMessage | None:
-            return await queue.get(fail=False, no_ack=True)
-
-        found = await until(look)
-        assert found is not None
+        found = await next_of(opened, DEAD)
         return found.body, str(found.headers["reason"])
 
 
@@ -119,13 +123,7 @@ async def test_a_true_job_of_a_tag_that_the_token_does_not_hold_never_runs(world
     await world.cluster.done(world.cluster.submit("echo warm", "bash"))
     far_job = world.cluster.submit("echo far", "far")
     async with channel(world) as opened:
-        queue = await opened.get_queue("orvanta.jobs.far", ensure=False)
-
-        async def look() -> aio_pika.abc.AbstractIncomingMessage | None:
-            return await queue.get(fail=False, no_ack=True)
-
-        taken = await until(look)
-    assert taken is not None
+        taken = await next_of(opened, job_queue(Tag("far")))
     await put(
         world, JOBS, "main.bash", taken.body, headers=taken.headers, content_encoding=taken.content_encoding
     )

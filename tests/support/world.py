@@ -284,23 +284,28 @@ class World:
         self._close.close()
 
     def site(
-        self, *tags: str, base_url: str | None = None, token: str | None = None, **options: str | int
+        self,
+        *tags: str,
+        slots: int = 1,
+        ahead: int | None = None,
+        base_url: str | None = None,
+        token: str | None = None,
     ) -> Agent:
-        """An agent that is not started yet. `options` such as `slots=2` become `--slots 2`."""
+        """An agent that is not started yet; without a `token` it gets one for these tags."""
         self._sites += 1
         settings = {
             "MODE": "agent",
             "AGENT_TOKEN": token or self.cluster.token(*tags),
             "BASE_INTERNAL_URL": base_url or f"http://127.0.0.1:{self.http_link.port}",
         }
-        flags = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        agent = Agent(self.folder / f"site-{self._sites}", settings, flags)
+        options = ["--slots", str(slots)] + ([] if ahead is None else ["--ahead", str(ahead)])
+        agent = Agent(self.folder / f"site-{self._sites}", settings, options)
         self._close.callback(agent.close)
         return agent
 
-    async def agent(self, *tags: str, **options: str | int) -> Agent:
+    async def agent(self, *tags: str, slots: int = 1, ahead: int | None = None) -> Agent:
         """An agent with a token for these tags, its link up."""
-        agent = self.site(*tags, **options)
+        agent = self.site(*tags, slots=slots, ahead=ahead)
         await agent.start()
         return agent
 
