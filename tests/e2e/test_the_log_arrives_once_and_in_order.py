@@ -33,3 +33,15 @@ async def test_every_line_once_when_the_link_breaks_in_the_middle(world: World) 
     await world.cluster.done(job, within_s=RECONNECT_S)
     await until(lambda: len(numbers(world.cluster.logs(job))) >= 300)
     assert numbers(world.cluster.logs(job)) == list(range(1, 301))
+
+
+async def test_every_line_once_when_the_bridge_is_killed_in_the_middle(world: World) -> None:
+    await world.agent("bash")
+    job = world.cluster.submit(CHATTER.format(pause="0.5"), "bash")
+    for so_far in (50, 150):
+        await until(lambda so_far=so_far: len(numbers(world.cluster.logs(job))) >= so_far)  # type: ignore[misc]  # no inference
+        world.bridge.kill()
+        await world.bridge.start()
+    await world.cluster.done(job, within_s=RECONNECT_S)
+    await until(lambda: len(numbers(world.cluster.logs(job))) >= 300)
+    assert numbers(world.cluster.logs(job)) == list(range(1, 301))
