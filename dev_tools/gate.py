@@ -12,6 +12,7 @@ from typing import Final
 from dev_tools.places import ROOT, RUN
 
 AUDIT_S: Final = 240
+COVERED_PERCENT: Final = 90  # of lines and branches
 # What pip-audit says when its service is out of reach, which is no finding.
 UNREACHABLE: Final = (
     "ConnectionError",
@@ -104,6 +105,7 @@ def _audit() -> Verdict:
 def _tests_pass() -> bool:
     """The whole suite, with branch coverage of the product's own processes too."""
     command = [sys.executable, "-m", "pytest", "--cov", "--cov-report=term:skip-covered"]
+    command += [f"--cov-fail-under={COVERED_PERCENT}"]
     return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
 
 

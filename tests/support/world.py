@@ -34,6 +34,7 @@ OURS: Final = (
 )
 START_S: Final = 20.0
 JOB_S: Final = 30.0
+END_S: Final = 3.0
 RECONNECT_S: Final = 60.0  # the agent's gaps between tries grow to 30 s
 
 Settings = Mapping[str, str]
@@ -73,7 +74,7 @@ class Service:
 
     def close(self) -> None:
         if self._running is not None:
-            self._running.kill()
+            self._running.stop(END_S)  # in order, because a killed process writes no coverage
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """What it logged under this name, in all its lives."""
