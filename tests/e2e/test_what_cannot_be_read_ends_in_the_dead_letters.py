@@ -8,6 +8,7 @@ import aio_pika
 import msgpack
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.exceptions import ChannelPreconditionFailed
 
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack
@@ -90,8 +91,12 @@ async def test_a_frame_that_is_no_zstd(calm: World) -> None:
 
 
 async def test_a_result_over_16_mib(calm: World) -> None:
-    await put(calm, UP, "result.ag-site-x", b"x" * (16 * 1024 * 1024 + 1))
-    assert (await dead_letter(calm))[1].startswith("TooLarge")
+    try:
+        await put(calm, UP, "result.ag-site-x", b"x" * (16 * 1024 * 1024 + 1))
+    except ChannelPreconditionFailed:
+        pass  # from version 4 on RabbitMQ itself takes no message over 16 MiB
+    else:
+        assert (await dead_letter(calm))[1].startswith("TooLarge")
     await still_works(calm)
 
 
