@@ -105,7 +105,7 @@ class Agent:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
                 while self._life.link_up and self._book.unsent():
-                    await self._book.newer_than(self._book.version)
+                    await self._book.changes.newer_than(self._book.changes.version)
 
     def _know(self, enrolment: Enrolment) -> None:
         self._site = Site(

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from agent.errors import ConfigError
 from agent.logs import Secret
+from agent.wire.tokens import AGENT_PREFIX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ def _token(env: Mapping[str, str]) -> str:
         raise ConfigError(
             "AGENT_TOKEN is missing; set it to the jwt_agent_… token that the cluster minted for this site."
         )
-    if token.removeprefix("jwt_agent_").count(".") != 2:  # noqa: PLR2004 a JWT has three parts
+    if token.removeprefix(AGENT_PREFIX).count(".") != 2:  # noqa: PLR2004 a JWT has three parts
         raise ConfigError(
             "AGENT_TOKEN is not an agent token (jwt_agent_ and three parts with dots); copy it whole."
         )

@@ -15,13 +15,13 @@ from agent.clock import Clock
 from agent.database import WriteFailed
 from agent.errors import LinkDown, NoEnrolment, TokenRefused
 from agent.jobs.book import Book
-from agent.jobs.model import State
 from agent.link.enrol import from_json, to_json
 from agent.link.link import Enrolment, Link
 from agent.link.retry import reconnect
 from agent.spool.spool import Spool
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.messages import Bye, Hello
+from agent.wire.tokens import instance_of
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ class Life:
         """This spool's suffix: made once, so that the worker name outlives restarts."""
         suffix = await self._spool.get_meta("suffix")
         if suffix is None:
-            host = socket.gethostname().replace(" ", "").replace("_", "").split("-")[-1].lower() or "host"
+            host = instance_of(socket.gethostname()) or "host"
             alphabet = string.ascii_letters + string.digits
             suffix = f"{host}-{''.join(secrets.choice(alphabet) for _ in range(5))}"
             await self._spool.set_meta("suffix", suffix)
@@ -117,13 +117,12 @@ class Life:
         return enrolment
 
     def _hello(self, enrolment: Enrolment) -> Hello:
-        jobs = self._book.all()
         return Hello(
             worker=WorkerName(enrolment.worker),
             version=VERSION,
             slots=self._slots,
-            held=len(jobs),
-            backlog=sum(job.state is State.FINISHED for job in jobs),
+            held=len(self._book.all()),
+            backlog=len(self._book.unsent()),
             wall_s=self._clock.wall_s(),
             tags=list(enrolment.tags),
             hostname=socket.gethostname(),

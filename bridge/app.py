@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from agent.clock import SystemClock
+from agent.wire.tokens import instance_of
 from bridge.agents.enrol import Enrolments
 from bridge.agents.introspection import Introspection
 from bridge.config import Settings
@@ -147,5 +148,5 @@ def _password(settings: Settings) -> str | None:
 
 def _suffix(store: Path) -> str:
     """The same at every start: the cluster knows by the worker name whose jobs are out."""
-    host = socket.gethostname().replace(" ", "").replace("_", "").split("-")[-1].lower() or "bridge"
+    host = instance_of(socket.gethostname()) or "bridge"
     return f"{host}-{hashlib.sha256(str(store.resolve()).encode()).hexdigest()[:5]}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.logs import Secret
+from agent.wire.tokens import AGENT_PREFIX
 from bridge.errors import ConfigError
 
 
@@ -35,7 +36,7 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         upstream = _url(env, "BASE_INTERNAL_URL", ("http", "https"), "https://orvanta.example.com").rstrip(
             "/"
         )
-        if token.removeprefix("jwt_agent_").count(".") != 2:  # noqa: PLR2004 a JWT has three parts
+        if token.removeprefix(AGENT_PREFIX).count(".") != 2:  # noqa: PLR2004 a JWT has three parts
             raise ConfigError("AGENT_TOKEN must be an agent token (jwt_agent_…) of the upstream cluster")
     password = env.get("ADMIN_PASSWORD_FILE")
     return Settings(

@@ -30,9 +30,12 @@ class Cut(Enum):
 class LinkProxy:
     """Forwards a loopback port to a server. Its methods may be called from any thread, asyncio's included."""
 
-    def __init__(self, target_host: str, target_port: int, port: int | None = None) -> None:
-        """Listens when the constructor returns; on `port`, or on a free one that it keeps."""
+    def __init__(
+        self, target_host: str, target_port: int, port: int | None = None, host: str = "127.0.0.1"
+    ) -> None:
+        """Listens at `host` when the constructor returns; on `port`, or on a free one that it keeps."""
         self.port: Final = port or free_ports(1)[0]
+        self._host: Final = host
         self.up_bytes = 0  # from the client to the server
         self.down_bytes = 0
         self._target: Final = (target_host, target_port)
@@ -91,7 +94,7 @@ class LinkProxy:
 
     async def _restore(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+            self._server = await asyncio.start_server(self._serve, self._host, self.port)
         self._flows.set()
 
     async def _end_tasks(self) -> None:

@@ -1,9 +1,9 @@
 """The jobs in custody: each change steps through the table and is committed before it is acted on."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from agent.changes import Changes
 from agent.clock import Clock
 from agent.database import WriteFailed
 from agent.jobs.model import Event, Held, Key, State, first_state
@@ -18,8 +18,7 @@ class Book:
         self._spool = spool
         self._clock = clock
         self._held: dict[Key, Held] = {}
-        self._changed = asyncio.Event()
-        self.version = 0  # grows with every change
+        self.changes = Changes()
 
     async def load(self) -> None:
         """Read every row: all state is in the spool, so a start is a recovery."""
@@ -35,12 +34,6 @@ class Book:
     def unsent(self) -> list[Held]:
         """Jobs whose result has not reached the broker."""
         return [job for job in self._held.values() if job.state is State.FINISHED]
-
-    async def newer_than(self, version: int) -> int:
-        """Wait until some job has changed after `version`, which `version` said; no change is missed."""
-        while self.version <= version:
-            await self._changed.wait()
-        return self.version
 
     async def hold(self, job: Job, body: bytes) -> bool:
         """Take custody (hop 3). On return it is on disk. False: this attempt was here before."""
@@ -58,11 +51,11 @@ class Book:
                 max_interruptions=job.max_interruptions,
                 expires_s=None if left_s is None else self._clock.monotonic_s() + left_s,
             )
-            self.poke()
+            self.changes.note()
             return True
         if key in self._held:
             self._held[key] = replace(self._held[key], accepted_sent=False)
-            self.poke()
+            self.changes.note()
         return False
 
     async def apply(
@@ -89,7 +82,7 @@ class Book:
             if self._held.get(key) is after:
                 self._held[key] = before
             raise
-        self.poke()
+        self.changes.note()
         return after
 
     async def finish(self, key: Key, event: Event, result: Result) -> None:
@@ -97,7 +90,7 @@ class Book:
         after = self._held[key].after(event)
         await self._spool.finish(key, after.state, result)
         self._held[key] = after
-        self.poke()
+        self.changes.note()
 
     async def note_accepted(self, keys: Sequence[Key]) -> None:
         await self._spool.mark("accepted_sent", keys)
@@ -117,7 +110,7 @@ class Book:
         for key in sent:
             self._held[key] = self._held[key].after(Event.CONFIRMED)
         await self._spool.sent(sent, State.SENT)
-        self.poke()
+        self.changes.note()
 
     def note_log(self, key: Key, log_chars: int) -> None:
         if key in self._held:
@@ -130,24 +123,18 @@ class Book:
             await self._spool.forget(gone, keep_log=keep_log)
             for key in gone:
                 self._held.pop(key, None)
-            self.poke()
+            self.changes.note()
 
     async def set_aside(self, key: Key, what: str) -> None:
         """A damaged row leaves custody for quarantine; the bridge is told."""
         await self._spool.quarantine(key, what)
         self._held.pop(key, None)
-        self.poke()
+        self.changes.note()
 
     async def redo(self, key: Key) -> None:
         """The kept result is damaged: back to `STARTED`, so that the reconciler decides anew."""
         await self._spool.drop_result(key, State.STARTED)
         self._held[key] = replace(self._held[key], state=State.STARTED)
-
-    def poke(self) -> None:
-        """Wake whoever waits for a change, without one."""
-        self.version += 1
-        waiting, self._changed = self._changed, asyncio.Event()
-        waiting.set()
 
     def _mirror(self, row: Row) -> Held:
         expires = None

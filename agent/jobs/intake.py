@@ -21,7 +21,8 @@ log = structlog.get_logger()
 
 PREFETCH: Final = 20  # deliveries on their way at once, per tag: what custody may overshoot its mark by
 HOLDERS: Final = 8  # deliveries spooled at once, so that they share an fsync
-BODY_SHOWN_MAX: Final = 12 * 1024 * 1024  # of a refused message, sent on to the dead letters
+BODY_SHOWN_MAX: Final = 12 * 1024 * 1024  # of a refused message, sent on whole to the dead letters
+BODY_CUT: Final = 65536  # what is sent on of a larger one
 ROOM_CHECK_S: Final = 5.0  # nobody tells us when a disk gets free
 
 
@@ -75,7 +76,7 @@ class Intake:
         """Consume while custody has room, and not while it has none (I6)."""
         open_now: frozenset[Tag] = frozenset()
         while True:
-            version = self._book.version
+            version = self._book.changes.version
             has_room = self._spool.has_room()
             wanted = wanted_tags(self._book.all(), self._limits, open_now, has_room=has_room)
             for tag in sorted(open_now - wanted):
@@ -87,7 +88,7 @@ class Intake:
             open_now = wanted
             try:
                 async with asyncio.timeout(None if has_room else ROOM_CHECK_S):
-                    await self._book.newer_than(version)
+                    await self._book.changes.newer_than(version)
             except TimeoutError:
                 continue
 
@@ -96,10 +97,10 @@ def _report(delivery: Delivery, error: Exception) -> Rejected:
     """What the bridge writes to the dead letters. Only a job whose signature held is named."""
     job = error.args[1] if isinstance(error, TagNotHeld) else None
     body = delivery.body
-    cut = "" if len(body) <= BODY_SHOWN_MAX else f" (first 65536 of {len(body)} bytes)"
+    cut = "" if len(body) <= BODY_SHOWN_MAX else f" (first {BODY_CUT} of {len(body)} bytes)"
     return Rejected(
         reason=f"{type(error).__name__}: {error.args[0]}{cut}",
-        body=body if not cut else body[:65536],
+        body=body if not cut else body[:BODY_CUT],
         job_id=job.job_id if job else JobId(""),
         attempt=job.attempt if job else Attempt(0),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from agent.jobs.model import Event, Held, State
-from agent.wire.messages import Delivery
+from agent.wire.messages import Delivery, canceled_error
 
 
 def after_crash(job: Held) -> Event:
@@ -23,12 +23,7 @@ def reconcile(held: Sequence[Held]) -> list[tuple[Held, Event]]:
 def why_abandoned(job: Held) -> dict[str, str]:
     """The error object of a job that may not run again."""
     if job.canceled_by is not None:
-        return {
-            "name": "Canceled",
-            "message": f"Job canceled: {job.cancel_reason or ''} by {job.canceled_by}",
-            "reason": job.cancel_reason or "",
-            "canceler": job.canceled_by,
-        }
+        return canceled_error(job.canceled_by, job.cancel_reason or "")
     if job.delivery is Delivery.AT_MOST_ONCE:
         return {
             "name": "Interrupted",

@@ -36,7 +36,7 @@ class Reporter:
 
     def reject(self, report: Rejected) -> None:
         self._rejected.append(report)
-        self._book.poke()
+        self._book.changes.note()
 
     async def run(self, link: Link) -> None:
         async with asyncio.TaskGroup() as group:
@@ -47,15 +47,15 @@ class Reporter:
 
     async def _send_results(self, link: Link) -> None:
         while True:
-            version = self._book.version
-            finished = [job for job in self._book.all() if job.state is State.FINISHED][:BATCH_MAX]
+            version = self._book.changes.version
+            finished = self._book.unsent()[:BATCH_MAX]
             if not finished:
-                await self._book.newer_than(version)
+                await self._book.changes.newer_than(version)
                 continue
             await self._send_some_results(link, finished)
 
     async def _send_some_results(self, link: Link, finished: Sequence[Held]) -> None:
-        batch: list[Message] = []
+        batch: list[Result] = []
         size = 0
         for job in sorted(finished, key=Held.rank):
             result = await self._spool.result(job.key)
@@ -68,9 +68,7 @@ class Reporter:
                 break
         if batch:
             await link.publish("result", batch)  # returns with the broker's confirm
-            await self._book.note_sent(
-                [(one.job_id, one.attempt) for one in batch if isinstance(one, Result)]
-            )
+            await self._book.note_sent([(one.job_id, one.attempt) for one in batch])
 
     async def _send_blob(self, link: Link, result: Result) -> bool:
         """The parts of a large document, each confirmed by itself. False: it is damaged."""
@@ -94,7 +92,7 @@ class Reporter:
 
     async def _send_events(self, link: Link) -> None:
         while True:
-            version = self._book.version
+            version = self._book.changes.version
             accepted = [job for job in self._book.all() if not job.accepted_sent][:BATCH_MAX]
             started = [job for job in self._book.all() if job.started_at is not None and not job.started_sent]
             started = started[:BATCH_MAX]
@@ -106,7 +104,7 @@ class Reporter:
                 *await self._quarantined(),
             ]
             if not events:
-                await self._book.newer_than(version)
+                await self._book.changes.newer_than(version)
                 continue
             await link.publish("event", events)
             if rejected:
@@ -136,10 +134,10 @@ class Reporter:
 
     async def _send_logs(self, link: Link) -> None:
         while True:
-            version = self._spool.log_version
-            chunks = (await self._spool.pending_log(0))[:BATCH_MAX]
+            version = self._spool.log_changes.version
+            chunks = await self._spool.pending_log(BATCH_MAX)
             if not chunks:
-                await self._spool.log_newer_than(version)
+                await self._spool.log_changes.newer_than(version)
                 continue
             await link.publish(
                 "log",
@@ -161,7 +159,7 @@ class Reporter:
             ping = Ping(
                 held=len(jobs),
                 running=sum(job.state is State.STARTED for job in jobs),
-                backlog=sum(job.state is State.FINISHED for job in jobs),
+                backlog=len(self._book.unsent()),
                 wall_s=self._clock.wall_s(),
             )
             await link.publish("event", [ping])

@@ -17,7 +17,7 @@ from agent.jobs.joblog import JobLog
 from agent.jobs.model import Event, Held, Key, OutOfOrder, State
 from agent.jobs.reconciler import reconcile, why_abandoned
 from agent.spool.spool import Spool
-from agent.wire.messages import Job, Result
+from agent.wire.messages import Job, Result, canceled_error
 
 log = structlog.get_logger()
 
@@ -83,7 +83,7 @@ class Runner:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             while True:
-                version = self._book.version
+                version = self._book.changes.version
                 self._freed.clear()
                 actions = choose(self._book.all(), self._running, self._slots, self._clock.monotonic_s())
                 for action in actions:
@@ -103,13 +103,7 @@ class Runner:
             await self._book.apply(key, Event.CANCELLED, by=by, reason=reason)
             stop.request(by, reason)
             return
-        error = {
-            "name": "Canceled",
-            "message": f"Job canceled: {reason} by {by}",
-            "reason": reason,
-            "canceler": by,
-        }
-        await self._end_unrun(job, Event.CANCELLED, error, by=by, reason=reason)
+        await self._end_unrun(job, Event.CANCELLED, canceled_error(by, reason), by=by, reason=reason)
 
     async def drain(self) -> None:
         """Return when nothing runs any more."""
@@ -229,7 +223,7 @@ class Runner:
     async def _something_new(self, version: int) -> None:
         """Wait for a change in the book, a free slot, or the next expiry."""
         timeout = next_expiry_s(self._book.all(), self._clock.monotonic_s())
-        changed = asyncio.ensure_future(self._book.newer_than(version))
+        changed = asyncio.ensure_future(self._book.changes.newer_than(version))
         freed = asyncio.ensure_future(self._freed.wait())
         try:
             await asyncio.wait(

@@ -10,18 +10,20 @@ from agent.link.link import Enrolment
 from agent.logs import Secret
 from agent.trust import Keyring
 from agent.wire.envelope import Verify
+from agent.wire.tokens import bearer_of
 
 ENROL_S: Final = 10.0
 PATH: Final = "/api/agent_workers/enroll"
-PREFIX: Final = "jwt_agent_"
 
 
 async def enrol(base_url: str, token: Secret, suffix: str, about: dict[str, Any]) -> Enrolment:
     """Ask the cluster for a link. Raises `TokenRefused` (401, 403), `NoEnrolment` (404), `LinkDown`."""
     import httpx  # noqa: PLC0415 the largest part of an idle agent's memory, so imported only when used
 
-    bearer = f"{PREFIX}{suffix}_{token.reveal().removeprefix(PREFIX)}"
-    headers = {"Authorization": f"Bearer {bearer}", "User-Agent": "Orvanta-Edge/0.1"}
+    headers = {
+        "Authorization": f"Bearer {bearer_of(token.reveal(), suffix)}",
+        "User-Agent": "Orvanta-Edge/0.1",
+    }
     try:
         async with httpx.AsyncClient(timeout=ENROL_S) as client:
             response = await client.post(base_url + PATH, json=about, headers=headers)

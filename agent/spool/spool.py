@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
 
+from agent.changes import Changes
 from agent.clock import Clock
 from agent.database import Database, queries
 from agent.spool.blobs import Blobs
@@ -46,8 +47,6 @@ class Row:
     canceled_by: str | None
     cancel_reason: str | None
     log_chars: int
-    finished_at: float | None
-    has_result: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,7 @@ class Spool:
         self._database = database
         self._clock = clock
         self._may_have_unreported = True  # False spares the reporter a read for every event
-        self.log_version = 0  # grows with every piece of log text kept
-        self._log_added = asyncio.Event()
+        self.log_changes = Changes()  # one for every piece of log text kept
 
     @classmethod
     async def open(cls, path: Path, clock: Clock) -> "Spool":
@@ -122,7 +120,7 @@ class Spool:
         }  # fmt: skip
         await self._execute("move", [values])
 
-    async def finish(self, key: Key, state: str, result: Result) -> Result:
+    async def finish(self, key: Key, state: str, result: Result) -> None:
         """Keep the result: large documents in a blob first, then state and result in one commit (I3)."""
         if len(result.document) > BLOB_PART_BYTES:
             result = await asyncio.to_thread(self._to_blob, result)
@@ -131,7 +129,6 @@ class Spool:
             "state": state, "result": packed, "result_crc": crc32(packed), "finished_at": result.finished_at,
         }  # fmt: skip
         await self._execute("finish", [values])
-        return result
 
     async def job(self, key: Key) -> Job | None:
         """The job as it was signed; None when its bytes are damaged (it is then in quarantine)."""
@@ -188,19 +185,11 @@ class Spool:
             db.execute(SQL["log_length"], _of(key) | {"log_chars": offset + len(text)})
 
         await self._database.write(insert)
-        self.log_version += 1
-        waiting, self._log_added = self._log_added, asyncio.Event()
-        waiting.set()
+        self.log_changes.note()
 
-    async def log_newer_than(self, version: int) -> None:
-        """Wait until text was added after `log_version` was `version`."""
-        while self.log_version <= version:
-            await self._log_added.wait()
-
-    async def pending_log(self, after: int) -> list[LogChunk]:
-        rows = await self._database.read(
-            lambda db: db.execute(SQL["pending_log"], {"after": after}).fetchall()
-        )
+    async def pending_log(self, most: int) -> list[LogChunk]:
+        """The oldest text that has not been sent, at most `most` chunks."""
+        rows = await self._database.read(lambda db: db.execute(SQL["pending_log"], {"most": most}).fetchall())
         return [
             LogChunk(row["id"], (row["job_id"], row["attempt"]), row["start"], row["text"]) for row in rows
         ]
@@ -271,6 +260,6 @@ def _owner(key: Key) -> str:
 def _row(row: sqlite3.Row) -> Row:
     values = dict(row)
     values["delivery"] = Delivery(values["delivery"])
-    for name in ("accepted_sent", "started_sent", "has_result"):
+    for name in ("accepted_sent", "started_sent"):
         values[name] = bool(values[name])
     return Row(**values)

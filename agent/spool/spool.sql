@@ -49,8 +49,7 @@ DELETE FROM seen WHERE at < :before;
 
 -- name: all_held
 SELECT job_id, attempt, tag, state, delivery, priority, max_interruptions, interruptions, remaining_s, held_at,
-       accepted_sent, started_at, started_sent, canceled_by, cancel_reason, log_chars, finished_at,
-       result IS NOT NULL AS has_result
+       accepted_sent, started_at, started_sent, canceled_by, cancel_reason, log_chars
   FROM held ORDER BY held_at;
 
 -- name: body
@@ -58,10 +57,6 @@ SELECT body, body_crc FROM held WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: result
 SELECT result, result_crc FROM held WHERE job_id = :job_id AND attempt = :attempt;
-
--- name: checksums
--- Every byte that recovery must trust.
-SELECT job_id, attempt, body, body_crc, result, result_crc FROM held;
 
 -- name: quarantine
 INSERT INTO quarantine (at, job_id, attempt, what, bytes) VALUES (:at, :job_id, :attempt, :what, :bytes);
@@ -83,7 +78,7 @@ INSERT INTO log_chunk (job_id, attempt, start, text) VALUES (:job_id, :attempt, 
 UPDATE held SET log_chars = :log_chars WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: pending_log
-SELECT id, job_id, attempt, start, text FROM log_chunk WHERE id > :after ORDER BY id LIMIT 200;
+SELECT id, job_id, attempt, start, text FROM log_chunk ORDER BY id LIMIT :most;
 
 -- name: log_sent
 DELETE FROM log_chunk WHERE id = :id;
@@ -95,7 +90,7 @@ SELECT value FROM meta WHERE key = :key;
 INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
 
 -- name: counts
-SELECT state, count(*) AS jobs, min(held_at) AS oldest_held, min(finished_at) AS oldest_finished
+SELECT state, count(*) AS jobs, min(finished_at) AS oldest_finished
   FROM held GROUP BY state;
 
 -- name: quarantined

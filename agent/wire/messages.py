@@ -203,3 +203,13 @@ KINDS: Final[dict[str, type[Message]]] = {
         Hello, Accepted, Rejected, Started, Log, Blob, Result, Ping, Bye,
     )
 }  # fmt: skip
+
+
+def canceled_error(by: str, reason: str) -> dict[str, str]:
+    """The error object of a job that was cancelled before it started (agent-api.md 7.5)."""
+    return {
+        "name": "Canceled",
+        "message": f"Job canceled: {reason} by {by}",
+        "reason": reason,
+        "canceler": by,
+    }

@@ -1,13 +1,12 @@
 """Tokens of a foreign cluster, whose JWT secret we do not know: each is used once against it (DESIGN 5)."""
 
-import base64
-import json
 from typing import Final
 
 import httpx
 
 from agent.clock import Clock
 from agent.wire.claims import Claims, Tag, WorkerName
+from agent.wire.tokens import said_by, split_bearer
 from bridge.errors import ClusterDown
 
 REMEMBER_S: Final = 60.0
@@ -55,10 +54,12 @@ class Introspection:
 
 def unverified(bearer: str) -> Claims | None:
     """What a bearer `jwt_agent_<suffix>_<jwt>` says of itself, or None (agent-api.md 1.3)."""
-    suffix, found, rest = bearer.removeprefix("jwt_agent_").partition("_eyJ")
+    parts = split_bearer(bearer)
+    if parts is None:
+        return None
+    suffix, token = parts
     try:
-        payload = ("eyJ" + rest).split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        claims = said_by(token)
         return Claims(
             worker=WorkerName(f"ag-{claims['worker_group']}-{suffix}"),
             worker_group=claims["worker_group"],
@@ -67,5 +68,3 @@ def unverified(bearer: str) -> Claims | None:
         )
     except (ValueError, KeyError, TypeError, IndexError):
         return None
-    finally:
-        del found

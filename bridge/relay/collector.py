@@ -1,7 +1,6 @@
 """Hop 6 and the events on the way: what agents send up reaches the ledger and the cluster."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import unquote
@@ -184,11 +183,11 @@ class Collector:
     async def _accepted(self, worker: WorkerName, message: Accepted) -> Message | None:
         """Compare and set: the first acceptor of an attempt is its custodian (I1, I2)."""
         key = (message.job_id, message.attempt)
-        if not await self._ledger.accept(key, worker):
+        delivery = await self._ledger.accept(key, worker)
+        if delivery is None:
             return Revoke(job_id=message.job_id, attempt=message.attempt)
         log.info("job.accepted", job_id=message.job_id, attempt=message.attempt, worker=worker)
-        custody = await self._ledger.find(key)
-        if custody and json.loads(custody.job_json or "{}").get("delivery") == Delivery.AT_MOST_ONCE:
+        if delivery is Delivery.AT_MOST_ONCE:
             return Grant(job_id=message.job_id, attempt=message.attempt)
         return None
 

@@ -1,8 +1,6 @@
 """Hops 1 and 2: from the cluster into the ledger, and from the ledger to the broker."""
 
 import asyncio
-import json
-from collections import Counter
 from typing import Final
 
 import structlog
@@ -12,9 +10,10 @@ from agent.compression import compress
 from agent.wire.claims import Attempt, Tag
 from agent.wire.envelope import pack, seal
 from agent.wire.errors import WireError
-from agent.wire.messages import Job, Result
+from agent.wire.messages import Job
 from bridge.broker.channel import Broker
 from bridge.errors import ClusterDown
+from bridge.relay.closing import close_unrun
 from bridge.relay.ledger import Key, Ledger
 from bridge.relay.pacing import room_in
 from bridge.relay.signer import Signer
@@ -64,7 +63,7 @@ class Dispatcher:
     async def _round(self) -> int:
         """One look at every lane. Returns how many jobs came."""
         served = frozenset(Tag(tag) for agent in await self._ledger.agents() for tag in agent["tags"])
-        waiting = Counter(await self._ledger.waiting())
+        waiting = await self._ledger.waiting()
         pulled = 0
         for lane in self._source.lanes(served):
             room = room_in(lane, waiting, self._ready_max)
@@ -126,13 +125,8 @@ class Dispatcher:
         custody = await self._ledger.find(key)
         if custody is None:
             return
-        document = json.dumps({"name": "Unsendable", "message": reason}).encode()
-        result = Result(
-            job_id=key[0], attempt=key[1], workspace=custody.workspace, success=False, document=document,
-            finished_at=self._clock.wall_s(),
-        )  # fmt: skip
-        await self._source.send_result(custody, result, document)
-        await self._ledger.close(key, "failure", finished_while_down=False)
+        error = {"name": "Unsendable", "message": reason}
+        await close_unrun(self._source, self._ledger, self._clock, custody, error)
 
     def _job(self, pulled: Pulled, attempt: Attempt) -> Job:
         return Job(

@@ -11,7 +11,7 @@ from typing import Any, Final
 from agent.clock import Clock
 from agent.database import Database, queries
 from agent.wire.claims import Attempt, Claims, JobId, Tag, WorkerName
-from agent.wire.messages import Blob
+from agent.wire.messages import Blob, Delivery
 
 SQL: Final[Mapping[str, str]] = queries(Path(__file__).with_name("ledger.sql"))
 
@@ -70,10 +70,13 @@ class Ledger:
     async def published(self, key: Key) -> None:
         await self._execute("published", _of(key))
 
-    async def accept(self, key: Key, worker: WorkerName) -> bool:
-        """Whether `worker` is the custodian of this attempt (I1, I2)."""
+    async def accept(self, key: Key, worker: WorkerName) -> Delivery | None:
+        """The job's delivery if `worker` is the custodian of this attempt (I1, I2), else None."""
         values = _of(key) | {"worker": worker, "now": self._clock.wall_s()}
-        return await self._store.write(lambda db: db.execute(SQL["accept"], values).fetchone() is not None)
+        row = await self._store.write(lambda db: db.execute(SQL["accept"], values).fetchone())
+        if row is None:
+            return None
+        return Delivery(json.loads(row["job_json"] or "{}").get("delivery") or Delivery.AT_LEAST_ONCE)
 
     async def started(self, key: Key, started_at: float) -> None:
         await self._execute("started", _of(key) | {"started_at": started_at})

@@ -24,7 +24,7 @@ UPDATE ledger SET published_at = :now, state = CASE state WHEN 'taken' THEN 'pub
 UPDATE ledger SET custodian = :worker, accepted_at = coalesce(accepted_at, :now), state = 'accepted'
  WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed'
    AND coalesce(custodian, :worker) = :worker
-RETURNING custodian;
+RETURNING job_json;
 
 -- name: started
 UPDATE ledger SET started_at = :started_at WHERE job_id = :job_id AND attempt = :attempt;
@@ -53,9 +53,6 @@ SELECT tag, count(*) AS jobs FROM ledger WHERE state IN ('taken', 'published') G
 
 -- name: cancel_sent
 UPDATE ledger SET cancel_sent = :by WHERE job_id = :job_id AND attempt = :attempt;
-
--- name: log_chars
-SELECT log_chars FROM ledger WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: log_moved
 UPDATE ledger SET log_chars = :log_chars WHERE job_id = :job_id AND attempt = :attempt;

@@ -1,7 +1,6 @@
 """What the clock drives: custody pings to the cluster, and cancels on to the custodians."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Final
 
@@ -10,9 +9,10 @@ import structlog
 from agent.clock import Clock
 from agent.compression import compress
 from agent.wire.envelope import pack, seal
-from agent.wire.messages import Cancel, Message, Result
+from agent.wire.messages import Cancel, Message, canceled_error
 from bridge.broker.channel import Broker
 from bridge.errors import BrokerDown, ClusterDown
+from bridge.relay.closing import close_unrun
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.sources.source import PingReply, Source
 
@@ -64,24 +64,15 @@ class Watch:
     async def _end_unaccepted(self, custody: Custody, reply: PingReply) -> None:
         """Nobody holds it yet: closed here, and whoever accepts it later is sent a revoke (I7)."""
         by, reason = reply.canceled_by or "", reply.canceled_reason or ""
-        error = {
-            "name": "Canceled",
-            "message": f"Job canceled: {reason} by {by}",
-            "reason": reason,
-            "canceler": by,
-        }
-        result = Result(
-            job_id=custody.job_id,
-            attempt=custody.attempt,
-            workspace=custody.workspace,
-            success=False,
-            document=json.dumps(error).encode(),
-            finished_at=self._clock.wall_s(),
+        await close_unrun(
+            self._source,
+            self._ledger,
+            self._clock,
+            custody,
+            canceled_error(by, reason),
             canceled_by=by,
             canceled_reason=reason,
         )
-        await self._source.send_result(custody, result, result.document)
-        await self._ledger.close((custody.job_id, custody.attempt), "canceled", finished_while_down=False)
 
     async def _tell(self, custody: Custody, by: str, reason: str) -> None:
         """Raises `BrokerDown` when there is no session now; the next ping comes by here again."""

@@ -7,14 +7,14 @@ import structlog
 
 from agent.clock import Clock
 from agent.wire.claims import Claims, Tag, WorkerName
+from agent.wire.tokens import AGENT_PREFIX, split_bearer
 from bridge.errors import BadRequest
-from bridge.tokens.model import AGENT_PREFIX, AgentClaims, NewAgentToken
+from bridge.tokens.model import AgentClaims, NewAgentToken
 from bridge.tokens.signing import BadToken, Remembered, Signer
 from bridge.tokens.tags import checked_tag
 
 # A worker name becomes a word in routing keys and queue names, and must be readable in both.
 NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,80}")
-JWT_START: Final = "_eyJ"  # every JWT starts with `{"` in base64url; a suffix may contain `_`
 
 log = structlog.get_logger()
 
@@ -70,12 +70,13 @@ class AgentTokens:
     def _open(self, bearer: str) -> tuple[AgentClaims, str]:
         if not bearer.startswith(AGENT_PREFIX):
             raise BadToken("not an agent token")
-        suffix, start, rest = bearer.removeprefix(AGENT_PREFIX).partition(JWT_START)
-        if not start:
+        parts = split_bearer(bearer)
+        if parts is None:
             raise BadToken("the suffix is missing: an agent sends jwt_agent_<suffix>_<jwt>")
+        suffix, token = parts
         if not NAME.fullmatch(suffix):
             raise BadToken("the suffix is not a name")
-        claims = self._signer.open(JWT_START[1:] + rest, AgentClaims)
+        claims = self._signer.open(token, AgentClaims)
         if claims.suffix is not None and claims.suffix != suffix:
             raise BadToken("the token belongs to another suffix")
         return claims, suffix

@@ -6,7 +6,6 @@ from typing import Final
 
 from msgspec import Struct
 
-AGENT_PREFIX: Final = "jwt_agent_"
 JOB_PREFIX: Final = "jwt_"
 OWN_JOB: Final = "own_job"  # scope of a job token that reaches no other job
 

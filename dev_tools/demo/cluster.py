@@ -45,9 +45,6 @@ class Cluster:
         rows = answer.raise_for_status().json()
         return {row["id"]: row for row in rows}
 
-    async def result(self, job_id: str) -> str:
-        return (await self._call("GET", f"/api/w/main/jobs_u/completed/get_result/{job_id}", None)).text
-
     async def close(self) -> None:
         await self._client.aclose()
 

@@ -57,7 +57,7 @@ class Story:
         self.finished_while_cut_off = len(
             suva.ran_between(cut_at + 2.0, restored_at) & set(self._seen.site_of)
         )
-        await self._world.links["suva"].restore()
+        self._world.links["suva"].restore()
         self._board.say(
             f"BACK: the link of suva. {self.finished_while_cut_off} jobs finished there meanwhile."
         )

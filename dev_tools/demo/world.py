@@ -50,7 +50,6 @@ class World:
             await self.cluster.deploy(dict(script))
         for shop in self.shops:
             shop.open()
-            await self.links[shop.name].restore()
             self._agent_tokens[shop.name] = await self.cluster.mint_agent_token(
                 shop.name, [shop.tag], int(time.time()) + A_YEAR_S
             )
@@ -93,7 +92,7 @@ class World:
     async def close(self) -> None:
         """End everything by pid; what jobs left running in their folders as well."""
         for link in self.links.values():
-            link.cut()
+            link.close()
         for process in (*self._agents.values(), self._bridge):
             if process is not None and process.is_running():
                 process.kill()

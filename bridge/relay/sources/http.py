@@ -10,9 +10,10 @@ import httpx
 from agent.logs import Secret
 from agent.wire.claims import Tag
 from agent.wire.messages import Result
+from agent.wire.tokens import bearer_of, said_by
 from bridge.errors import ClusterDown, TokenRefused
 from bridge.relay.ledger import Custody
-from bridge.relay.sources.source import PingReply, Pulled, bearer, job_completed, pulled_from, unverified_tags
+from bridge.relay.sources.source import PingReply, Pulled, job_completed, pulled_from
 
 CONNECT_S: Final = 10.0
 REQUEST_S: Final = 30.0
@@ -25,12 +26,13 @@ class HTTPSource:
     ping_every_s = 10.0
 
     def __init__(self, base_url: str, token: Secret, suffix: str) -> None:
-        self._tags = unverified_tags(token.reveal())
+        # Unverified: it is our own token, and the cluster checks it on every call.
+        self._tags = frozenset(Tag(tag) for tag in said_by(token.reveal())["tags"])
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=httpx.Timeout(REQUEST_S, connect=CONNECT_S),
             headers={
-                "Authorization": f"Bearer {bearer(token.reveal(), suffix)}",
+                "Authorization": f"Bearer {bearer_of(token.reveal(), suffix)}",
                 "User-Agent": "Windmill-Agent/1.0",
                 "Content-Type": "application/json",
             },

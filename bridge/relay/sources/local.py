@@ -8,7 +8,7 @@ from agent.wire.messages import Result
 from bridge.jobs.model import Completion
 from bridge.jobs.service import Jobs
 from bridge.relay.ledger import Custody
-from bridge.relay.sources.source import PingReply, Pulled, pulled_from
+from bridge.relay.sources.source import PingReply, Pulled, canceler, pulled_from
 
 WORKER = "ag-bridge-local"  # stable, so that a restarted bridge is still the worker of what is out
 
@@ -36,14 +36,14 @@ class LocalSource:
         return PingReply(reply.canceled_by, reply.canceled_reason, reply.already_completed)
 
     async def send_result(self, custody: Custody, result: Result, document: bytes) -> None:
-        by_person = result.canceled_by not in (None, "timeout")
+        by = canceler(result)
         completion = Completion(
             success=result.success,
             result=document or b"null",
             duration_ms=result.duration_ms,
             mem_peak_kb=result.mem_peak_kb,
-            canceled_by=result.canceled_by if by_person else None,
-            canceled_reason=result.canceled_reason if by_person else None,
+            canceled_by=by,
+            canceled_reason=None if by is None else result.canceled_reason,
         )
         await self._jobs.complete(custody.workspace, custody.job_id, completion)
 

@@ -1,6 +1,5 @@
 """What the relay needs of a cluster, whether it is in this process or behind HTTP."""
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -122,9 +121,8 @@ def reserved_env(job: Mapping[str, Any]) -> dict[str, str]:
 
 def job_completed(custody: Custody, result: Result, document: bytes) -> bytes:
     """The body of send_result (agent-api.md 3.4). The result's text is not parsed, so nothing changes it."""
-    canceled = None
-    if result.canceled_by is not None and result.canceled_by != "timeout":
-        canceled = {"username": result.canceled_by, "reason": result.canceled_reason}
+    by = canceler(result)
+    canceled = None if by is None else {"username": by, "reason": result.canceled_reason}
     job = json.loads(custody.job_json)
     rest = json.dumps({
         "job": {name: job.get(name) for name in COMPLETED_FIELDS},
@@ -136,13 +134,6 @@ def job_completed(custody: Custody, result: Result, document: bytes) -> bytes:
     return b'{"result": ' + (document or b"null") + b", " + rest[1:].encode()
 
 
-def bearer(token: str, suffix: str) -> str:
-    """The agent token as it goes on the wire (agent-api.md 1.3)."""
-    return f"jwt_agent_{suffix}_{token.removeprefix('jwt_agent_')}"
-
-
-def unverified_tags(token: str) -> frozenset[Tag]:
-    """The tags that a token says it has: for our own token only, which the cluster checks on every call."""
-    payload = token.removeprefix("jwt_agent_").split(".")[1]
-    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    return frozenset(Tag(tag) for tag in claims["tags"])
+def canceler(result: Result) -> str | None:
+    """Who cancelled the job, when it was a person: a time limit makes a failure, not a cancelled job."""
+    return None if result.canceled_by == "timeout" else result.canceled_by
