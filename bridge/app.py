@@ -47,7 +47,15 @@ async def serve(settings: Settings) -> None:
         ledger = Ledger(store, clock)
         signer = await Signer.load(ledger)
         source = LocalSource(cluster.jobs)
-        relay = Relay(settings.amqp_url.reveal(), source, ledger, signer, clock, ready_max=settings.ready_max)
+        relay = Relay(
+            settings.amqp_url.reveal(),
+            source,
+            ledger,
+            signer,
+            clock,
+            settings.policies,
+            ready_max=settings.ready_max,
+        )
         enrolments = Enrolments(
             ledger,
             cluster.tokens.verify_agent,
@@ -72,7 +80,15 @@ async def relay(settings: Settings) -> None:
     try:
         ledger = Ledger(store, clock)
         signer = await Signer.load(ledger)
-        relay = Relay(settings.amqp_url.reveal(), source, ledger, signer, clock, ready_max=settings.ready_max)
+        relay = Relay(
+            settings.amqp_url.reveal(),
+            source,
+            ledger,
+            signer,
+            clock,
+            settings.policies,
+            ready_max=settings.ready_max,
+        )
         enrolments = Enrolments(
             ledger, introspection.verify, relay.admit, signer.public_keys(), settings.public_amqp_url.reveal()
         )

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from agent.logs import Secret
 from agent.wire.tokens import AGENT_PREFIX
 from bridge.errors import ConfigError
+from bridge.relay.policy import LOST_AFTER_S, SHORTEST_S, Policies, by_pattern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class Settings:
     admin_password_file: Path | None
     ready_max: int
     zombie_timeout_s: float
+    policies: Policies
     agent_token: Secret | None  # for `relay`: the bridge's own, at the upstream cluster
     upstream_url: str | None
 
@@ -49,9 +51,24 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         admin_password_file=Path(password) if password else None,
         ready_max=_whole(env, "READY_MAX", 100),
         zombie_timeout_s=_whole(env, "ZOMBIE_JOB_TIMEOUT", 60),
+        policies=_policies(env),
         agent_token=Secret(token) if token else None,
         upstream_url=upstream,
     )
+
+
+def _policies(env: Mapping[str, str]) -> Policies:
+    lost_after_s = _whole(env, "LOST_AFTER_S", LOST_AFTER_S)
+    if lost_after_s < SHORTEST_S:
+        raise ConfigError(f"LOST_AFTER_S must be at least {SHORTEST_S} seconds, not {lost_after_s}")
+    text = env.get("TAG_POLICIES", "{}")
+    try:
+        return Policies(lost_after_s, by_pattern(text))
+    except ValueError as error:
+        raise ConfigError(
+            'TAG_POLICIES must be JSON such as {"pos-*": {"delivery": "at_most_once", "lost_after_s": 3600, '
+            f'"replace": "never"}}}}: {error}'
+        ) from error
 
 
 def _whole(env: Mapping[str, str], name: str, default: int) -> int:

@@ -111,7 +111,7 @@ class Rejected:
 
     KIND: ClassVar[str] = "rejected"
     reason: str
-    body: bytes = b""  # what came, up to 64 KiB of it
+    body: bytes = b""  # what came; of a body over 12 MiB the first 64 KiB
     job_id: str = ""
     attempt: int = 0
 

@@ -18,6 +18,7 @@ async def close_unrun(
     *,
     canceled_by: str | None = None,
     canceled_reason: str | None = None,
+    outcome: str | None = None,
 ) -> None:
     """Custody ends when this returns (hop 6). Raises `ClusterDown`; then nothing is closed."""
     result = Result(
@@ -31,5 +32,5 @@ async def close_unrun(
         canceled_reason=canceled_reason,
     )
     await source.send_result(custody, result, result.document)
-    outcome = "failure" if canceled_by is None else "canceled"
+    outcome = outcome or ("failure" if canceled_by is None else "canceled")
     await ledger.close((custody.job_id, custody.attempt), outcome, finished_while_down=False)

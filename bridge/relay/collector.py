@@ -9,7 +9,7 @@ import structlog
 from aio_pika.abc import AbstractIncomingMessage
 
 from agent.compression import compress, decompress
-from agent.wire.claims import WorkerName
+from agent.wire.claims import Attempt, JobId, WorkerName
 from agent.wire.envelope import pack, seal, unpack, unseal
 from agent.wire.errors import WireError
 from agent.wire.messages import (
@@ -32,6 +32,8 @@ from agent.wire.routing import EVENTS, LOGS, RESULTS
 from bridge.broker.channel import Broker, broker_errors
 from bridge.errors import ClusterDown
 from bridge.relay.ledger import Custody, Ledger
+from bridge.relay.lost import Lost
+from bridge.relay.revoking import revoke_lost
 from bridge.relay.sources.source import Source
 
 log = structlog.get_logger()
@@ -49,12 +51,18 @@ class Collector:
     """One life of the broker session. An acknowledgement always stands below the commit it depends on."""
 
     def __init__(
-        self, source: Source, ledger: Ledger, broker: Broker, room_opened: Callable[[], None]
+        self,
+        source: Source,
+        ledger: Ledger,
+        broker: Broker,
+        room_opened: Callable[[], None],
+        lost: Lost,
     ) -> None:
         self._source = source
         self._ledger = ledger
         self._broker = broker
         self._room_opened = room_opened
+        self._lost = lost
         self._part_came = asyncio.Event()
 
     async def run(self) -> None:
@@ -125,6 +133,10 @@ class Collector:
         log.info("job.recorded", job_id=result.job_id, attempt=result.attempt, worker=worker, outcome=outcome)
         if result.blob_sha256:
             await self._ledger.drop_parts(result.job_id)
+        if (
+            custody.custodian is not None and custody.attempt != result.attempt
+        ):  # an earlier attempt was first
+            await self._tell(custody.custodian, [Revoke(job_id=custody.job_id, attempt=custody.attempt)])
         return True
 
     async def _deliver(self, custody: Custody, result: Result, document: bytes) -> None:
@@ -171,7 +183,10 @@ class Collector:
                     answers.append(answer)
             case Started():
                 await self._ledger.started((message.job_id, message.attempt), message.started_at)
-            case Hello() | Ping():
+            case Hello():
+                await self._ledger.heard(worker, held=message.held, backlog=message.backlog)
+                await revoke_lost(self._ledger, self._broker, worker)
+            case Ping():
                 await self._ledger.heard(worker, held=message.held, backlog=message.backlog)
             case Bye():
                 await self._ledger.heard(worker, held=message.held, left=True)
@@ -195,6 +210,14 @@ class Collector:
         log.warning("job.rejected", worker=worker, reason=message.reason, job_id=message.job_id)
         about = {"worker": worker, "job_id": message.job_id}
         await self._broker.publish_dead(message.body, message.reason, about)
+        if not message.job_id:
+            return  # nothing proves which job it was; the row stays open, visibly
+        custody = await self._ledger.find((JobId(message.job_id), Attempt(message.attempt)))
+        if custody and custody.is_open and custody.attempt == message.attempt:
+            if custody.custodian not in (None, worker):
+                return  # another agent holds it
+            await self._lost.given_up(custody, f"{worker}: {message.reason}")
+            self._room_opened()
 
     async def _logs(self, worker: WorkerName, messages: list[Message]) -> bool:
         for message in messages:

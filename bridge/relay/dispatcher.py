@@ -1,6 +1,8 @@
 """Hops 1 and 2: from the cluster into the ledger, and from the ledger to the broker."""
 
 import asyncio
+import json
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -16,6 +18,7 @@ from bridge.errors import ClusterDown
 from bridge.relay.closing import close_unrun
 from bridge.relay.ledger import Key, Ledger
 from bridge.relay.pacing import room_in
+from bridge.relay.policy import Policies
 from bridge.relay.signer import Signer
 from bridge.relay.sources.source import Pulled, Source
 
@@ -31,13 +34,22 @@ class Dispatcher:
     """One life of the broker session: publishes what was left, then pulls while there is room."""
 
     def __init__(
-        self, source: Source, ledger: Ledger, broker: Broker, signer: Signer, clock: Clock, *, ready_max: int
+        self,
+        source: Source,
+        ledger: Ledger,
+        broker: Broker,
+        signer: Signer,
+        clock: Clock,
+        policies: Policies,
+        *,
+        ready_max: int,
     ) -> None:
         self._source = source
         self._ledger = ledger
         self._broker = broker
         self._signer = signer
         self._clock = clock
+        self._policies = policies
         self._ready_max = ready_max
         self._room = asyncio.Event()
 
@@ -46,11 +58,9 @@ class Dispatcher:
         self._room.set()
 
     async def run(self) -> None:
-        while left := await self._ledger.unpublished(UNPUBLISHED_MAX):
-            for key, workspace, tag, body in left:
-                await self._publish(key, workspace, tag, body)
         while True:
             self._room.clear()
+            await self._publish_left()
             pulled = 0
             try:
                 pulled = await self._round()
@@ -59,6 +69,12 @@ class Dispatcher:
                 await asyncio.sleep(CLUSTER_RETRY_S)
             if not pulled:
                 await self._wait()
+
+    async def _publish_left(self) -> None:
+        """What an earlier session left unpublished, and new attempts of lost jobs."""
+        while left := await self._ledger.unpublished(UNPUBLISHED_MAX):
+            for key, workspace, tag, body in left:
+                await self._publish(key, workspace, tag, body)
 
     async def _round(self) -> int:
         """One look at every lane. Returns how many jobs came."""
@@ -92,6 +108,7 @@ class Dispatcher:
         return taken
 
     async def _take(self, pulled: Pulled) -> None:
+        pulled = self._as_its_tag_demands(pulled)
         attempt = await self._ledger.next_attempt(pulled.job_id)
         if attempt is None:
             log.info("job.out_already", job_id=pulled.job_id)
@@ -105,6 +122,11 @@ class Dispatcher:
         await self._ledger.take(key, pulled.workspace, pulled.tag, body, pulled.token, pulled.job_json)
         log.info("job.taken", job_id=pulled.job_id, attempt=attempt, tag=pulled.tag)
         await self._publish(key, pulled.workspace, pulled.tag, body)
+
+    def _as_its_tag_demands(self, pulled: Pulled) -> Pulled:
+        delivery = self._policies.delivery(pulled.tag, pulled.delivery)
+        known = json.loads(pulled.job_json) | {"delivery": delivery}
+        return replace(pulled, delivery=delivery, job_json=json.dumps(known))
 
     async def _publish(self, key: Key, workspace: str, tag: Tag, body: bytes) -> None:
         if not body:
@@ -142,6 +164,7 @@ class Dispatcher:
             args=pulled.args,
             timeout_s=pulled.timeout_s,
             delivery=pulled.delivery,
+            lives_s=None if pulled.not_after is None else pulled.not_after - self._clock.wall_s(),
             priority=pulled.priority,
             created_by=pulled.created_by,
             permissioned_as=pulled.permissioned_as,

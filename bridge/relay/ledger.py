@@ -92,6 +92,30 @@ class Ledger:
             "outcome": outcome, "finished_while_down": int(finished_while_down),
         })  # fmt: skip
 
+    async def close_elsewhere(self, key: Key) -> None:
+        """The cluster says that somebody else ended it."""
+        await self._execute("close_elsewhere", _of(key))
+
+    async def replace(self, key: Key, body: bytes) -> None:
+        """Give this attempt up and take the next one, whose signed bytes are `body`, in one commit (I1)."""
+        values = _of(key) | {"body": body, "now": self._clock.wall_s()}
+
+        def write(db: sqlite3.Connection) -> None:
+            if db.execute(SQL["take_next"], values).rowcount:
+                db.execute(SQL["give_up"], values)
+
+        await self._store.write(write)
+
+    async def body(self, key: Key) -> bytes | None:
+        """What was signed; None once the attempt is over."""
+        rows = await self._fetch("body", _of(key))
+        return rows[0]["body"] if rows else None
+
+    async def lost_by(self, worker: WorkerName, most: int) -> list[Key]:
+        """Attempts that `worker` lost and has not been told to drop."""
+        rows = await self._fetch("lost_by", {"worker": worker, "most": most})
+        return [(row["job_id"], row["attempt"]) for row in rows]
+
     async def late(self, key: Key) -> None:
         await self._execute("late", _of(key))
 

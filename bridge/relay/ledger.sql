@@ -34,11 +34,39 @@ SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, start
   FROM ledger WHERE job_id = :job_id ORDER BY state = 'closed', attempt = :attempt DESC, attempt DESC LIMIT 1;
 
 -- name: close
--- The cluster has recorded the job (hop 6): every attempt of it is over, and its bytes go.
-UPDATE ledger SET state = 'closed', closed_at = :now, outcome = :outcome, body = NULL, token = '', job_json = '',
+-- The cluster has recorded the job (hop 6): every attempt of it is over, and its bytes go. An attempt that was
+-- given up before, and whose result came home first after all, is the one that counts.
+UPDATE ledger SET state = 'closed', closed_at = :now, outcome = CASE attempt WHEN :attempt THEN :outcome ELSE 'superseded' END,
+       body = NULL, token = '', job_json = '',
        result_at = CASE attempt WHEN :attempt THEN :now ELSE result_at END,
        finished_while_down = CASE attempt WHEN :attempt THEN :finished_while_down ELSE 0 END
+ WHERE job_id = :job_id
+   AND (state <> 'closed' OR (attempt = :attempt AND outcome IN ('elsewhere', 'lost')));
+
+-- name: close_elsewhere
+-- Somebody ended it at the cluster. If that was our own result in this moment, its outcome will stand instead.
+UPDATE ledger SET state = 'closed', closed_at = :now, outcome = 'elsewhere', body = NULL, token = '', job_json = ''
  WHERE job_id = :job_id AND state <> 'closed';
+
+-- name: give_up
+-- This attempt is over without a result; the next one has been taken in the same commit (I1).
+UPDATE ledger SET state = 'closed', closed_at = :now, outcome = 'lost', body = NULL, token = '', job_json = ''
+ WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed';
+
+-- name: take_next
+-- No row when the attempt is over already: its result came home in this moment.
+INSERT INTO ledger (job_id, attempt, workspace, tag, body, token, job_json, state, taken_at)
+SELECT job_id, attempt + 1, workspace, tag, :body, token, job_json, 'taken', :now
+  FROM ledger WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed'
+ON CONFLICT DO NOTHING;
+
+-- name: body
+SELECT body FROM ledger WHERE job_id = :job_id AND attempt = :attempt;
+
+-- name: lost_by
+-- What this agent held and lost, and has not been told of.
+SELECT job_id, attempt FROM ledger
+ WHERE custodian = :worker AND outcome = 'lost' AND cancel_sent IS NULL AND late = 0 LIMIT :most;
 
 -- name: late
 UPDATE ledger SET late = late + 1 WHERE job_id = :job_id AND attempt = :attempt;

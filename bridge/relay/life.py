@@ -13,6 +13,8 @@ from bridge.errors import BrokerDown
 from bridge.relay.collector import Collector
 from bridge.relay.dispatcher import Dispatcher
 from bridge.relay.ledger import Ledger
+from bridge.relay.lost import Lost
+from bridge.relay.policy import Policies
 from bridge.relay.signer import Signer
 from bridge.relay.sources.source import Source
 from bridge.relay.watch import Watch
@@ -24,20 +26,30 @@ GAP_MAX_S: Final = 10
 
 class Relay:
     def __init__(
-        self, amqp_url: str, source: Source, ledger: Ledger, signer: Signer, clock: Clock, *, ready_max: int
+        self,
+        amqp_url: str,
+        source: Source,
+        ledger: Ledger,
+        signer: Signer,
+        clock: Clock,
+        policies: Policies,
+        *,
+        ready_max: int,
     ) -> None:
         self._amqp_url = amqp_url
         self._source = source
         self._ledger = ledger
         self._signer = signer
         self._clock = clock
+        self._policies = policies
+        self._lost = Lost(source, ledger, clock, policies)
         self._ready_max = ready_max
         self._broker: Broker | None = None
         self._dispatcher: Dispatcher | None = None
 
     async def run(self) -> None:
         """For ever. Only a bug or a cancellation ends it."""
-        watch = Watch(self._source, self._ledger, lambda: self._broker, self._clock)
+        watch = Watch(self._source, self._ledger, lambda: self._broker, self._clock, self._lost)
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run(), name="watch")
             group.create_task(self._sessions(), name="broker sessions")
@@ -75,9 +87,15 @@ class Relay:
                     for tag in agent["tags"]:
                         await broker.ensure_tag(Tag(tag))
                 dispatcher = Dispatcher(
-                    self._source, self._ledger, broker, self._signer, self._clock, ready_max=self._ready_max
+                    self._source,
+                    self._ledger,
+                    broker,
+                    self._signer,
+                    self._clock,
+                    self._policies,
+                    ready_max=self._ready_max,
                 )
-                collector = Collector(self._source, self._ledger, broker, dispatcher.wake)
+                collector = Collector(self._source, self._ledger, broker, dispatcher.wake, self._lost)
                 self._broker, self._dispatcher = broker, dispatcher
                 came_up = True
                 log.info("broker.up")

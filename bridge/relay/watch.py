@@ -14,6 +14,8 @@ from bridge.broker.channel import Broker
 from bridge.errors import BrokerDown, ClusterDown
 from bridge.relay.closing import close_unrun
 from bridge.relay.ledger import Custody, Ledger
+from bridge.relay.lost import Lost
+from bridge.relay.revoking import revoke_lost
 from bridge.relay.sources.source import PingReply, Source
 
 log = structlog.get_logger()
@@ -26,12 +28,18 @@ class Watch:
     """Lives as long as the bridge: pings go on while the broker is away."""
 
     def __init__(
-        self, source: Source, ledger: Ledger, broker_now: Callable[[], Broker | None], clock: Clock
+        self,
+        source: Source,
+        ledger: Ledger,
+        broker_now: Callable[[], Broker | None],
+        clock: Clock,
+        lost: Lost,
     ) -> None:
         self._source = source
         self._ledger = ledger
         self._broker_now = broker_now
         self._clock = clock
+        self._lost = lost
 
     async def run(self) -> None:
         """Ping for every job in custody, for ever; stops exactly when custody ends."""
@@ -41,7 +49,17 @@ class Watch:
             async with asyncio.TaskGroup() as group:
                 for custody in await self._ledger.in_custody():
                     group.create_task(self._ping(custody, bound), name="custody ping")
+            await self._take_from_the_lost()
             await asyncio.sleep(self._source.ping_every_s)
+
+    async def _take_from_the_lost(self) -> None:
+        broker = self._broker_now()
+        try:
+            for worker in await self._lost.look(hearing=broker is not None):
+                if broker is not None:
+                    await revoke_lost(self._ledger, broker, worker)
+        except (ClusterDown, BrokerDown) as error:
+            log.warning("custody.lost_not_taken", reason=str(error))
 
     async def _ping(self, custody: Custody, bound: asyncio.Semaphore) -> None:
         async with bound:
@@ -54,7 +72,7 @@ class Watch:
         key = (custody.job_id, custody.attempt)
         if reply.already_completed:  # somebody ended it at the cluster; whoever holds it may stop
             await self._tell(custody, "cluster", "the job was completed elsewhere")
-            await self._ledger.close(key, "elsewhere", finished_while_down=False)
+            await self._ledger.close_elsewhere(key)
         elif reply.canceled_by and custody.custodian is None:
             await self._end_unaccepted(custody, reply)
         elif reply.canceled_by and custody.cancel_sent is None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from agent.wire.claims import JobId, Tag
@@ -33,6 +34,7 @@ class Pulled:
     args: bytes
     timeout_s: float | None
     delivery: Delivery
+    not_after: float | None  # wall seconds
     priority: int | None
     created_by: str
     permissioned_as: str
@@ -87,6 +89,7 @@ def pulled_from(reply: Mapping[str, Any], code: str | None) -> Pulled:
         args=json.dumps(job.get("args") or {}).encode(),
         timeout_s=job.get("timeout"),
         delivery=Delivery(job.get("delivery") or Delivery.AT_LEAST_ONCE),
+        not_after=_wall_s(job.get("not_after")),
         priority=job.get("priority"),
         created_by=job["created_by"],
         permissioned_as=job["permissioned_as"],
@@ -94,6 +97,10 @@ def pulled_from(reply: Mapping[str, Any], code: str | None) -> Pulled:
         token=reply["token"],
         job_json=json.dumps({name: job.get(name) for name in (*COMPLETED_FIELDS, "delivery")}),
     )
+
+
+def _wall_s(rfc3339: str | None) -> float | None:
+    return None if rfc3339 is None else datetime.fromisoformat(rfc3339).timestamp()
 
 
 def reserved_env(job: Mapping[str, Any]) -> dict[str, str]:

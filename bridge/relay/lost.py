@@ -1,0 +1,85 @@
+"""What becomes of a job whose custodian is lost or gave it up: a new attempt or an end (DESIGN section 3)."""
+
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from agent.clock import Clock
+from agent.wire.claims import Attempt, WorkerName
+from agent.wire.envelope import pack, unpack
+from agent.wire.messages import Job
+from bridge.relay.closing import close_unrun
+from bridge.relay.ledger import Custody, Ledger
+from bridge.relay.policy import Policies
+from bridge.relay.silence import Silence
+from bridge.relay.sources.source import Source
+
+log = structlog.get_logger()
+
+LISTEN_S: Final = 60.0  # after the broker's return, what waits in its queues is heard before anyone is lost
+GIVEN_UP_MAX: Final = 5  # attempts that agents may refuse or damage before the job fails
+
+
+class Lost:
+    def __init__(self, source: Source, ledger: Ledger, clock: Clock, policies: Policies) -> None:
+        self._source = source
+        self._ledger = ledger
+        self._clock = clock
+        self._policies = policies
+        self._silence = Silence(clock)
+
+    async def look(self, *, hearing: bool) -> frozenset[WorkerName]:
+        """Take every job from custodians that are silent for too long. Returns those custodians.
+
+        Raises `ClusterDown`; what is not ended then is met again at the next look.
+        """
+        self._silence.hearing(now=hearing)
+        last_heard = {agent["worker"]: agent["last_heard"] for agent in await self._ledger.agents()}
+        silent_s = {worker: self._silence.of(worker, heard) for worker, heard in last_heard.items()}
+        lost = [custody for custody in await self._ledger.in_custody() if self._is_lost(custody, silent_s)]
+        for custody in lost:
+            log.warning("custodian.lost", job_id=custody.job_id, attempt=custody.attempt,
+                        worker=custody.custodian)  # fmt: skip
+            why = f"{custody.custodian} held the job and was not heard of for its lost_after"
+            await self._again_or_end(custody, "CustodianLost", why)
+        return frozenset(custody.custodian for custody in lost if custody.custodian)
+
+    async def given_up(self, custody: Custody, reason: str) -> None:
+        """An agent said that it does not have this attempt (any more)."""
+        if custody.attempt >= GIVEN_UP_MAX:
+            await self._end(custody, "Rejected", f"{reason}; given up after {custody.attempt} attempts")
+        else:
+            await self._again_or_end(custody, "Rejected", reason)
+
+    def _is_lost(self, custody: Custody, silent_s: dict[WorkerName, float]) -> bool:
+        if custody.custodian is None or custody.custodian not in silent_s:
+            return False
+        patience_s = self._policies.lost_after(custody.tag)
+        heard_enough = self._silence.could_be_heard_for(min(LISTEN_S, patience_s))
+        return heard_enough and silent_s[custody.custodian] >= patience_s
+
+    async def _again_or_end(self, custody: Custody, name: str, why: str) -> None:
+        key = (custody.job_id, custody.attempt)
+        job = await self._job(custody)
+        if job is None or not self._policies.may_replace(custody.tag, job.delivery):
+            await self._end(custody, name, f"{why}; it is not run again")
+            return
+        body = pack([self._next(job)])
+        await self._ledger.replace(key, body)
+        log.info("job.dispatched_again", job_id=custody.job_id, attempt=custody.attempt + 1, reason=why)
+
+    async def _end(self, custody: Custody, name: str, why: str) -> None:
+        error = {"name": name, "message": why}
+        await close_unrun(self._source, self._ledger, self._clock, custody, error, outcome="lost")
+
+    async def _job(self, custody: Custody) -> Job | None:
+        body = await self._ledger.body((custody.job_id, custody.attempt))
+        (job,) = unpack(body) if body else (None,)
+        return job if isinstance(job, Job) else None
+
+    def _next(self, job: Job) -> Job:
+        """The same job as a new attempt; what is left of its life is counted from now."""
+        now = self._clock.wall_s()
+        left_s = None if job.lives_s is None else job.lives_s - (now - job.dispatched_at)
+        return replace(job, attempt=Attempt(job.attempt + 1), lives_s=left_s, dispatched_at=now)

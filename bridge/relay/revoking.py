@@ -1,0 +1,22 @@
+"""Tells a custodian to drop what it has lost: at once, and again when it comes back."""
+
+from typing import Final
+
+from agent.compression import compress
+from agent.wire.claims import WorkerName
+from agent.wire.envelope import pack, seal
+from agent.wire.messages import Message, Revoke
+from bridge.broker.channel import Broker
+from bridge.relay.ledger import Ledger
+
+BATCH_MAX: Final = 500  # revokes in one message
+
+
+async def revoke_lost(ledger: Ledger, broker: Broker, worker: WorkerName) -> None:
+    """Its control queue keeps them while it is away. Raises `BrokerDown`; then the next hello asks again."""
+    while keys := await ledger.lost_by(worker, BATCH_MAX):
+        revokes: list[Message] = [Revoke(job_id=job_id, attempt=attempt) for job_id, attempt in keys]
+        await broker.ensure_agent(worker)
+        await broker.publish_control(worker, seal(pack(revokes), compress))
+        for key in keys:
+            await ledger.cancel_sent(key, "revoke")

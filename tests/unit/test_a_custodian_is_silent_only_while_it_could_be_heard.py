@@ -1,0 +1,69 @@
+"""Silence is counted by a clock that cannot jump, and not while the broker is away."""
+
+import pytest
+
+from agent.wire.claims import Tag, WorkerName
+from agent.wire.messages import Delivery
+from bridge.relay.policy import Policies, by_pattern
+from bridge.relay.silence import Silence
+
+SHOP = WorkerName("ag-shop-a")
+
+
+class HandClock:
+    wall = 1_000_000.0
+    monotonic = 50.0
+
+    def wall_s(self) -> float:
+        return self.wall
+
+    def monotonic_s(self) -> float:
+        return self.monotonic
+
+
+def test_a_jump_of_the_wall_clock_makes_nobody_silent() -> None:
+    clock = HandClock()
+    silence = Silence(clock)
+    assert silence.of(SHOP, last_heard=clock.wall) == 0
+    clock.wall += 10 * 365 * 86_400
+    clock.monotonic += 7
+    assert silence.of(SHOP, last_heard=1_000_000.0) == 7
+
+
+def test_a_restart_of_the_bridge_forgets_no_silence() -> None:
+    clock = HandClock()
+    assert Silence(clock).of(SHOP, last_heard=clock.wall - 3600) == 3600
+
+
+def test_a_word_ends_the_silence() -> None:
+    clock = HandClock()
+    silence = Silence(clock)
+    silence.of(SHOP, last_heard=clock.wall - 3600)
+    assert silence.of(SHOP, last_heard=clock.wall) == 0
+
+
+def test_after_the_brokers_return_the_listening_begins_anew() -> None:
+    clock = HandClock()
+    silence = Silence(clock)
+    silence.hearing(now=True)
+    clock.monotonic += 100
+    assert silence.could_be_heard_for(60)
+    silence.hearing(now=False)
+    silence.hearing(now=True)
+    assert not silence.could_be_heard_for(60)
+
+
+def test_the_first_pattern_that_matches_decides() -> None:
+    text = '{"pos-1": {"lost_after_s": 20}, "pos-*": {"delivery": "at_most_once", "replace": "never"}}'
+    policies = Policies(100, by_pattern(text))
+    assert [policies.lost_after(Tag(tag)) for tag in ("pos-1", "pos-2", "bash")] == [20, 100, 100]
+    assert policies.delivery(Tag("pos-2"), Delivery.AT_LEAST_ONCE) is Delivery.AT_MOST_ONCE
+    assert not policies.may_replace(Tag("pos-2"), Delivery.AT_LEAST_ONCE)
+    assert policies.may_replace(Tag("bash"), Delivery.AT_LEAST_ONCE)
+    assert not policies.may_replace(Tag("bash"), Delivery.AT_MOST_ONCE)  # I2
+
+
+@pytest.mark.parametrize("text", ["[]", '{"a": {"lost": 1}}', '{"a": {"lost_after_s": 1}}', "{"])
+def test_a_wrong_policy_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w+"):
+        by_pattern(text)
