@@ -3,9 +3,11 @@
 import logging
 import sys
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import structlog
+
+CLIENTS_OWN: Final = ("aiormq", "aio_pika")  # tracebacks of each lost connection; we log it once, as an event
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Secret:
 
 def configure(style: Literal["text", "json"] = "text", level: int = logging.INFO) -> None:
     """Log to stderr: `key=value` for people, JSON for machines."""
+    for name in CLIENTS_OWN:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if style == "json"
