@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from agent.clock import SystemClock
+from agent.clock import Clock, SystemClock
 from agent.wire.tokens import instance_of
 from bridge.agents.enrol import Enrolments
 from bridge.agents.introspection import Introspection
@@ -25,6 +25,7 @@ from bridge.relay.life import Relay
 from bridge.relay.signer import Signer
 from bridge.relay.sources.http import HTTPSource
 from bridge.relay.sources.local import LocalSource
+from bridge.relay.sources.source import Source
 from bridge.store.connection import open_store
 from bridge.web.asgi import build
 from bridge.web.cluster import Cluster, open_cluster
@@ -47,15 +48,7 @@ async def serve(settings: Settings) -> None:
         ledger = Ledger(store, clock)
         signer = await Signer.load(ledger)
         source = LocalSource(cluster.jobs)
-        relay = Relay(
-            settings.amqp_url.reveal(),
-            source,
-            ledger,
-            signer,
-            clock,
-            settings.policies,
-            ready_max=settings.ready_max,
-        )
+        relay = _relay(settings, source, ledger, signer, clock)
         enrolments = Enrolments(
             ledger,
             cluster.tokens.verify_agent,
@@ -80,15 +73,7 @@ async def relay(settings: Settings) -> None:
     try:
         ledger = Ledger(store, clock)
         signer = await Signer.load(ledger)
-        relay = Relay(
-            settings.amqp_url.reveal(),
-            source,
-            ledger,
-            signer,
-            clock,
-            settings.policies,
-            ready_max=settings.ready_max,
-        )
+        relay = _relay(settings, source, ledger, signer, clock)
         enrolments = Enrolments(
             ledger, introspection.verify, relay.admit, signer.public_keys(), settings.public_amqp_url.reveal()
         )
@@ -97,6 +82,11 @@ async def relay(settings: Settings) -> None:
         await introspection.close()
         await source.close()
         await store.close()
+
+
+def _relay(settings: Settings, source: Source, ledger: Ledger, signer: Signer, clock: Clock) -> Relay:
+    url = settings.amqp_url.reveal()
+    return Relay(url, source, ledger, signer, clock, settings.policies, ready_max=settings.ready_max)
 
 
 async def _until_signal(
