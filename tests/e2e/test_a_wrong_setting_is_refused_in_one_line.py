@@ -59,6 +59,8 @@ def test_by_the_agent_for_a_flag(tmp_path: Path, flag: str) -> None:
         ("serve", {"AMQP_URL": "http://127.0.0.1"}, ("AMQP_URL", "amqp://")),
         ("serve", {"AMQP_URL": BROKER, "BRIDGE_PORT": "many"}, ("BRIDGE_PORT", "many")),
         ("serve", {"AMQP_URL": BROKER, "READY_MAX": "0"}, ("READY_MAX", "0")),
+        ("serve", {"AMQP_URL": BROKER, "LOST_AFTER_S": "3"}, ("LOST_AFTER_S", "15", "3")),
+        ("serve", {"AMQP_URL": BROKER, "TAG_POLICIES": '{"a": {"lost": 1}}'}, ("TAG_POLICIES", "lost")),
         (
             "serve",
             {"AMQP_URL": BROKER, "ADMIN_PASSWORD_FILE": "/nowhere"},
