@@ -19,6 +19,7 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 GROUP_MAX: Final = 256  # writes that share one fsync at most
+MARK: Final = 0x4F520000  # "OR": the header holds the schema's number twice, so one flipped bit is no version
 QUEUE_MAX: Final = 10_000  # writes that may wait; at the bound callers wait too (I6)
 
 
@@ -183,12 +184,18 @@ def _migrate(path: Path, migrations: Sequence[str]) -> None:
     connection = _connect(path)
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (mark,) = connection.execute("PRAGMA application_id").fetchone()
         if version > len(migrations):
+            if mark != MARK + version:
+                raise sqlite3.DatabaseError(f"its header says schema {version} and mark {mark:#x}")
             raise TooNew(
                 f"{path} has schema {version} and this release knows {len(migrations)}; "
                 "install the newer release again."
             )
         for number, script in enumerate(migrations[version:], version + 1):
-            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+            connection.executescript(
+                f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\n"
+                f"PRAGMA application_id = {MARK + number};\nCOMMIT;"
+            )
     finally:
         connection.close()

@@ -1,9 +1,7 @@
 """The supervisor: one life of the link after another, for ever; the jobs run on regardless."""
 
 import asyncio
-import secrets
 import socket
-import string
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
@@ -21,7 +19,6 @@ from agent.link.retry import reconnect
 from agent.spool.spool import Spool
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.messages import Bye, Hello
-from agent.wire.tokens import instance_of
 
 log = structlog.get_logger()
 
@@ -45,17 +42,8 @@ class Life:
         self._enrol = enrol
         self._connect = connect
         self._slots = slots
+        self._restarted = True
         self.link_up = False
-
-    async def identity(self) -> str:
-        """This spool's suffix: made once, so that the worker name outlives restarts."""
-        suffix = await self._spool.get_meta("suffix")
-        if suffix is None:
-            host = instance_of(socket.gethostname()) or "host"
-            alphabet = string.ascii_letters + string.digits
-            suffix = f"{host}-{''.join(secrets.choice(alphabet) for _ in range(5))}"
-            await self._spool.set_meta("suffix", suffix)
-        return suffix
 
     async def cached_enrolment(self) -> Enrolment | None:
         text = await self._spool.get_meta("enrolment")
@@ -89,6 +77,7 @@ class Life:
         enrolment = await self._enrolled()
         async with self._connect(enrolment.amqp_url, WorkerName(enrolment.worker)) as link:
             await link.publish("event", [self._hello(enrolment)])
+            self._restarted = False
             await self._set_link("up", "")
             try:
                 await one_life(link, enrolment)
@@ -103,7 +92,9 @@ class Life:
     async def _enrolled(self) -> Enrolment:
         """Ask anew; when nobody answers, what was learnt last time serves."""
         try:
-            enrolment = await self._enrol(await self.identity(), {"version": VERSION, "slots": self._slots})
+            enrolment = await self._enrol(
+                self._spool.folder.identity, {"version": VERSION, "slots": self._slots}
+            )
         except (TokenRefused, NoEnrolment):
             raise
         except LinkDown as error:
@@ -126,6 +117,7 @@ class Life:
             wall_s=self._clock.wall_s(),
             tags=list(enrolment.tags),
             hostname=socket.gethostname(),
+            restarted=self._restarted,
         )
 
     async def _set_link(self, state: str, why: str) -> None:

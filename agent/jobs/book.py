@@ -3,12 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import structlog
+
 from agent.changes import Changes
 from agent.clock import Clock
 from agent.database import WriteFailed
 from agent.jobs.model import Event, Held, Key, State, first_state
 from agent.spool.spool import Row, Spool
-from agent.wire.messages import Job, Result
+from agent.wire.messages import Delivery, Job, Result
+
+log = structlog.get_logger()
 
 
 class Book:
@@ -23,7 +27,12 @@ class Book:
     async def load(self) -> None:
         """Read every row: all state is in the spool, so a start is a recovery."""
         for row in await self._spool.held():
-            self._held[(row.job_id, row.attempt)] = self._mirror(row)
+            key = (row.job_id, row.attempt)
+            try:
+                self._held[key] = self._mirror(row)
+            except (ValueError, TypeError) as error:
+                log.error("row.damaged", job_id=row.job_id, attempt=row.attempt, reason=str(error))
+                await self._spool.quarantine(key, f"the row makes no sense: {error}")
 
     def all(self) -> Sequence[Held]:
         return list(self._held.values())
@@ -137,6 +146,8 @@ class Book:
         self._held[key] = replace(self._held[key], state=State.STARTED)
 
     def _mirror(self, row: Row) -> Held:
+        """Raises ValueError, TypeError when damage has changed what the columns say."""
+        _require_numbers(row)
         expires = None
         if row.remaining_s is not None:
             age_s = max(0.0, self._clock.wall_s() - row.held_at)
@@ -146,7 +157,7 @@ class Book:
             attempt=row.attempt,
             tag=row.tag,
             state=State(row.state),
-            delivery=row.delivery,
+            delivery=Delivery(row.delivery),
             held_at=row.held_at,
             priority=row.priority,
             max_interruptions=row.max_interruptions,
@@ -159,3 +170,12 @@ class Book:
             started_sent=row.started_sent,
             log_chars=row.log_chars,
         )
+
+
+def _require_numbers(row: Row) -> None:
+    """SQLite gives back whatever type the damaged bytes spell."""
+    wanted = (row.attempt, row.max_interruptions, row.interruptions, row.held_at, row.log_chars)
+    optional = (row.priority, row.remaining_s, row.started_at)
+    numbers = (*wanted, *(value for value in optional if value is not None))
+    if not all(isinstance(value, int | float) for value in numbers):
+        raise TypeError("text stands where a number belongs")

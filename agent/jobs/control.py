@@ -1,6 +1,7 @@
-"""What the bridge tells this agent about the jobs it holds: grant, revoke, cancel, receipt."""
+"""What the bridge tells this agent about the jobs it holds: grant, revoke, cancel, check, receipt."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -12,10 +13,11 @@ from agent.jobs.runner import Runner
 from agent.link.link import Delivery, Link
 from agent.wire.envelope import unpack, unseal
 from agent.wire.errors import WireError
-from agent.wire.messages import Cancel, Grant, Message, Receipt, Revoke
+from agent.wire.messages import Cancel, Check, Grant, Message, Receipt, Rejected, Revoke
 
 log = structlog.get_logger()
 
+NOT_HELD: Final = "NotHeld: the agent has restarted and its spool does not hold this attempt any more"
 READERS: Final = 4  # taken at once, so that their commits share an fsync
 
 
@@ -49,7 +51,19 @@ class Control:
             await self._book.forget(done)
         for message in messages:
             await self._one(message)
+        await self._disown([one for one in messages if isinstance(one, Check)])
         await delivery.ack()
+
+    async def _disown(self, checks: Sequence[Check]) -> None:
+        """What a damaged spool has lost goes back to the bridge, which sends it again or ends it (I1)."""
+        missing: list[Message] = [
+            Rejected(reason=NOT_HELD, job_id=check.job_id, attempt=check.attempt)
+            for check in checks
+            if self._book.get((check.job_id, check.attempt)) is None
+        ]
+        if missing:
+            log.error("custody.missing", jobs=len(missing))
+            await self._link.publish("event", missing)
 
     async def _one(self, message: Message) -> None:
         if isinstance(message, Cancel):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.errors import SpoolLocked, SpoolUnusable
+from agent.spool.identity import identity_of
 
 FLOOR_BYTES: Final = 16 * 1024 * 1024  # below this much free disk nothing new is taken (I6)
 
@@ -29,6 +30,7 @@ class Folder:
             self.blobs.mkdir(exist_ok=True)
             self.work.mkdir(exist_ok=True)
             self._probe()
+            self.identity = identity_of(path)
         except OSError as error:
             os.close(self._lock)
             raise SpoolUnusable(_why(path, error)) from error

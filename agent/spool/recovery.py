@@ -9,17 +9,24 @@ from typing import Any
 
 import structlog
 
-from agent.database import Database
+from agent.database import Database, TooNew
+from agent.errors import SpoolUnusable
 from agent.spool.folder import Folder
 
 log = structlog.get_logger()
 
 
 async def open_database(folder: Folder, migrations: Sequence[str]) -> Database:
-    """Open the spool's database; a destroyed one is set aside whole and what can be read is carried over."""
+    """Open the spool's database; a destroyed one is set aside whole and what can be read is carried over.
+
+    What was lost the bridge finds: it asks a restarted agent for every job it should hold (`check`).
+    Raises `SpoolUnusable` when a newer release wrote it.
+    """
     try:
         database = await Database.open(folder.database, migrations)
         await database.read(_touch_every_page)
+    except TooNew as error:
+        raise SpoolUnusable(f"the spool is not for this release: {error}") from error
     except sqlite3.DatabaseError as error:
         with contextlib.suppress(UnboundLocalError):
             await database.close()

@@ -16,7 +16,7 @@ from agent.spool.folder import FLOOR_BYTES, Folder
 from agent.spool.recovery import open_database
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import BLOB_PART_BYTES, pack, unpack
-from agent.wire.messages import Delivery, Job, Result
+from agent.wire.messages import Job, Result
 
 HERE: Final = Path(__file__).parent
 MIGRATIONS: Final = ((HERE / "schema.sql").read_text(),)
@@ -35,7 +35,7 @@ class Row:
     attempt: Attempt
     tag: Tag
     state: str
-    delivery: Delivery
+    delivery: str
     priority: int | None
     max_interruptions: int
     interruptions: int
@@ -132,19 +132,13 @@ class Spool:
 
     async def job(self, key: Key) -> Job | None:
         """The job as it was signed; None when its bytes are damaged (it is then in quarantine)."""
-        body = await self._checked(key, "body")
-        if body is None:
-            return None
-        (job,) = unpack(body)
-        return job if isinstance(job, Job) else None
+        kept = await self._checked(key, "body")
+        return kept if isinstance(kept, Job) else None
 
     async def result(self, key: Key) -> Result | None:
         """The kept result; None when its bytes are damaged (it is then in quarantine)."""
-        packed = await self._checked(key, "result")
-        if packed is None:
-            return None
-        (result,) = unpack(packed)
-        return result if isinstance(result, Result) else None
+        kept = await self._checked(key, "result")
+        return kept if isinstance(kept, Result) else None
 
     def document(self, result: Result) -> bytes | None:
         """The large document of a kept result; None when it is gone or damaged. Blocks on the disk."""
@@ -233,12 +227,13 @@ class Spool:
     async def drop_result(self, key: Key, state: str) -> None:
         await self._execute("drop_result", [_of(key) | {"state": state}])
 
-    async def _checked(self, key: Key, column: str) -> bytes | None:
+    async def _checked(self, key: Key, column: str) -> Job | Result | None:
+        """What this column holds. None when its bytes are damaged, or the row stands under another's key."""
         row = await self._database.read(lambda db: db.execute(SQL[column], _of(key)).fetchone())
         if row is None or row[0] is None or crc32(row[0]) != row[1]:
             return None
-        data: bytes = row[0]
-        return data
+        (kept,) = unpack(row[0])
+        return kept if isinstance(kept, Job | Result) and (kept.job_id, kept.attempt) == key else None
 
     async def _execute(self, name: str, values: Sequence[Mapping[str, Any]]) -> None:
         await self._database.write(lambda db: db.executemany(SQL[name], values) and None)
@@ -259,7 +254,6 @@ def _owner(key: Key) -> str:
 
 def _row(row: sqlite3.Row) -> Row:
     values = dict(row)
-    values["delivery"] = Delivery(values["delivery"])
     for name in ("accepted_sent", "started_sent"):
         values[name] = bool(values[name])
     return Row(**values)

@@ -73,6 +73,15 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """Down: the ledger says that you hold this attempt; answer `rejected` if you do not."""
+
+    KIND: ClassVar[str] = "check"
+    job_id: JobId
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """Down: the cluster has recorded this job, so the agent may prune it."""
 
@@ -94,6 +103,7 @@ class Hello:
     wall_s: float
     tags: list[str] = field(default_factory=list)
     hostname: str = ""
+    restarted: bool = False  # the first one since the spool was read: rows may be missing from it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,14 +202,14 @@ class Bye:
     held: int
 
 
-Down: TypeAlias = Job | Grant | Revoke | Cancel | Receipt
+Down: TypeAlias = Job | Grant | Revoke | Cancel | Check | Receipt
 Up: TypeAlias = Hello | Accepted | Rejected | Started | Log | Blob | Result | Ping | Bye
 Message: TypeAlias = Down | Up
 
 KINDS: Final[dict[str, type[Message]]] = {
     kind.KIND: kind
     for kind in (
-        Job, Grant, Revoke, Cancel, Receipt,
+        Job, Grant, Revoke, Cancel, Check, Receipt,
         Hello, Accepted, Rejected, Started, Log, Blob, Result, Ping, Bye,
     )
 }  # fmt: skip

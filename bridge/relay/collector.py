@@ -1,7 +1,8 @@
 """Hop 6 and the events on the way: what agents send up reaches the ledger and the cluster."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 from urllib.parse import unquote
 
@@ -31,6 +32,7 @@ from agent.wire.messages import (
 from agent.wire.routing import EVENTS, LOGS, RESULTS
 from bridge.broker.channel import Broker, broker_errors
 from bridge.errors import ClusterDown
+from bridge.relay.checking import check_held
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.revoking import revoke_lost
@@ -64,6 +66,7 @@ class Collector:
         self._room_opened = room_opened
         self._lost = lost
         self._part_came = asyncio.Event()
+        self._in_hand: set[asyncio.Future[None]] = set()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -165,6 +168,25 @@ class Collector:
             return None
 
     async def _events(self, worker: WorkerName, messages: list[Message]) -> bool:
+        with self._turn() as earlier:
+            if earlier and any(isinstance(message, Hello) for message in messages):
+                await asyncio.wait(earlier)  # what was accepted before a restart must be known to the check
+            await self._take_events(worker, messages)
+        return True
+
+    @contextmanager
+    def _turn(self) -> Iterator[frozenset[asyncio.Future[None]]]:
+        """The event messages that came before this one and are still in other workers' hands."""
+        earlier = frozenset(self._in_hand)
+        done = asyncio.get_running_loop().create_future()
+        self._in_hand.add(done)
+        try:
+            yield earlier
+        finally:
+            self._in_hand.discard(done)
+            done.set_result(None)
+
+    async def _take_events(self, worker: WorkerName, messages: list[Message]) -> None:
         answers: list[Message] = []
         async with asyncio.TaskGroup() as group:  # their commits share an fsync
             for message in messages:
@@ -173,7 +195,6 @@ class Collector:
             await self._tell(worker, answers)
         if any(isinstance(message, Accepted | Hello) for message in messages):
             self._room_opened()
-        return True
 
     async def _event(self, worker: WorkerName, message: Message, answers: list[Message]) -> None:
         match message:
@@ -186,6 +207,8 @@ class Collector:
             case Hello():
                 await self._ledger.heard(worker, held=message.held, backlog=message.backlog)
                 await revoke_lost(self._ledger, self._broker, worker)
+                if message.restarted:
+                    await check_held(self._ledger, self._broker, worker)
             case Ping():
                 await self._ledger.heard(worker, held=message.held, backlog=message.backlog)
             case Bye():

@@ -116,6 +116,11 @@ class Ledger:
         rows = await self._fetch("lost_by", {"worker": worker, "most": most})
         return [(row["job_id"], row["attempt"]) for row in rows]
 
+    async def held_by(self, worker: WorkerName, after: Key, most: int) -> list[Key]:
+        """Attempts in the custody of `worker` whose keys come `after` this one, in order."""
+        rows = await self._fetch("held_by", _of(after) | {"worker": worker, "most": most})
+        return [(row["job_id"], row["attempt"]) for row in rows]
+
     async def late(self, key: Key) -> None:
         await self._execute("late", _of(key))
 

@@ -29,6 +29,12 @@ RETURNING job_json;
 -- name: started
 UPDATE ledger SET started_at = :started_at WHERE job_id = :job_id AND attempt = :attempt;
 
+-- name: held_by
+-- What this agent should hold, in the order of their keys.
+SELECT job_id, attempt FROM ledger
+ WHERE custodian = :worker AND state = 'accepted' AND (job_id, attempt) > (:job_id, :attempt)
+ ORDER BY job_id, attempt LIMIT :most;
+
 -- name: find
 SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent, log_chars
   FROM ledger WHERE job_id = :job_id ORDER BY state = 'closed', attempt = :attempt DESC, attempt DESC LIMIT 1;

@@ -1,9 +1,11 @@
 """Opens the bridge's store, the one durable record of cluster and relay."""
 
+import sqlite3
 from pathlib import Path
 from typing import Final
 
-from agent.database import Database
+from agent.database import Database, TooNew
+from bridge.errors import ConfigError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -11,7 +13,15 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 async def open_store(path: Path) -> Database:
     """Open or create the store and bring it to the newest schema.
 
-    Raises `sqlite3.Error` (damaged, not writable) and `agent.database.TooNew`.
+    Raises `ConfigError` when it is damaged, not writable, or of a newer release.
     """
     scripts = [script.read_text() for script in sorted(MIGRATIONS.glob("*.sql"))]
-    return await Database.open(path, scripts)
+    try:
+        return await Database.open(path, scripts)
+    except TooNew as error:
+        raise ConfigError(f"BRIDGE_STORE: {error}") from error
+    except sqlite3.Error as error:
+        raise ConfigError(
+            f"BRIDGE_STORE: {path} cannot be used: {error}; give a path that can be written, "
+            "or put back a good copy of the file."
+        ) from error

@@ -76,6 +76,15 @@ def test_by_the_bridge(
     refused(run(["bridge", command], {"BRIDGE_STORE": str(tmp_path / "bridge.db")} | settings), *names)
 
 
+def test_by_the_bridge_for_a_damaged_store(tmp_path: Path) -> None:
+    store = tmp_path / "bridge.db"
+    store.write_bytes(b"no database" * 1000)
+    refused(
+        run(["bridge", "serve"], {"AMQP_URL": BROKER, "BRIDGE_STORE": str(store)}), "BRIDGE_STORE", "copy"
+    )
+    assert store.read_bytes() == b"no database" * 1000
+
+
 def test_a_secret_is_not_shown(tmp_path: Path) -> None:
     ended = run(
         ["agent", "--spool", str(tmp_path)], {"BASE_INTERNAL_URL": HERE, "AGENT_TOKEN": "tell-nobody"}

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import SystemClock
+from agent.database import MARK
 from agent.errors import SpoolLocked, SpoolUnusable
 from agent.jobs.book import Book
 from agent.jobs.model import Event, State
@@ -115,6 +116,17 @@ async def test_a_destroyed_database_is_set_aside_and_the_agent_starts(spool: Spo
     assert list(again.folder.path.glob("spool.damaged-*/spool.db"))
     assert await Book(again, SystemClock()).hold(job("new"), pack([job("new")]))
     await again.close()
+
+
+async def test_a_spool_of_a_newer_release_is_refused_by_name_and_left_as_it_is(spool: Spool) -> None:
+    await Book(spool, SystemClock()).hold(job(), pack([job()]))
+    await spool.close()
+    database = sqlite3.connect(spool.folder.database)
+    database.executescript(f"PRAGMA user_version = 9; PRAGMA application_id = {MARK + 9}")
+    database.close()
+    with pytest.raises(SpoolUnusable, match="install the newer release again"):
+        await Spool.open(spool.folder.path, SystemClock())
+    assert not list(spool.folder.path.glob("spool.damaged-*"))
 
 
 async def test_a_second_agent_is_refused_by_name(spool: Spool) -> None:
