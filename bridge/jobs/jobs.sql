@@ -82,3 +82,11 @@ SELECT id FROM queue WHERE state = 'running';
 -- name: restart
 UPDATE queue SET state = 'ready', worker = NULL, started_at = NULL, restarts = restarts + 1
  WHERE id = :id AND state = 'running';
+
+-- name: pulled_by
+SELECT id FROM queue WHERE state = 'running' AND worker = :worker;
+
+-- name: put_back
+-- Pulled and never begun: no restart that counts.
+UPDATE queue SET state = 'ready', worker = NULL, started_at = NULL
+ WHERE id = :id AND state = 'running' AND worker = :worker;

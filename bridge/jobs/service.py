@@ -99,6 +99,20 @@ class Jobs:
         self.heartbeats.note(row["job_id"])
         return self._pulled(row)
 
+    async def put_back(self, worker: str, out: frozenset[str]) -> int:
+        """Queue again what `worker` pulled, except what is `out` at a site; how many."""
+
+        def write(connection: sqlite3.Connection) -> int:
+            pulled = [row["id"] for row in connection.execute(SQL["pulled_by"], {"worker": worker})]
+            unsent = [{"id": job_id, "worker": worker} for job_id in pulled if job_id not in out]
+            connection.executemany(SQL["put_back"], unsent)
+            return len(unsent)
+
+        count = await self._store.write(write)
+        if count:
+            self._available.set()
+        return count
+
     async def held(self, job_id: str, worker: str) -> Pulled | None:
         """The job that `worker` queued for itself, or None."""
         row = await self._store.read(lambda connection: transitions.read_held(connection, job_id, worker))

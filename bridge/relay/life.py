@@ -49,6 +49,8 @@ class Relay:
 
     async def run(self) -> None:
         """For ever. Only a bug or a cancellation ends it."""
+        out = await self._ledger.in_custody()
+        await self._source.put_back(frozenset(custody.job_id for custody in out))
         watch = Watch(self._source, self._ledger, lambda: self._broker, self._clock, self._lost)
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run(), name="watch")

@@ -60,6 +60,10 @@ class Service:
         assert self._running is not None, "not started yet"
         return self._running
 
+    def will_die_at(self, step: str, mark: Path) -> None:
+        """From its next start: SIGKILL at this step of `killed_at`, once, when the file `mark` is there."""
+        self._command[2:2] = ["tests.support.killed_at", step, str(mark)]
+
     def launch(self) -> None:
         """Start it; returns at once."""
         self._running = Running(self._command, env=environment(self.settings), log=self.log, cwd=ROOT)

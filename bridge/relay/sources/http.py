@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx
 
 from agent.logs import Secret
-from agent.wire.claims import Tag
+from agent.wire.claims import JobId, Tag
 from agent.wire.messages import Result
 from agent.wire.tokens import bearer_of, said_by
 from bridge.errors import ClusterDown, TokenRefused
@@ -60,6 +60,9 @@ class HTTPSource:
             number = int.from_bytes(bytes.fromhex(reply["job"]["runnable_id"]), "big", signed=True)
             code = (await self._get(f"/api/agent_workers/script/{number}"))["content"]
         return pulled_from(reply, code)
+
+    async def put_back(self, out: frozenset[JobId]) -> None:
+        """The agent API has no way to give a job back (agent-api.md 2.1)."""
 
     async def wait(self, timeout_s: float) -> None:
         await asyncio.sleep(min(timeout_s, POLL_S))

@@ -3,12 +3,16 @@
 import json
 from collections.abc import Sequence
 
-from agent.wire.claims import Tag
+import structlog
+
+from agent.wire.claims import JobId, Tag
 from agent.wire.messages import Result
 from bridge.jobs.model import Completion
 from bridge.jobs.service import Jobs
 from bridge.relay.ledger import Custody
 from bridge.relay.sources.source import PingReply, Pulled, canceler, pulled_from
+
+log = structlog.get_logger()
 
 WORKER = "ag-bridge-local"  # stable, so that a restarted bridge is still the worker of what is out
 
@@ -27,6 +31,10 @@ class LocalSource:
     async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
         job = await self._jobs.pull(WORKER, sorted(lane))
         return None if job is None else pulled_from(json.loads(job.as_json()), None)
+
+    async def put_back(self, out: frozenset[JobId]) -> None:
+        if count := await self._jobs.put_back(WORKER, frozenset(out)):
+            log.info("jobs.put_back", jobs=count)
 
     async def wait(self, timeout_s: float) -> None:
         await self._jobs.wait_for_push(timeout_s)

@@ -61,6 +61,13 @@ class Source(Protocol):
         """Take one job. Stores nothing. Raises `ClusterDown`."""
         ...
 
+    async def put_back(self, out: frozenset[JobId]) -> None:
+        """At start: what a death between `pull` and the ledger left behind was never sent anywhere.
+
+        `out`: the jobs that are in the ledger. A cluster that cannot take a job back has its zombie sweep.
+        """
+        ...
+
     async def wait(self, timeout_s: float) -> None:
         """Until a job may have come, or `timeout_s` has passed."""
         ...
