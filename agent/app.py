@@ -90,7 +90,7 @@ class Agent:
         async with asyncio.TaskGroup() as outer:  # falls last: finished results still leave
             outer.create_task(link.lost(), name="link")
             outer.create_task(self._reporter.run(link), name="reporter")
-            outer.create_task(Control(self._book, self._runner, link).run(), name="control")
+            outer.create_task(Control(self._book, self._spool, self._runner, link).run(), name="control")
             async with asyncio.TaskGroup() as inner:  # falls first: nothing new comes in
                 taking = inner.create_task(intake.run(), name="intake")
                 inner.create_task(self._stop_on_drain(link, taking), name="drain")

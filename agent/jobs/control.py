@@ -11,6 +11,7 @@ from agent.jobs.book import Book
 from agent.jobs.model import Event, State
 from agent.jobs.runner import Runner
 from agent.link.link import Delivery, Link
+from agent.spool.spool import Spool
 from agent.wire.envelope import unpack, unseal
 from agent.wire.errors import WireError
 from agent.wire.messages import Cancel, Check, Grant, Message, Receipt, Rejected, Revoke
@@ -22,8 +23,9 @@ READERS: Final = 4  # taken at once, so that their commits share an fsync
 
 
 class Control:
-    def __init__(self, book: Book, runner: Runner, link: Link) -> None:
+    def __init__(self, book: Book, spool: Spool, runner: Runner, link: Link) -> None:
         self._book = book
+        self._spool = spool
         self._runner = runner
         self._link = link
 
@@ -56,14 +58,13 @@ class Control:
 
     async def _disown(self, checks: Sequence[Check]) -> None:
         """What a damaged spool has lost goes back to the bridge, which sends it again or ends it (I1)."""
-        missing: list[Message] = [
-            Rejected(reason=NOT_HELD, job_id=check.job_id, attempt=check.attempt)
-            for check in checks
-            if self._book.get((check.job_id, check.attempt)) is None
-        ]
+        missing = {(check.job_id, check.attempt) for check in checks} - {job.key for job in self._book.all()}
+        if missing:
+            missing -= await self._spool.quarantined_keys()  # the reporter sends these, with what is wrong
         if missing:
             log.error("custody.missing", jobs=len(missing))
-            await self._link.publish("event", missing)
+            rejected = [Rejected(reason=NOT_HELD, job_id=key[0], attempt=key[1]) for key in sorted(missing)]
+            await self._link.publish("event", rejected)
 
     async def _one(self, message: Message) -> None:
         if isinstance(message, Cancel):

@@ -191,6 +191,10 @@ class Spool:
     async def log_sent(self, chunk_ids: Sequence[int]) -> None:
         await self._execute("log_sent", [{"id": chunk_id} for chunk_id in chunk_ids])
 
+    async def quarantined_keys(self) -> set[Key]:
+        rows = await self._database.read(lambda db: db.execute(SQL["quarantined_keys"]).fetchall())
+        return {(row["job_id"], row["attempt"]) for row in rows}
+
     async def unreported(self) -> list[tuple[int, JobId, Attempt, str]]:
         """Quarantined rows that the bridge has not heard of."""
         if not self._may_have_unreported:

@@ -61,6 +61,9 @@ SELECT result, result_crc FROM held WHERE job_id = :job_id AND attempt = :attemp
 -- name: quarantine
 INSERT INTO quarantine (at, job_id, attempt, what, bytes) VALUES (:at, :job_id, :attempt, :what, :bytes);
 
+-- name: quarantined_keys
+SELECT job_id, attempt FROM quarantine;
+
 -- name: unreported
 SELECT id, job_id, attempt, what FROM quarantine WHERE NOT reported ORDER BY id LIMIT 50;
 
