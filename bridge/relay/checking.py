@@ -2,12 +2,11 @@
 
 from typing import Final
 
-from agent.compression import compress
 from agent.wire.claims import Attempt, JobId, WorkerName
-from agent.wire.envelope import pack, seal
-from agent.wire.messages import Check, Message
+from agent.wire.messages import Check
 from bridge.broker.channel import Broker
 from bridge.relay.ledger import Ledger
+from bridge.relay.telling import tell
 
 BATCH_MAX: Final = 500  # checks in one message
 
@@ -20,7 +19,5 @@ async def check_held(ledger: Ledger, broker: Broker, worker: WorkerName) -> None
     """
     after = (JobId(""), Attempt(0))
     while keys := await ledger.held_by(worker, after, BATCH_MAX):
-        checks: list[Message] = [Check(job_id=job_id, attempt=attempt) for job_id, attempt in keys]
-        await broker.ensure_agent(worker)
-        await broker.publish_control(worker, seal(pack(checks), compress))
+        await tell(broker, worker, [Check(job_id=job_id, attempt=attempt) for job_id, attempt in keys])
         after = keys[-1]

@@ -9,9 +9,9 @@ from urllib.parse import unquote
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
 
-from agent.compression import compress, decompress
+from agent.compression import decompress
 from agent.wire.claims import Attempt, JobId, WorkerName
-from agent.wire.envelope import pack, seal, unpack, unseal
+from agent.wire.envelope import pack, unpack, unseal
 from agent.wire.errors import WireError
 from agent.wire.messages import (
     Accepted,
@@ -37,6 +37,7 @@ from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.revoking import revoke_lost
 from bridge.relay.sources.source import Source
+from bridge.relay.telling import tell
 
 log = structlog.get_logger()
 
@@ -267,5 +268,4 @@ class Collector:
         await self._ledger.log_moved(key, message.offset + len(message.text))
 
     async def _tell(self, worker: WorkerName, messages: list[Message]) -> None:
-        await self._broker.ensure_agent(worker)
-        await self._broker.publish_control(worker, seal(pack(messages), compress))
+        await tell(self._broker, worker, messages)

@@ -2,12 +2,11 @@
 
 from typing import Final
 
-from agent.compression import compress
 from agent.wire.claims import WorkerName
-from agent.wire.envelope import pack, seal
-from agent.wire.messages import Message, Revoke
+from agent.wire.messages import Revoke
 from bridge.broker.channel import Broker
 from bridge.relay.ledger import Ledger
+from bridge.relay.telling import tell
 
 BATCH_MAX: Final = 500  # revokes in one message
 
@@ -15,8 +14,6 @@ BATCH_MAX: Final = 500  # revokes in one message
 async def revoke_lost(ledger: Ledger, broker: Broker, worker: WorkerName) -> None:
     """Its control queue keeps them while it is away. Raises `BrokerDown`; then the next hello asks again."""
     while keys := await ledger.lost_by(worker, BATCH_MAX):
-        revokes: list[Message] = [Revoke(job_id=job_id, attempt=attempt) for job_id, attempt in keys]
-        await broker.ensure_agent(worker)
-        await broker.publish_control(worker, seal(pack(revokes), compress))
+        await tell(broker, worker, [Revoke(job_id=job_id, attempt=attempt) for job_id, attempt in keys])
         for key in keys:
             await ledger.cancel_sent(key, "revoke")

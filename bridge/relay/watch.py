@@ -7,9 +7,7 @@ from typing import Final
 import structlog
 
 from agent.clock import Clock
-from agent.compression import compress
-from agent.wire.envelope import pack, seal
-from agent.wire.messages import Cancel, Message, canceled_error
+from agent.wire.messages import Cancel, canceled_error
 from bridge.broker.channel import Broker
 from bridge.errors import BrokerDown, ClusterDown
 from bridge.relay.closing import close_unrun
@@ -17,6 +15,7 @@ from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.revoking import revoke_lost
 from bridge.relay.sources.source import PingReply, Source
+from bridge.relay.telling import tell
 
 log = structlog.get_logger()
 
@@ -99,6 +98,5 @@ class Watch:
         broker = self._broker_now()
         if broker is None:
             raise BrokerDown("no session with RabbitMQ now")
-        cancel: list[Message] = [Cancel(job_id=custody.job_id, attempt=custody.attempt, by=by, reason=reason)]
-        await broker.ensure_agent(custody.custodian)
-        await broker.publish_control(custody.custodian, seal(pack(cancel), compress))
+        cancel = Cancel(job_id=custody.job_id, attempt=custody.attempt, by=by, reason=reason)
+        await tell(broker, custody.custodian, [cancel])

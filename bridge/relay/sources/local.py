@@ -33,7 +33,7 @@ class LocalSource:
         return None if job is None else pulled_from(json.loads(job.as_json()), None)
 
     async def put_back(self, out: frozenset[JobId]) -> None:
-        if count := await self._jobs.put_back(WORKER, frozenset(out)):
+        if count := await self._jobs.put_back(WORKER, out):
             log.info("jobs.put_back", jobs=count)
 
     async def wait(self, timeout_s: float) -> None:
