@@ -1,5 +1,6 @@
 """The spool's folder: made, locked, proven writable, or refused by name."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -9,6 +10,7 @@ from typing import Final
 from agent.errors import SpoolLocked, SpoolUnusable
 from agent.spool.identity import identity_of
 
+PROBE_BYTES: Final = 128 * 1024  # what SQLite needs to open and write one row
 FLOOR_BYTES: Final = 16 * 1024 * 1024  # below this much free disk nothing new is taken (I6)
 
 
@@ -24,7 +26,7 @@ class Folder:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise SpoolUnusable(_why(path, error)) from error
+            raise SpoolUnusable(why_unusable(path, error)) from error
         self._take_lock()
         try:
             self.blobs.mkdir(exist_ok=True)
@@ -33,7 +35,7 @@ class Folder:
             self.identity = identity_of(path)
         except OSError as error:
             os.close(self._lock)
-            raise SpoolUnusable(_why(path, error)) from error
+            raise SpoolUnusable(why_unusable(path, error)) from error
 
     def free_bytes(self) -> int:
         disk = os.statvfs(self.path)
@@ -54,14 +56,15 @@ class Folder:
                 f"the spool {self.path} is used by another agent (pid {holder}); "
                 "stop that one, or give this agent a folder of its own with --spool."
             ) from error
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+        with contextlib.suppress(OSError):  # only for people; of a full disk the probe tells
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, str(os.getpid()).encode(), 0)
 
     def _probe(self) -> None:
-        """A page written and fsynced now, so that a full or read-only disk is met before a job is."""
+        """As much as a start needs, written and fsynced: a full or read-only disk is met before a job is."""
         probe = self.path / "probe"
         with probe.open("wb") as file:
-            file.write(b"\0" * 4096)
+            file.write(b"\0" * PROBE_BYTES)
             file.flush()
             os.fsync(file.fileno())
         probe.unlink()
@@ -83,7 +86,8 @@ def is_locked(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _why(path: Path, error: OSError) -> str:
+def why_unusable(path: Path, error: OSError) -> str:
+    """One line that names the folder, what is wrong and the mend."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"the disk of the spool {path} is full; free some space, then start again. What it holds is kept."

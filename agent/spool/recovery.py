@@ -1,26 +1,37 @@
 """Mends files at start; never decides what a row means (that is `jobs/reconciler.py`)."""
 
 import contextlib
+import errno
 import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from agent.database import Database, TooNew
 from agent.errors import SpoolUnusable
-from agent.spool.folder import Folder
+from agent.spool.folder import PROBE_BYTES, Folder, why_unusable
 
 log = structlog.get_logger()
+
+# SQLite's primary result codes that say nothing of the file's content.
+REFUSALS: Final = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_PERM: errno.EACCES,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_BUSY: errno.EBUSY,
+}
 
 
 async def open_database(folder: Folder, migrations: Sequence[str]) -> Database:
     """Open the spool's database; a destroyed one is set aside whole and what can be read is carried over.
 
     What was lost the bridge finds: it asks a restarted agent for every job it should hold (`check`).
-    Raises `SpoolUnusable` when a newer release wrote it.
+    Raises `SpoolUnusable` when a newer release wrote it, or the disk refuses: what it holds is whole then.
     """
     try:
         database = await Database.open(folder.database, migrations)
@@ -30,12 +41,25 @@ async def open_database(folder: Folder, migrations: Sequence[str]) -> Database:
     except sqlite3.DatabaseError as error:
         with contextlib.suppress(UnboundLocalError):
             await database.close()
+        if (refusal := _refusal(folder, error)) is not None:
+            raise SpoolUnusable(why_unusable(folder.path, refusal)) from error
         aside = _set_aside(folder)
         log.error("spool.damaged", error=str(error), set_aside=str(aside))
         database = await Database.open(folder.database, migrations)
         salvaged = await database.write(lambda connection: _salvage(connection, aside / folder.database.name))
         log.warning("spool.salvaged", rows=salvaged)
     return database
+
+
+def _refusal(folder: Folder, error: sqlite3.DatabaseError) -> OSError | None:
+    """What the disk said, when it is the disk that refuses and not the file that is damaged (I3)."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code == sqlite3.SQLITE_IOERR_SHORT_READ:
+        return None  # the file ends too early
+    number = REFUSALS.get(code & 0xFF)
+    if number == errno.EIO and folder.free_bytes() < PROBE_BYTES:
+        number = errno.ENOSPC  # SQLite calls a shared-memory file that does not fit an I/O error
+    return None if number is None else OSError(number, str(error))
 
 
 def _touch_every_page(connection: sqlite3.Connection) -> None:

@@ -1,6 +1,7 @@
 """The agent's durable store: custody, results, log text and settings on disk (DESIGN section 6)."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from zlib import crc32
 
 from agent.changes import Changes
 from agent.clock import Clock
-from agent.database import Database, queries
+from agent.database import Database, WriteFailed, queries
 from agent.spool.blobs import Blobs
 from agent.spool.folder import FLOOR_BYTES, Folder
 from agent.spool.recovery import open_database
@@ -72,11 +73,14 @@ class Spool:
     async def open(cls, path: Path, clock: Clock) -> "Spool":
         """Lock the folder, mend what is damaged, and open. Raises `SpoolError`."""
         folder = Folder(path)
-        database = await open_database(folder, MIGRATIONS)
+        try:
+            database = await open_database(folder, MIGRATIONS)
+        except BaseException:
+            folder.release()
+            raise
         spool = cls(folder, database, clock)
-        await database.write(
-            lambda db: db.execute(SQL["prune_seen"], {"before": clock.wall_s() - SEEN_FOR_S}).rowcount
-        )
+        with contextlib.suppress(WriteFailed):  # a full disk: it is pruned at another start
+            await spool._execute("prune_seen", [{"before": clock.wall_s() - SEEN_FOR_S}])
         return spool
 
     async def close(self) -> None:

@@ -37,7 +37,7 @@ async def test_it_runs_as_a_new_attempt_or_ends(
     (tmp_path / "go").touch()
     await agent.start()
     record = await world.cluster.done(job)
-    assert [row["outcome"] for row in world.cluster.attempts(job)] == outcomes
+    await until(lambda: [row["outcome"] for row in world.cluster.attempts(job)] == outcomes)
     if delivery == "at_most_once":  # I2: nobody can know any more whether it was started
         assert "checksum" in record["result"]["error"]["message"]
     else:

@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -149,6 +149,43 @@ def test_a_full_disk_is_refused_by_name(tmp_path: Path) -> None:
             Folder(tmp_path / "spool")
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a tmpfs")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], check=True)
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+@pytest.mark.parametrize("free_kb", [0, 4, 16, 64, 128, 160, 192])
+async def test_a_full_disk_is_no_damage(small_disk: Path, free_kb: int) -> None:
+    """Whatever little room is left, the spool is refused or opened, and never set aside."""
+    spool = await Spool.open(small_disk / "spool", SystemClock())
+    await Book(spool, SystemClock()).hold(job(), pack([job()]))
+    await spool.close()
+    fill(small_disk / "filler", free_kb * 1024)
+    try:
+        await (await Spool.open(small_disk / "spool", SystemClock())).close()
+    except SpoolUnusable as error:
+        assert "is full" in str(error)  # noqa: PT017 to open is right as well, when there is just room enough
+    assert not list(spool.folder.path.glob("spool.damaged-*"))
+    (small_disk / "filler").unlink()
+    again = await Spool.open(small_disk / "spool", SystemClock())
+    assert await again.job((job().job_id, job().attempt)) == job()
+    await again.close()
+
+
+def fill(filler: Path, leave: int) -> None:
+    """Take all the disk but `leave` bytes."""
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            file.truncate(max(0, file.tell() - leave))
 
 
 HOLDER = """
