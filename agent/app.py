@@ -4,20 +4,22 @@ import asyncio
 import contextlib
 import signal
 import socket
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
-from agent.clock import SystemClock
+from agent.clock import Clock, SystemClock
 from agent.config import Settings
 from agent.executor.limits import Limits
-from agent.executor.process import Executor, Interpreters
+from agent.executor.process import Executor as ProcessExecutor
+from agent.executor.process import Interpreters
 from agent.jobs.book import Book
 from agent.jobs.control import Control
 from agent.jobs.intake import Intake
 from agent.jobs.reporter import Reporter
-from agent.jobs.runner import Runner, Site
-from agent.life import Life, ahead_limits
+from agent.jobs.runner import Executor, Runner, Site
+from agent.life import Connect, Enrol, Life, ahead_limits
 from agent.link.amqp import connect
 from agent.link.enrol import enrol, keyring
 from agent.link.link import Enrolment, Link
@@ -28,31 +30,35 @@ log = structlog.get_logger()
 LAST_WORDS_S: Final = 10.0  # a draining agent tries this long to hand over what it has
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What an agent is made of. `serve` takes the real ones; the simulation brings its own."""
+
+    clock: Clock
+    executor: Executor
+    enrol: Enrol
+    connect: Connect
+
+
 class Agent:
-    def __init__(self, settings: Settings, spool: Spool) -> None:
-        clock = SystemClock()
-        self._settings = settings
+    def __init__(self, spool: Spool, parts: Parts, *, base_url: str, slots: int, ahead: int | None) -> None:
+        """`ahead`: unstarted jobs to hold per tag; None = as many as suits."""
         self._spool = spool
-        self._book = Book(spool, clock)
-        self._executor = Executor(
-            spool.folder.work, Limits(), Interpreters.found(settings.bash_path, settings.python_path)
-        )
-        self._reporter = Reporter(self._book, spool, clock)
+        self._base_url = base_url
+        self._slots = slots
+        self._ahead = ahead
+        self._book = Book(spool, parts.clock)
+        self._reporter = Reporter(self._book, spool, parts.clock)
         self._life = Life(
-            spool,
-            self._book,
-            clock,
-            enrol=lambda suffix, about: enrol(settings.base_url, settings.token, suffix, about),
-            connect=connect,
-            slots=settings.slots,
+            spool, self._book, parts.clock, enrol=parts.enrol, connect=parts.connect, slots=slots
         )
-        self._site = Site("", socket.gethostname(), settings.base_url, "")
+        self._site = Site("", socket.gethostname(), base_url, "")
         self._runner = Runner(
             self._book,
             spool,
-            self._executor,
-            clock,
-            slots=settings.slots,
+            parts.executor,
+            parts.clock,
+            slots=slots,
             site=lambda: self._site,
             link_is_up=lambda: self._life.link_up,
         )
@@ -60,9 +66,8 @@ class Agent:
 
     async def run(self) -> None:
         """Start = recover. Ends after a drain; anything else that ends it is a bug."""
-        killed = self._executor.kill_leftovers()
         await self._book.load()
-        log.info("agent.started", held=len(self._book.all()), leftovers_killed=killed)
+        log.info("agent.started", held=len(self._book.all()))
         await self._runner.recover()
         if cached := await self._life.cached_enrolment():
             self._know(cached)
@@ -85,7 +90,7 @@ class Agent:
     async def _one_life(self, link: Link, enrolment: Enrolment) -> None:
         """One life of the link. Any failure ends all of it; `life.py` begins a new one."""
         self._know(enrolment)
-        limits = ahead_limits(enrolment, self._settings.slots, self._settings.ahead)
+        limits = ahead_limits(enrolment, self._slots, self._ahead)
         intake = Intake(self._book, self._spool, link, keyring(enrolment), limits, self._reporter.reject)
         async with asyncio.TaskGroup() as outer:  # falls last: finished results still leave
             outer.create_task(link.lost(), name="link")
@@ -108,16 +113,24 @@ class Agent:
                     await self._book.changes.newer_than(self._book.changes.version)
 
     def _know(self, enrolment: Enrolment) -> None:
-        self._site = Site(
-            enrolment.worker, self._site.hostname, self._settings.base_url, enrolment.worker_group
-        )
+        self._site = Site(enrolment.worker, self._site.hostname, self._base_url, enrolment.worker_group)
 
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, then drain. Raises `SpoolError` when the spool is not to be used."""
-    spool = await Spool.open(settings.spool, SystemClock())
+    clock = SystemClock()
+    spool = await Spool.open(settings.spool, clock)
     try:
-        agent = Agent(settings, spool)
+        interpreters = Interpreters.found(settings.bash_path, settings.python_path)
+        executor = ProcessExecutor(spool.folder.work, Limits(), interpreters)
+        log.info("leftovers.killed", processes=executor.kill_leftovers())
+        parts = Parts(
+            clock=clock,
+            executor=executor,
+            enrol=lambda suffix, about: enrol(settings.base_url, settings.token, suffix, about),
+            connect=connect,
+        )
+        agent = Agent(spool, parts, base_url=settings.base_url, slots=settings.slots, ahead=settings.ahead)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, agent.drain)

@@ -18,6 +18,7 @@ from agent.clock import Clock, SystemClock
 from agent.wire.tokens import instance_of
 from bridge.agents.enrol import Enrolments
 from bridge.agents.introspection import Introspection
+from bridge.broker.channel import connect
 from bridge.config import Settings
 from bridge.errors import ClusterDown, ConfigError
 from bridge.relay.ledger import Ledger
@@ -86,7 +87,9 @@ async def relay(settings: Settings) -> None:
 
 def _relay(settings: Settings, source: Source, ledger: Ledger, signer: Signer, clock: Clock) -> Relay:
     url = settings.amqp_url.reveal()
-    return Relay(url, source, ledger, signer, clock, settings.policies, ready_max=settings.ready_max)
+    return Relay(
+        lambda: connect(url), source, ledger, signer, clock, settings.policies, ready_max=settings.ready_max
+    )
 
 
 async def _until_signal(

@@ -61,9 +61,9 @@ class LogChunk:
 class Spool:
     """Every write returns after its fsync. Opened by `Spool.open`; `WriteFailed` means nothing was kept."""
 
-    def __init__(self, folder: Folder, database: Database, clock: Clock) -> None:
+    def __init__(self, folder: Folder, blobs: Blobs, database: Database, clock: Clock) -> None:
         self.folder = folder
-        self.blobs = Blobs(folder.blobs)
+        self.blobs = blobs
         self._database = database
         self._clock = clock
         self._may_have_unreported = True  # False spares the reporter a read for every event
@@ -78,7 +78,7 @@ class Spool:
         except BaseException:
             folder.release()
             raise
-        spool = cls(folder, database, clock)
+        spool = cls(folder, Blobs(folder.blobs), database, clock)
         with contextlib.suppress(WriteFailed):  # a full disk: it is pruned at another start
             await spool._execute("prune_seen", [{"before": clock.wall_s() - SEEN_FOR_S}])
         return spool

@@ -1,6 +1,8 @@
 """The relay's supervisor: one session with the broker after another; pings go on in between."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import structlog
@@ -8,7 +10,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from agent.clock import Clock
 from agent.wire.claims import Tag, WorkerName
-from bridge.broker.channel import Broker, connect
+from bridge.broker.channel import Broker
 from bridge.errors import BrokerDown
 from bridge.relay.collector import Collector
 from bridge.relay.dispatcher import Dispatcher
@@ -23,11 +25,13 @@ log = structlog.get_logger()
 
 GAP_MAX_S: Final = 10
 
+Connect = Callable[[], AbstractAsyncContextManager[Broker]]
+
 
 class Relay:
     def __init__(
         self,
-        amqp_url: str,
+        connect: Connect,
         source: Source,
         ledger: Ledger,
         signer: Signer,
@@ -36,7 +40,7 @@ class Relay:
         *,
         ready_max: int,
     ) -> None:
-        self._amqp_url = amqp_url
+        self._connect = connect
         self._source = source
         self._ledger = ledger
         self._signer = signer
@@ -83,7 +87,7 @@ class Relay:
         """
         came_up = False
         try:
-            async with connect(self._amqp_url) as broker:
+            async with self._connect() as broker:
                 for agent in await self._ledger.agents():
                     await broker.ensure_agent(WorkerName(agent["worker"]))
                     for tag in agent["tags"]:
