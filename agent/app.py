@@ -11,6 +11,7 @@ import structlog
 
 from agent.clock import Clock, SystemClock
 from agent.config import Settings
+from agent.database import WriteFailed
 from agent.executor.limits import Limits
 from agent.executor.process import Executor as ProcessExecutor
 from agent.executor.process import Interpreters
@@ -18,7 +19,7 @@ from agent.jobs.book import Book
 from agent.jobs.control import Control
 from agent.jobs.intake import Intake
 from agent.jobs.reporter import Reporter
-from agent.jobs.runner import Executor, Runner, Site
+from agent.jobs.runner import DISK_RETRY_S, Executor, Runner, Site
 from agent.life import Connect, Enrol, Life, ahead_limits
 from agent.link.amqp import connect
 from agent.link.enrol import enrol, keyring
@@ -66,9 +67,8 @@ class Agent:
 
     async def run(self) -> None:
         """Start = recover. Ends after a drain; anything else that ends it is a bug."""
-        await self._book.load()
+        await self._recover()
         log.info("agent.started", held=len(self._book.all()))
-        await self._runner.recover()
         if cached := await self._life.cached_enrolment():
             self._know(cached)
         async with asyncio.TaskGroup() as group:
@@ -82,6 +82,18 @@ class Agent:
             running.cancel()
             linked.cancel()
         log.info("agent.stopped", held=len(self._book.all()))
+
+    async def _recover(self) -> None:
+        """Read what is held and decide what each becomes; on a disk that refuses, again until it does not."""
+        while True:
+            try:
+                await self._book.load()
+                await self._runner.recover()
+            except WriteFailed as error:
+                log.error("spool.refused", error=str(error))
+                await asyncio.sleep(DISK_RETRY_S)
+            else:
+                return
 
     def drain(self) -> None:
         """Finish what runs, take nothing new, then end."""

@@ -25,7 +25,7 @@ class Book:
         self.changes = Changes()
 
     async def load(self) -> None:
-        """Read every row: all state is in the spool, so a start is a recovery."""
+        """Read every row: all state is in the spool, so a start is a recovery. Raises `WriteFailed`."""
         for row in await self._spool.held():
             key = (row.job_id, row.attempt)
             try:

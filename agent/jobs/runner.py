@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 DISK_RETRY_S: Final = 5.0  # a result that the disk refused is offered to it again this often, for ever
 IDLE_S: Final = 3600.0
+JOB_DAMAGED: Final = "the job's bytes do not match their checksum"
 
 
 class Executor(Protocol):
@@ -125,7 +126,7 @@ class Runner:
             job = await self._spool.job(held.key)
             if job is None:
                 log.error("job.damaged", job_id=held.job_id, attempt=held.attempt)
-                await self._book.set_aside(held.key, "the job's bytes do not match their checksum")
+                await self._book.set_aside(held.key, JOB_DAMAGED)
                 return
             await self._book.apply(held.key, Event.STARTED)  # durable before the spawn: I2
             await self._execute(job, self._book.get(held.key) or held, stop)
@@ -189,7 +190,11 @@ class Runner:
 
     async def _expire(self, job: Held) -> None:
         error = {"name": "Expired", "message": "its not_after passed before a slot was free; it was not run"}
-        await self._end_unrun(job, Event.EXPIRED, error)
+        try:
+            await self._end_unrun(job, Event.EXPIRED, error)
+        except WriteFailed as refused:  # it was damaged, and the disk does not even let it be set aside
+            log.error("spool.refused", job_id=job.job_id, error=str(refused))
+            await asyncio.sleep(DISK_RETRY_S)
 
     async def _end_unrun(
         self,
@@ -203,7 +208,7 @@ class Runner:
         """Close a job that is not run (any more), with an error object of our own."""
         known = await self._spool.job(job.key)
         if known is None:
-            await self._book.set_aside(job.key, "the job's bytes do not match their checksum")
+            await self._book.set_aside(job.key, JOB_DAMAGED)
             return
         result = Result(
             job_id=job.job_id,

@@ -131,7 +131,7 @@ class Collector:
             if whole is None:
                 return False
             document = whole
-        await self._deliver(custody, result, document)
+        await self._until_taken(lambda: self._source.send_result(custody, result, document))
         outcome = "success" if result.success else "canceled" if result.canceled_by else "failure"
         await self._ledger.close(key, outcome, finished_while_down=result.finished_while_down)
         log.info("job.recorded", job_id=result.job_id, attempt=result.attempt, worker=worker, outcome=outcome)
@@ -143,11 +143,11 @@ class Collector:
             await self._tell(custody.custodian, [Revoke(job_id=custody.job_id, attempt=custody.attempt)])
         return True
 
-    async def _deliver(self, custody: Custody, result: Result, document: bytes) -> None:
-        """For as long as it takes: the broker keeps the message until the cluster has the result."""
+    async def _until_taken(self, offer: Callable[[], Awaitable[None]]) -> None:
+        """For as long as it takes: the broker keeps the message until the cluster has what is in it."""
         while True:
             try:
-                await self._source.send_result(custody, result, document)
+                await offer()
             except ClusterDown as error:
                 log.warning("cluster.down", reason=str(error))
                 await asyncio.sleep(CLUSTER_RETRY_S)
@@ -172,8 +172,14 @@ class Collector:
         with self._turn() as earlier:
             if earlier and any(isinstance(message, Hello) for message in messages):
                 await asyncio.wait(earlier)  # what was accepted before a restart must be known to the check
-            await self._take_events(worker, messages)
-        return True
+            taken = True
+            try:
+                await self._take_events(worker, messages)
+            except* ClusterDown as group:  # they come again; what was done of them may be done twice
+                log.warning("cluster.down", reason=str(group.exceptions[0]))
+                await asyncio.sleep(CLUSTER_RETRY_S)
+                taken = False
+        return taken
 
     @contextmanager
     def _turn(self) -> Iterator[frozenset[asyncio.Future[None]]]:
@@ -232,10 +238,13 @@ class Collector:
 
     async def _rejected(self, worker: WorkerName, message: Rejected) -> None:
         log.warning("job.rejected", worker=worker, reason=message.reason, job_id=message.job_id)
+        if message.job_id:
+            await self._let_go(worker, message)
+        # else nothing proves which job it was; the row stays open, visibly
         about = {"worker": worker, "job_id": message.job_id}
         await self._broker.publish_dead(message.body, message.reason, about)
-        if not message.job_id:
-            return  # nothing proves which job it was; the row stays open, visibly
+
+    async def _let_go(self, worker: WorkerName, message: Rejected) -> None:
         custody = await self._ledger.find((JobId(message.job_id), Attempt(message.attempt)))
         if custody and custody.is_open and custody.attempt == message.attempt:
             if custody.custodian not in (None, worker):
@@ -246,10 +255,10 @@ class Collector:
     async def _logs(self, worker: WorkerName, messages: list[Message]) -> bool:
         for message in messages:
             if isinstance(message, Log):
-                await self._log(worker, message)
+                await self._log(message)
         return True
 
-    async def _log(self, worker: WorkerName, message: Log) -> None:
+    async def _log(self, message: Log) -> None:
         """Append what is new; repeated text is cut off, a gap is marked (I5)."""
         key = (message.job_id, message.attempt)
         custody = await self._ledger.find(key)
@@ -261,10 +270,7 @@ class Collector:
             return
         if missing > 0:
             text = f"\n[... {missing} characters dropped: log limit ...]\n" + text
-        try:
-            await self._source.push_log(custody, custody.log_chars, text)
-        except ClusterDown as error:
-            log.warning("log.dropped", job_id=message.job_id, worker=worker, reason=str(error))
+        await self._until_taken(lambda: self._source.push_log(custody, custody.log_chars, text))
         await self._ledger.log_moved(key, message.offset + len(message.text))
 
     async def _tell(self, worker: WorkerName, messages: list[Message]) -> None:

@@ -60,9 +60,9 @@ class Dispatcher:
     async def run(self) -> None:
         while True:
             self._room.clear()
-            await self._publish_left()
             pulled = 0
             try:
+                await self._publish_left()
                 pulled = await self._round()
             except* ClusterDown as group:
                 log.warning("cluster.down", reason=str(group.exceptions[0]))
@@ -88,7 +88,11 @@ class Dispatcher:
         return pulled
 
     async def _pull_lane(self, lane: frozenset[Tag], room: int) -> int:
-        taken = 0
+        """One asks first, so that an empty lane costs one call; many take what a full one has."""
+        first = await self._source.pull(lane)
+        if first is None:
+            return 0
+        taken = 1
         empty = False
 
         async def pull_some() -> None:
@@ -103,7 +107,8 @@ class Dispatcher:
                 await self._take(pulled)
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(PULLERS, room)):
+            group.create_task(self._take(first), name="take")
+            for _ in range(min(PULLERS, room) - 1):
                 group.create_task(pull_some(), name="pull")
         return taken
 
@@ -178,7 +183,7 @@ class Dispatcher:
         came = asyncio.ensure_future(self._source.wait(IDLE_S))
         room = asyncio.ensure_future(self._room.wait())
         try:
-            await asyncio.wait((came, room), timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((came, room), return_when=asyncio.FIRST_COMPLETED)
         finally:
             came.cancel()
             room.cancel()

@@ -1,0 +1,83 @@
+"""`./dev simulate`: days of faults in seconds, and a scoreboard. A seed replays its history exactly."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections import Counter
+from typing import Final
+
+import structlog
+
+from tests.simulation.world import Verdict, World
+
+JOBS: Final = 40
+FAULTS: Final = 30
+SHOWN_MAX: Final = 20
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./dev simulate", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, metavar="N", help="histories to run (100)")
+    parser.add_argument("--first", type=int, default=1, metavar="S", help="the first seed (1)")
+    parser.add_argument("--seed", type=int, metavar="S", help="replay one history, with the log of all parties")
+    parser.add_argument("--jobs", type=int, default=JOBS, help=f"jobs in a history ({JOBS})")
+    parser.add_argument("--faults", type=int, default=FAULTS, help=f"faults in a history ({FAULTS})")
+    parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    options = parser.parse_args()
+    _quiet(talks=options.seed is not None)
+    seeds = [options.seed] if options.seed is not None else range(options.first, options.first + options.seeds)
+    began_s = time.monotonic()
+    verdicts = []
+    for seed in seeds:
+        verdict = World(seed, jobs=options.jobs, faults=options.faults).run()
+        verdicts.append(verdict)
+        for violation in verdict.violations[:SHOWN_MAX]:
+            print(f"seed {seed}: {violation}", flush=True)
+    board = scoreboard(verdicts, time.monotonic() - began_s)
+    print_board(board)
+    if options.json:
+        print(json.dumps(board))
+    return 1 if board["violations"] else 0
+
+
+def scoreboard(verdicts: list[Verdict], seconds: float) -> dict[str, object]:
+    """The keys that `./dev chaos` has too."""
+    violations = [(verdict.seed, what) for verdict in verdicts for what in verdict.violations]
+    return {
+        "histories": len(verdicts),
+        "jobs": sum(verdict.jobs for verdict in verdicts),
+        "faults": sum(verdict.faults.total() for verdict in verdicts),
+        "lost": sum("has no result" in what for _, what in violations),
+        "recorded_twice": sum("different results" in what for _, what in violations),
+        "started_twice_at_most_once": sum(what.startswith("I2") for _, what in violations),
+        "violations": len(violations),
+        "failing_seeds": sorted({seed for seed, _ in violations}),
+        "faults_by_kind": dict(sorted(sum((verdict.faults for verdict in verdicts), Counter()).items())),
+        "virtual_days": round(sum(verdict.virtual_s for verdict in verdicts) / 86_400, 2),
+        "trace": verdicts[-1].trace if len(verdicts) == 1 else "",
+        "seconds": round(seconds, 2),
+    }
+
+
+def print_board(board: dict[str, object]) -> None:
+    for name, value in board.items():
+        print(f"{name:27} {value}")
+    print(f"{'job histories per minute':27} {60 * board['jobs'] / max(board['seconds'], 0.01):.0f}")
+
+
+def _quiet(*, talks: bool) -> None:
+    logging.disable(logging.CRITICAL)
+    level = logging.DEBUG if talks else logging.CRITICAL
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level), cache_logger_on_first_use=False
+    )
+
+
+if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":  # a set of texts has to have the same order in every run
+        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]],
+                  os.environ | {"PYTHONHASHSEED": "0"})  # fmt: skip
+    sys.exit(main())

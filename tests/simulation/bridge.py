@@ -1,0 +1,152 @@
+"""The real relay on a simulated store and session."""
+
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from agent.link.link import Enrolment
+from agent.wire.claims import Claims, Tag, WorkerName
+from agent.wire.envelope import Envelope
+from agent.wire.routing import CONTROL, DEAD, JOBS, control_queue, job_key, job_queue
+from bridge.errors import BrokerDown
+from bridge.relay.ledger import Ledger
+from bridge.relay.life import Relay
+from bridge.relay.policy import Policies
+from bridge.relay.signer import Signer
+from tests.simulation.broker import Delivered, Mail, Party, Session, SimBroker
+from tests.simulation.clock import SimClock
+from tests.simulation.cluster import SimCluster, SimSource
+from tests.simulation.disk import Disk, SimDatabase
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.process import Process
+
+
+class SimBridge:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        broker: SimBroker,
+        cluster: SimCluster,
+        disk: Disk,
+        clock: SimClock,
+        policies: Policies,
+        *,
+        ready_max: int,
+    ) -> None:
+        self.loop = loop
+        self.broker = broker
+        self.cluster = cluster
+        self.disk = disk
+        self.clock = clock
+        self.policies = policies
+        self.ready_max = ready_max
+        self.party = Party("bridge")
+        self.process: Process | None = None
+        self._relay: Relay | None = None
+        self._ledger: Ledger | None = None
+        self._signer: Signer | None = None
+
+    def start(self, *, dies_at_step: int | None = None) -> None:
+        if self.process is None or not self.process.alive:
+            self.process = Process(self.loop, "bridge", dies_at_step=dies_at_step)
+            self.process.start(self._main(self.process))
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+
+    async def enrol(self, worker: WorkerName, group: str, tags: tuple[Tag, ...]) -> Enrolment | None:
+        """As `bridge.agents.enrol` answers; None while the bridge cannot."""
+        process = self.process
+        if process is None or not process.alive or self._relay is None:
+            return None
+        ledger, relay, signer = self._ledger, self._relay, self._signer
+        try:
+            await relay.admit(worker, frozenset(tags))
+        except BrokerDown:
+            return None
+        others = [agent for agent in await ledger.agents() if agent["worker"] != worker]
+        await ledger.enrol(
+            Claims(worker=worker, worker_group=group, tags=frozenset(tags), expires_s=2**40), "0", 1
+        )
+        return Enrolment(
+            worker=worker,
+            worker_group=group,
+            tags=tags,
+            shared_tags=tuple(sorted(set(tags) & {tag for agent in others for tag in agent["tags"]})),
+            amqp_url="amqp://sim",
+            keys={kid: base64.b64encode(raw).decode() for kid, raw in signer.public_keys().items()},
+        )
+
+    async def _main(self, process: Process) -> None:
+        self._relay = None
+        ledger = Ledger(SimDatabase(self.disk, process), self.clock)
+        signer = await Signer.load(ledger)
+        relay = Relay(
+            lambda: self._connect(process),
+            SimSource(self.cluster, process),
+            ledger,
+            signer,
+            self.clock,
+            self.policies,
+            ready_max=self.ready_max,
+        )
+        self._ledger, self._signer, self._relay = ledger, signer, relay
+        await relay.run()
+
+    @asynccontextmanager
+    async def _connect(self, process: Process) -> AsyncIterator["SimBrokerSession"]:
+        session = await Session.connected(self.broker, self.party, process, BrokerDown)
+        try:
+            yield SimBrokerSession(self.broker, session)
+        finally:
+            session.end("closed")
+
+
+class SimBrokerSession:
+    """Stands where `bridge.broker.channel.Broker` stands."""
+
+    def __init__(self, broker: SimBroker, session: Session) -> None:
+        self._broker = broker
+        self._session = session
+
+    async def ensure_tag(self, tag: Tag) -> None:
+        await self._ensure(job_queue(tag))
+
+    async def ensure_agent(self, worker: WorkerName) -> None:
+        await self._ensure(control_queue(worker))
+
+    async def publish_job(self, workspace: str, tag: Tag, envelope: Envelope) -> None:
+        await self._publish(JOBS, job_key(workspace, tag), envelope, job_queue(tag))
+
+    async def publish_control(self, worker: WorkerName, envelope: Envelope) -> None:
+        await self._publish(CONTROL, control_queue(worker), envelope, control_queue(worker))
+
+    async def publish_dead(self, body: bytes, reason: str, about: Mapping[str, str]) -> None:
+        await self._publish(DEAD, "", Envelope(body, None, {**about, "reason": reason}), "")
+
+    async def consume(
+        self, queue_name: str, prefetch: int, arrived: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        await self._session.call()
+        process = self._session.process
+
+        def hand_over(delivered: Delivered) -> None:
+            process.spawn(arrived(delivered))
+
+        self._session.consume(queue_name, prefetch, hand_over)
+
+    async def lost(self) -> None:
+        await self._session.gone.wait()
+        raise BrokerDown(self._session.lost_why or "")
+
+    async def _ensure(self, name: str) -> None:
+        if name not in self._broker.queues:
+            await self._session.call()
+            self._broker.declare(name)
+
+    async def _publish(self, exchange: str, key: str, envelope: Envelope, queue: str) -> None:
+        mail = Mail(key, envelope.body, envelope.headers, envelope.content_encoding)
+        await self._session.publish(exchange, mail, partial(self._broker.declare, queue))

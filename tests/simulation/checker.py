@@ -1,0 +1,115 @@
+"""The invariants I1 to I7 (DESIGN section 3), asserted on a history that is over."""
+
+import json
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from agent.wire.messages import Delivery
+from tests.simulation.cluster import SimJob
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+LINE = re.compile(r"(\S+) run (\d+) line (\d+);")
+
+
+def check(world: "World") -> list[str]:
+    """What does not hold, as sentences that begin with the invariant."""
+    found = []
+    for job in world.cluster.jobs.values():
+        found += _recorded_once(world, job)
+        found += _log_in_order(job)
+    found += _started_at_most_once(world)
+    found += _only_own_tags(world)
+    found += _nothing_after_a_cancel(world)
+    found += _nothing_left(world)
+    return found
+
+
+def _recorded_once(world: "World", job: SimJob) -> list[str]:
+    name = job.spec.job_id
+    if not job.results:
+        return [f"I1: {name} has no result; {_where(world, name)}"]
+    found = []
+    attempt, success, document, canceled_by = job.results[0]
+    differing = {(one[0], one[2]) for one in job.results}
+    if len(differing) > 1:
+        found.append(f"I1: the cluster was offered {len(differing)} different results of {name}")
+    if success:
+        runs = {start.document for start in world.journal.starts if start.job_id == name}
+        if document not in runs:
+            found.append(f"I1: the result of {name} was made by no run of it")
+    elif canceled_by is None and b'"name"' not in document:
+        found.append(f"I1: {name} failed without a reason: {document[:100]!r}")
+    return found
+
+
+def _where(world: "World", name: str) -> str:
+    rows = world.bridge.disk.rows(
+        "SELECT attempt, state, custodian, outcome FROM ledger WHERE job_id = ?", name
+    )
+    held = [
+        (site.name, row["attempt"], row["state"])
+        for site in world.sites
+        for row in site.disk.rows("SELECT attempt, state FROM held WHERE job_id = ?", name)
+    ]
+    return f"{world.cluster.jobs[name].state}, ledger {[tuple(row) for row in rows]}, held {held}"
+
+
+def _started_at_most_once(world: "World") -> list[str]:
+    starts = Counter(start.job_id for start in world.journal.starts)
+    return [
+        f"I2: {name} was started {count} times"
+        for name, count in starts.items()
+        if count > 1 and world.cluster.jobs[name].spec.delivery is Delivery.AT_MOST_ONCE
+    ]
+
+
+def _only_own_tags(world: "World") -> list[str]:
+    tags = {site.name: site.tags for site in world.sites}
+    return [
+        f"I4: {start.site} ran {start.job_id} with the tag {start.tag}"
+        for start in world.journal.starts
+        if start.tag not in tags[start.site]
+    ]
+
+
+def _log_in_order(job: SimJob) -> list[str]:
+    """I5: a run's lines come once and in order; those of the run that counts come whole, or a gap is marked."""
+    lines = [(int(run), int(line)) for _, run, line in LINE.findall(job.log)]
+    found = []
+    for run in {run for run, _ in lines}:
+        of_run = [line for one, line in lines if one == run]
+        if of_run != sorted(set(of_run)):
+            found.append(f"I5: the log of {job.spec.job_id} repeats or reorders lines: {job.log!r}")
+    if job.results and job.results[0][1] and "dropped" not in job.log:
+        run = json.loads(job.results[0][2])["run"]
+        if [line for one, line in lines if one == run] != list(range(job.spec.lines)):
+            found.append(f"I5: the log of {job.spec.job_id} lacks lines of run {run}: {job.log!r}")
+    return found
+
+
+def _nothing_after_a_cancel(world: "World") -> list[str]:
+    return [
+        f"I7: {start.job_id} started {start.at_s - cancelled_s:.1f} s after {start.site} had taken its cancel"
+        for start in world.journal.starts
+        if (cancelled_s := world.journal.cancelled.get((start.site, start.job_id, start.attempt))) is not None
+        and start.at_s > cancelled_s
+    ]
+
+
+def _nothing_left(world: "World") -> list[str]:
+    found = []
+    for site in world.sites:
+        rows = site.disk.rows("SELECT job_id, attempt, state FROM held")
+        found += [f"I1: {site.name} still holds {tuple(row)}" for row in rows]
+        logs = site.disk.rows("SELECT count(*) FROM log_chunk")[0][0]
+        found += [f"I5: {site.name} still has {logs} pieces of log text"] if logs else []
+        if site.disk.blobs:
+            found.append(f"I6: {site.name} still has the blobs of {sorted(site.disk.blobs)}")
+    rows = world.bridge.disk.rows("SELECT job_id, attempt, state FROM ledger WHERE state <> 'closed'")
+    found += [f"I1: the ledger still has {tuple(row)}" for row in rows]
+    parts = world.bridge.disk.rows("SELECT count(*) FROM blob_part")[0][0]
+    found += [f"I6: the bridge still has {parts} parts of documents"] if parts else []
+    return found

@@ -1,0 +1,173 @@
+"""A model of the cluster: it hands out jobs, is asked about them, and records how each ended, once."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from agent.wire.claims import JobId, Tag
+from agent.wire.messages import Delivery, Result
+from bridge.errors import ClusterDown
+from bridge.relay.ledger import Custody
+from bridge.relay.sources.source import PingReply, Pulled, canceler
+from tests.simulation.clock import EPOCH_S
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.process import Process
+
+CALL_S: Final = (0.0005, 0.02)
+LOST_ANSWERS: Final = 0.01  # of calls, where the answer is lost on the way back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """A job as somebody asks for it."""
+
+    job_id: JobId
+    tag: Tag
+    delivery: Delivery
+    takes_s: float
+    result_chars: int
+    lines: int
+    priority: int | None = None
+    not_after_s: float | None = None  # from its submission
+
+
+@dataclass(eq=False)
+class SimJob:
+    spec: Spec
+    submitted_s: float
+    state: str = "queued"
+    canceled_by: str | None = None
+    results: list[tuple[int, bool, bytes, str | None]] = field(default_factory=list)  # all that were offered
+    log: str = ""
+    written: set[tuple[str, int]] = field(default_factory=set)  # stretches of log text that were applied
+
+
+class SimCluster:
+    def __init__(self, loop: VirtualLoop, draw: Random) -> None:
+        self.loop = loop
+        self.draw = draw
+        self.is_down = False
+        self.jobs: dict[JobId, SimJob] = {}
+        self._pushed = asyncio.Event()
+
+    def submit(self, spec: Spec) -> None:
+        self.jobs[spec.job_id] = SimJob(spec, self.loop.time())
+        self.wake()
+
+    def wake(self) -> None:
+        self._pushed.set()
+        self._pushed = asyncio.Event()
+
+    async def pushed(self) -> None:
+        await self._pushed.wait()
+
+    def cancel(self, job_id: JobId) -> None:
+        job = self.jobs.get(job_id)
+        if job is None or job.state == "completed" or job.canceled_by:
+            return
+        job.canceled_by = "ada"
+        if job.state == "queued":
+            job.state = "completed"
+            job.results.append((0, False, b'"canceled"', "ada"))
+
+    def open_jobs(self) -> list[SimJob]:
+        return [job for job in self.jobs.values() if job.state != "completed"]
+
+
+class SimSource:
+    """One bridge's way to the cluster. A call may fail before it had an effect, or after."""
+
+    ping_every_s = 30.0
+
+    def __init__(self, cluster: SimCluster, process: Process) -> None:
+        self._cluster = cluster
+        self._process = process
+
+    def lanes(self, served: frozenset[Tag]) -> Sequence[frozenset[Tag]]:
+        return [frozenset((tag,)) for tag in sorted(served)]
+
+    async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
+        await self._reach()
+        jobs = [job for job in self._cluster.jobs.values() if job.state == "queued" and job.spec.tag in lane]
+        if not jobs:
+            return None
+        job = min(jobs, key=lambda one: (-(one.spec.priority or 0), one.submitted_s))
+        job.state = "running"
+        await asyncio.sleep(self._cluster.draw.uniform(*CALL_S))
+        self._process.step()
+        return _pulled(job)
+
+    async def put_back(self, out: frozenset[JobId]) -> None:
+        self._process.step()
+        for job_id, job in self._cluster.jobs.items():
+            if job.state == "running" and job_id not in out:
+                job.state = "queued"
+        self._cluster.wake()
+
+    async def wait(self, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s * 20):  # the simulation's bridge looks less often
+                await self._cluster.pushed()
+        except TimeoutError:
+            pass
+
+    async def ping(self, custody: Custody) -> PingReply:
+        await self._reach()
+        job = self._cluster.jobs[custody.job_id]
+        return PingReply(job.canceled_by, "unwanted", job.state == "completed")
+
+    async def send_result(self, custody: Custody, result: Result, document: bytes) -> None:
+        await self._reach()
+        job = self._cluster.jobs[custody.job_id]
+        job.results.append((result.attempt, result.success, document, canceler(result)))
+        job.state = "completed"
+        await self._come_back()
+
+    async def push_log(self, custody: Custody, offset: int, text: str) -> None:
+        await self._reach()
+        job = self._cluster.jobs[custody.job_id]
+        writer = f"{custody.custodian}/{custody.attempt}"
+        if (writer, offset) not in job.written:  # each stretch once, as the embedded cluster's append_log
+            job.log += text
+            job.written.add((writer, offset))
+        await self._come_back()
+
+    async def _reach(self) -> None:
+        self._process.step()
+        await asyncio.sleep(self._cluster.draw.uniform(*CALL_S))
+        self._process.step()
+        if self._cluster.is_down:
+            raise ClusterDown("the simulated cluster is down")
+
+    async def _come_back(self) -> None:
+        await asyncio.sleep(self._cluster.draw.uniform(*CALL_S))
+        self._process.step()
+        if self._cluster.draw.random() < LOST_ANSWERS:
+            raise ClusterDown("the answer was lost")
+
+
+def _pulled(job: SimJob) -> Pulled:
+    spec = job.spec
+    return Pulled(
+        job_id=spec.job_id,
+        workspace="main",
+        tag=spec.tag,
+        kind="preview",
+        path=None,
+        language="bash",
+        code="simulated",
+        lock=None,
+        args=b"{}",
+        timeout_s=None,
+        delivery=spec.delivery,
+        not_after=None if spec.not_after_s is None else EPOCH_S + job.submitted_s + spec.not_after_s,
+        priority=spec.priority,
+        created_by="ada",
+        permissioned_as="u/ada",
+        env={},
+        token="t",
+        job_json=json.dumps({"delivery": spec.delivery}),
+    )

@@ -1,0 +1,124 @@
+"""A disk that loses what was not synced, gets full, and outlives every process. The SQL on it is real."""
+
+import errno
+import hashlib
+import sqlite3
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from agent.database import Database, Work, WriteFailed, _answer, _apply, _Write
+from agent.spool.folder import FLOOR_BYTES
+from tests.simulation.process import Process
+
+GROUP_MAX: Final = 256
+FSYNC_S: Final = (0.0002, 0.02)
+ROOMY: Final = FLOOR_BYTES * 1000
+
+
+class Disk:
+    def __init__(self, migrations: Sequence[str], draw: Random) -> None:
+        self.draw = draw
+        self.is_full = False
+        self.blobs: dict[str, bytes] = {}
+        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.connection.row_factory = sqlite3.Row
+        for script in migrations:
+            self.connection.executescript(script)
+
+    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """What is durable, seen from outside."""
+        return self.connection.execute(sql, values).fetchall()
+
+
+class SimDatabase(Database):
+    """The writer of one process on a disk: group commit after an fsync's time."""
+
+    def __init__(self, disk: Disk, process: Process) -> None:
+        self._disk = disk
+        self._process = process
+        self._waiting: deque[_Write[Any]] = deque()
+        self._in_flight: list[_Write[Any]] = []
+        process.at_death.append(self._crash)
+
+    async def write(self, work: Work[Any]) -> Any:
+        self._process.step()
+        item = _Write(work, self._process.loop.create_future())
+        self._waiting.append(item)
+        if not self._in_flight:
+            self._begin()
+        written = await item.future
+        self._process.step()
+        return written
+
+    async def read(self, work: Work[Any]) -> Any:
+        self._process.step()
+        return work(self._disk.connection)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def _begin(self) -> None:
+        self._in_flight = [self._waiting.popleft() for _ in range(min(GROUP_MAX, len(self._waiting)))]
+        self._process.loop.call_later(self._disk.draw.uniform(*FSYNC_S), self._synced)
+
+    def _synced(self) -> None:
+        if not self._process.alive:
+            return
+        group, self._in_flight = self._in_flight, []
+        self._commit_group(group)
+        _answer(group)
+        if self._waiting:
+            self._begin()
+
+    def _commit_group(self, group: list[_Write[Any]]) -> None:
+        if self._disk.is_full:
+            for item in group:
+                item.error = WriteFailed("the simulated disk is full")
+            return
+        self._disk.connection.execute("BEGIN")
+        for item in group:
+            _apply(self._disk.connection, item)
+        self._disk.connection.execute("COMMIT")
+
+    def _crash(self) -> None:
+        """A group under way is on disk whole or not at all; what waited is gone."""
+        if self._in_flight and self._disk.draw.random() < 0.5:
+            self._commit_group(self._in_flight)
+
+
+class SimBlobs:
+    """The files beside the database."""
+
+    def __init__(self, disk: Disk, process: Process) -> None:
+        self._disk = disk
+        self._process = process
+
+    def put(self, owner: str, document: bytes) -> str:
+        self._process.step()
+        if self._disk.is_full:
+            raise OSError(errno.ENOSPC, "the simulated disk is full")
+        self._disk.blobs[owner] = document
+        return hashlib.sha256(document).hexdigest()
+
+    def get(self, owner: str, sha256: str) -> bytes | None:
+        document = self._disk.blobs.get(owner)
+        return document if document and hashlib.sha256(document).hexdigest() == sha256 else None
+
+    def drop(self, owner: str) -> None:
+        self._disk.blobs.pop(owner, None)
+
+
+class SimFolder:
+    def __init__(self, disk: Disk, identity: str) -> None:
+        self._disk = disk
+        self.identity = identity
+        self.path = Path("/simulated")
+
+    def free_bytes(self) -> int:
+        return 0 if self._disk.is_full else ROOMY
+
+    def release(self) -> None:
+        """No lock is held."""

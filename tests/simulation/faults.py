@@ -1,0 +1,147 @@
+"""What goes wrong, when, and for how long: drawn from a seed, carried out on the simulated world."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from agent.compression import compress
+from agent.wire.claims import Attempt, JobId
+from agent.wire.envelope import pack, seal
+from agent.wire.messages import Job
+from agent.wire.routing import job_queue
+from tests.simulation.broker import Mail, cut, restore
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+LENGTHS_S: Final = ((0.5, 5.0), (5.0, 60.0), (60.0, 900.0))
+STEPS_MAX: Final = 400
+JUMPS_S: Final = (-1.7e9, -86_400.0, -30.0, 30.0, 86_400.0, 3.0e8)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    kind: str
+    at_s: float
+    lasts_s: float
+    choice: float  # 0 to 1: picks the site, the job, the step
+
+
+def plan(draw: Random, count: int, until_s: float) -> list[Fault]:
+    kinds = list(KINDS)
+    faults = [
+        Fault(
+            draw.choice(kinds),
+            draw.uniform(1.0, until_s),
+            draw.uniform(*draw.choice(LENGTHS_S)),
+            draw.random(),
+        )
+        for _ in range(count)
+    ]
+    return sorted(faults, key=lambda fault: fault.at_s)
+
+
+def kill_site(world: "World", fault: Fault) -> None:
+    site = world.site(fault.choice)
+    world.down_for(site, fault.lasts_s)
+
+
+def kill_site_at_step(world: "World", fault: Fault) -> None:
+    site = world.site(fault.choice)
+    world.down_for(site, 1.0, dies_at_step=1 + int(fault.lasts_s * 1000) % STEPS_MAX)
+
+
+def kill_bridge(world: "World", fault: Fault) -> None:
+    world.down_for(world.bridge, fault.lasts_s)
+
+
+def kill_bridge_at_step(world: "World", fault: Fault) -> None:
+    world.down_for(world.bridge, 1.0, dies_at_step=1 + int(fault.lasts_s * 1000) % STEPS_MAX)
+
+
+def cut_site(world: "World", fault: Fault) -> None:
+    party = world.site(fault.choice).party
+    cut(world.broker, party, stalls=fault.choice < 0.5)
+    world.later(fault.lasts_s, lambda: restore(party))
+
+
+def cut_bridge(world: "World", fault: Fault) -> None:
+    cut(world.broker, world.bridge.party, stalls=fault.choice < 0.5)
+    world.later(fault.lasts_s, lambda: restore(world.bridge.party))
+
+
+def broker_away(world: "World", fault: Fault) -> None:
+    world.broker.go_down()
+    world.later(fault.lasts_s, world.broker.come_up)
+
+
+def cluster_away(world: "World", fault: Fault) -> None:
+    world.cluster.is_down = True
+    world.later(fault.lasts_s, lambda: setattr(world.cluster, "is_down", False))
+
+
+def disk_full(world: "World", fault: Fault) -> None:
+    disk = world.site(fault.choice).disk
+    disk.is_full = True
+    world.later(fault.lasts_s, lambda: setattr(disk, "is_full", False))
+
+
+def clock_jumps(world: "World", fault: Fault) -> None:
+    clocks = [site.clock for site in world.sites] + [world.bridge.clock]
+    clock = clocks[int(fault.choice * len(clocks))]
+    clock.wrong_by_s = JUMPS_S[int(fault.lasts_s * 1000) % len(JUMPS_S)]
+
+
+def cancel(world: "World", fault: Fault) -> None:
+    if jobs := world.cluster.open_jobs():
+        world.cluster.cancel(jobs[int(fault.choice * len(jobs))].spec.job_id)
+
+
+def forge(world: "World", fault: Fault) -> None:
+    """A job that the bridge has not signed appears in a queue (I4)."""
+    tag = world.site(fault.choice).tags[0]
+    forged = Job(
+        job_id=JobId(f"forged-{fault.at_s}"), attempt=Attempt(1), workspace="main", tag=tag,
+        language="bash", code="x", args=b"{}",
+    )  # fmt: skip
+    envelope = seal(pack([forged]), compress, lambda _body: ("sim", b"\0" * 64))
+    mail = Mail(f"main.{tag}", envelope.body, dict(envelope.headers) | {"forged": 1}, None)
+    queue = world.broker.declare(job_queue(tag))
+    queue.ready.append(mail)
+    queue.pump()
+
+
+def repeat(world: "World", fault: Fault) -> None:
+    """A message stands in its queue twice, as after a publish whose confirm was lost."""
+    _copy(world, fault, lambda queue: queue)
+
+
+def misroute(world: "World", fault: Fault) -> None:
+    """A true job appears in the queue of another tag (I4)."""
+    _copy(world, fault, lambda _queue: world.broker.declare(job_queue(world.site(fault.choice).tags[-1])))
+
+
+def _copy(world: "World", fault: Fault, target: Callable) -> None:
+    queues = [
+        queue
+        for name, queue in sorted(world.broker.queues.items())
+        if name.startswith("orvanta.jobs.") and (queue.ready or any(one.unacked for one in queue.consumers))
+    ]
+    if not queues:
+        return
+    queue = queues[int(fault.choice * len(queues))]
+    unacked = [one.mail for consumer in queue.consumers for one in consumer.unacked.values()]
+    mail = [*queue.ready, *unacked][0]
+    other = target(queue)
+    other.ready.append(replace(mail))
+    other.pump()
+
+
+KINDS: Final[dict[str, Callable[["World", Fault], None]]] = {
+    one.__name__: one
+    for one in (
+        kill_site, kill_site_at_step, kill_bridge, kill_bridge_at_step, cut_site, cut_bridge, broker_away,
+        cluster_away, disk_full, clock_jumps, cancel, forge, repeat, misroute,
+    )
+}  # fmt: skip

@@ -1,0 +1,248 @@
+"""A simulated site: the real agent on a simulated disk, link and executor."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+from agent.app import Agent, Parts
+from agent.compression import compress, decompress
+from agent.errors import LinkDown
+from agent.executor.task import Outcome, Sink, Stop, Task
+from agent.link.link import Enrolment
+from agent.spool.spool import MIGRATIONS, Spool
+from agent.wire.claims import JobId, Tag, WorkerName
+from agent.wire.envelope import pack, seal, unpack, unseal
+from agent.wire.messages import Cancel, Job, Message
+from agent.wire.routing import UP, control_queue, job_queue, up_key
+from tests.simulation.broker import Consumer, Delivered, Mail, Party, Session, SimBroker
+from tests.simulation.clock import SimClock
+from tests.simulation.cluster import SimCluster
+from tests.simulation.disk import Disk, SimBlobs, SimDatabase, SimFolder
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.process import Killed, Process
+
+PUBLISH_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A job's process as seen from outside."""
+
+    job_id: JobId
+    attempt: int
+    site: str
+    tag: Tag
+    at_s: float
+    document: bytes
+    lines: tuple[str, ...]
+
+
+class Journal:
+    """What the jobs themselves would have written down."""
+
+    def __init__(self) -> None:
+        self.starts: list[Start] = []
+        self.cancelled: dict[tuple[str, JobId, int], float] = {}  # the custodian took the cancel: when
+        self.violations: list[str] = []
+
+
+class SimSite:
+    def __init__(
+        self,
+        name: str,
+        tags: Sequence[Tag],
+        loop: VirtualLoop,
+        broker: SimBroker,
+        cluster: SimCluster,
+        journal: Journal,
+        draw: Random,
+        enrol: Callable[["SimSite"], Any],
+        *,
+        slots: int,
+        ahead: int | None,
+    ) -> None:
+        self.name = name
+        self.tags = tuple(tags)
+        self.worker = WorkerName(f"ag-sim-{name}")
+        self.loop = loop
+        self.broker = broker
+        self.cluster = cluster
+        self.journal = journal
+        self.draw = draw
+        self.slots = slots
+        self.ahead = ahead
+        self.party = Party(name)
+        self.disk = Disk(MIGRATIONS, draw)
+        self.clock = SimClock(loop, draw)
+        self.process: Process | None = None
+        self._enrol = enrol
+
+    def start(self, *, dies_at_step: int | None = None) -> None:
+        if self.process is None or not self.process.alive:
+            self.process = Process(self.loop, self.name, dies_at_step=dies_at_step)
+            self.process.start(self._main(self.process))
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+
+    def held(self) -> int:
+        return self.disk.rows("SELECT count(*) FROM held")[0][0]
+
+    async def _main(self, process: Process) -> None:
+        spool = Spool(
+            SimFolder(self.disk, self.name),
+            SimBlobs(self.disk, process),
+            SimDatabase(self.disk, process),
+            self.clock,
+        )
+        parts = Parts(
+            clock=self.clock,
+            executor=SimExecutor(self, process),
+            enrol=lambda _suffix, _about: self._enrolled(process),
+            connect=lambda _url, _worker: self._connect(process),
+        )
+        await Agent(spool, parts, base_url="http://bridge.sim", slots=self.slots, ahead=self.ahead).run()
+
+    async def _enrolled(self, process: Process) -> Enrolment:
+        process.step()
+        await asyncio.sleep(2 * self.broker.latency_s())
+        process.step()
+        if self.party.is_cut:
+            raise LinkDown("cannot reach the bridge")
+        try:
+            return await self._enrol(self)
+        except Killed:
+            if process.alive:
+                raise LinkDown("the bridge died while it answered") from None
+            raise
+
+    @asynccontextmanager
+    async def _connect(self, process: Process) -> AsyncIterator["SimLink"]:
+        session = await Session.connected(self.broker, self.party, process, LinkDown)
+        try:
+            yield SimLink(self, session)
+        finally:
+            session.end("closed")
+
+
+class SimLink:
+    """Implements `agent.link.link.Link` on a session with the model."""
+
+    def __init__(self, site: SimSite, session: Session) -> None:
+        self._site = site
+        self._session = session
+        self._jobs: asyncio.Queue[SimDelivery] = asyncio.Queue()
+        self._control: asyncio.Queue[SimDelivery] = asyncio.Queue()
+        self._consumers: dict[Tag, Consumer] = {}
+        session.consume(
+            control_queue(site.worker), 100, lambda one: self._control.put_nowait(SimDelivery(site, one))
+        )
+
+    async def publish(self, kind: str, messages: Sequence[Message]) -> None:
+        envelope = seal(pack(messages), compress)
+        mail = Mail(up_key(kind, self._site.worker), envelope.body, {}, envelope.content_encoding)
+        try:
+            async with asyncio.timeout(PUBLISH_S):
+                await self._session.publish(UP, mail)
+        except TimeoutError as error:
+            raise LinkDown("no confirm came") from error
+
+    async def open_tag(self, tag: Tag, prefetch: int) -> None:
+        await self._session.call()
+        self._consumers[tag] = self._session.consume(
+            job_queue(tag), prefetch, lambda one: self._jobs.put_nowait(SimDelivery(self._site, one))
+        )
+
+    async def close_tag(self, tag: Tag) -> None:
+        await self._session.call()
+        self._session.cancel(job_queue(tag), self._consumers.pop(tag))
+
+    async def next_job(self) -> "SimDelivery":
+        return await self._jobs.get()
+
+    async def next_control(self) -> "SimDelivery":
+        return await self._control.get()
+
+    async def lost(self) -> None:
+        await self._session.gone.wait()
+        raise LinkDown(self._session.lost_why or "")
+
+
+class SimDelivery:
+    """A delivery whose acknowledgement is watched: it may come only after the spool holds the job (I3)."""
+
+    def __init__(self, site: SimSite, delivered: Delivered) -> None:
+        self._site = site
+        self._delivered = delivered
+        self.body = delivered.body
+        self.headers = delivered.headers
+        self.content_encoding = delivered.content_encoding
+
+    async def ack(self) -> None:
+        for message in unpack(unseal(self.body, self.content_encoding, decompress)):
+            if isinstance(message, Job) and message.tag in self._site.tags and "forged" not in self.headers:
+                self._must_be_held(message)
+            if isinstance(message, Cancel):
+                key = (self._site.name, message.job_id, message.attempt)
+                self._site.journal.cancelled.setdefault(key, self._site.loop.time())
+        await self._delivered.ack()
+
+    def _must_be_held(self, job: Job) -> None:
+        found = self._site.disk.rows(
+            "SELECT 1 FROM held WHERE job_id = ?1 AND attempt = ?2"
+            " UNION ALL SELECT 1 FROM seen WHERE job_id = ?1 AND attempt = ?2",
+            job.job_id,
+            job.attempt,
+        )
+        if not found:
+            self._site.journal.violations.append(
+                f"I3: {self._site.name} acknowledged {job.job_id} without holding it"
+            )
+
+
+class SimExecutor:
+    """Runs a job for its time and writes what it does into the journal."""
+
+    def __init__(self, site: SimSite, process: Process) -> None:
+        self._site = site
+        self._process = process
+
+    async def run(self, task: Task, sink: Sink, stop: Stop) -> Outcome:
+        self._process.step()
+        site = self._site
+        attempt = int(task.env["ORVANTA_ATTEMPT"])
+        known = site.cluster.jobs.get(JobId(task.job_id))
+        if known is None:
+            site.journal.violations.append(f"I4: {site.name} ran {task.job_id}, which nobody submitted")
+            return Outcome(success=True, result=b"null", duration_ms=0)
+        spec = known.spec
+        number = len(site.journal.starts)
+        document = json.dumps({"run": number, "of": spec.job_id, "text": "y" * spec.result_chars}).encode()
+        lines = tuple(f"{spec.job_id} run {number} line {line};\n" for line in range(spec.lines))
+        site.journal.starts.append(
+            Start(spec.job_id, attempt, site.name, spec.tag, site.loop.time(), document, lines)
+        )
+        self._process.step()
+        for line in lines:
+            sink(line)
+            if await _stopped_within(stop, spec.takes_s / len(lines)):
+                error = json.dumps({"run": number, "of": spec.job_id, "canceled": True}).encode()
+                return Outcome(
+                    success=False, result=error, duration_ms=1, canceled_by=stop.by, canceled_reason=stop.reason
+                )
+        self._process.step()
+        return Outcome(success=True, result=document, duration_ms=int(spec.takes_s * 1000))
+
+
+async def _stopped_within(stop: Stop, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.requested()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,207 @@
+"""One history: sites, a bridge, a broker, a cluster, some jobs and many faults, from one seed."""
+
+import asyncio
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from agent.errors import LinkDown
+from agent.link.link import Enrolment
+from agent.wire.claims import JobId, Tag
+from agent.wire.messages import Delivery
+from bridge.relay.policy import Policies, Replace, TagPolicy
+from bridge.store.connection import MIGRATIONS
+from tests.simulation.bridge import SimBridge
+from tests.simulation.broker import SimBroker, restore
+from tests.simulation.checker import check
+from tests.simulation.clock import SimClock
+from tests.simulation.cluster import SimCluster, Spec
+from tests.simulation.disk import Disk
+from tests.simulation.faults import KINDS, Fault, plan
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.site import Journal, SimSite
+
+SITES: Final = (("a", ("one", "shared"), 2, None), ("b", ("two", "shared"), 1, 3), ("c", ("three",), 3, None))
+TAGS: Final = ("one", "two", "three", "shared")
+SUBMIT_S: Final = 900.0
+FAULTS_S: Final = 1500.0
+QUIET_S: Final = 7200.0  # after the faults, all must be over within this
+LOOK_EVERY_S: Final = 20.0
+UNWIND_S: Final = 60.0
+POLICIES: Final = Policies(
+    lost_after_s=3000,
+    by_pattern={
+        "one": TagPolicy(lost_after_s=120),
+        "three": TagPolicy(lost_after_s=200, replace=Replace.NEVER),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    seed: int
+    jobs: int
+    faults: Counter[str]
+    starts: int
+    virtual_s: float
+    violations: list[str] = field(default_factory=list)
+    trace: str = ""  # a digest of all that happened: the same seed has the same one
+
+
+class World:
+    def __init__(self, seed: int, *, jobs: int, faults: int) -> None:
+        self.seed = seed
+        self.draw = Random(seed)
+        random.seed(seed)  # tenacity draws its gaps from here
+        self.loop = VirtualLoop()
+        asyncio.set_event_loop(self.loop)
+        self.journal = Journal()
+        self.broker = SimBroker(self.loop, self.draw)
+        self.cluster = SimCluster(self.loop, self.draw)
+        self.bridge = SimBridge(
+            self.loop,
+            self.broker,
+            self.cluster,
+            self._store(),
+            SimClock(self.loop, self.draw),
+            POLICIES,
+            ready_max=10,
+        )
+        self.sites = [
+            SimSite(
+                name, [Tag(tag) for tag in tags], self.loop, self.broker, self.cluster, self.journal,
+                self.draw, self._enrol, slots=slots, ahead=ahead,
+            )
+            for name, tags, slots, ahead in SITES
+        ]  # fmt: skip
+        self.specs = [(self.draw.uniform(0, SUBMIT_S), self._spec(number)) for number in range(jobs)]
+        self.faults = plan(self.draw, faults, FAULTS_S)
+        self.happened: Counter[str] = Counter()
+
+    def site(self, choice: float) -> SimSite:
+        return self.sites[int(choice * len(self.sites))]
+
+    def later(self, seconds: float, what: Callable[[], object]) -> None:
+        self.loop.call_later(seconds, what)
+
+    def down_for(self, party: SimSite | SimBridge, seconds: float, *, dies_at_step: int | None = None) -> None:
+        """Kill it; it starts again after `seconds`, and may then be about to die at a step."""
+        party.kill()
+        self.later(seconds, lambda: self._start(party, dies_at_step))
+
+    def run(self) -> Verdict:
+        try:
+            self.loop.run_until_complete(self._history())
+            violations = [*self.journal.violations, *check(self)]
+        finally:
+            self._stop()
+        return Verdict(
+            seed=self.seed,
+            jobs=len(self.specs),
+            faults=self.happened,
+            starts=len(self.journal.starts),
+            virtual_s=self.loop.time(),
+            violations=violations,
+            trace=self._digest(),
+        )
+
+    async def _history(self) -> None:
+        self._start(self.bridge, None)
+        for site in self.sites:
+            self._start(site, None)
+        for at_s, spec in self.specs:
+            self.loop.call_at(at_s, self.cluster.submit, spec)
+        for fault in self.faults:
+            self.loop.call_at(fault.at_s, self._befall, fault)
+        self.loop.call_at(FAULTS_S + 1000, self._lift)
+        deadline_s = FAULTS_S + QUIET_S
+        while self.loop.time() < deadline_s and not self._is_over():
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._look()
+
+    def _is_over(self) -> bool:
+        return (
+            self.loop.time() > FAULTS_S + 1000
+            and len(self.cluster.jobs) == len(self.specs)
+            and not self.cluster.open_jobs()
+            and not any(site.held() for site in self.sites)
+            and not any(queue.ready for queue in self.broker.queues.values())
+        )
+
+    def _befall(self, fault: Fault) -> None:
+        self.happened[fault.kind] += 1
+        KINDS[fault.kind](self, fault)
+
+    def _lift(self) -> None:
+        """From here on nothing more goes wrong; clocks stay as wrong as they are."""
+        self.cluster.is_down = False
+        self.broker.come_up()
+        for party in (*self.sites, self.bridge):
+            restore(party.party)
+            party.disk.is_full = False
+            self._start(party, None)
+
+    def _start(self, party: SimSite | SimBridge, dies_at_step: int | None) -> None:
+        if party.process is not None and party.process.alive:
+            return
+        party.start(dies_at_step=dies_at_step)
+        if dies_at_step is not None:
+            party.process.at_death.append(lambda: self.later(2.0, lambda: self._start(party, None)))
+
+    def _look(self) -> None:
+        """Every party is alive or down by a fault, and never by itself; nothing grows without a bound (I6)."""
+        for party in (*self.sites, self.bridge):
+            if party.process is not None and (failure := party.process.failure()):
+                self.journal.violations.append(f"{party.process.name} ended by itself: {failure!r}")
+                party.process.kill()
+                self._start(party, None)
+        for name, queue in self.broker.queues.items():
+            if name.startswith("orvanta.jobs.") and len(queue.ready) > 5 * self.bridge.ready_max:
+                self.journal.violations.append(f"I6: {len(queue.ready)} jobs wait in {name}")
+
+    def _stop(self) -> None:
+        for party in (*self.sites, self.bridge):
+            party.kill()
+        if rest := asyncio.all_tasks(self.loop):
+            self.loop.run_until_complete(asyncio.wait(rest, timeout=UNWIND_S))
+        asyncio.set_event_loop(None)
+
+    async def _enrol(self, site: SimSite) -> Enrolment:
+        if self.bridge.party.is_cut:
+            raise LinkDown("the bridge's side is cut off")
+        enrolment = await self.bridge.enrol(site.worker, "sim", site.tags)
+        if enrolment is None:
+            raise LinkDown("the bridge cannot enrol anybody now")
+        return enrolment
+
+    def _store(self) -> Disk:
+        disk = Disk([script.read_text() for script in sorted(MIGRATIONS.glob("*.sql"))], self.draw)
+        private = Ed25519PrivateKey.from_private_bytes(self.draw.randbytes(32))
+        disk.connection.execute(
+            "INSERT INTO signing_key (kid, private, created_at) VALUES ('sim', ?, 0)",
+            (private.private_bytes_raw(),),
+        )
+        return disk
+
+    def _spec(self, number: int) -> Spec:
+        draw = self.draw
+        return Spec(
+            job_id=JobId(f"job-{number}"),
+            tag=Tag(draw.choice(TAGS)),
+            delivery=Delivery.AT_MOST_ONCE if draw.random() < 0.3 else Delivery.AT_LEAST_ONCE,
+            takes_s=draw.choice((0.01, 1.0, 30.0, 200.0)) * draw.random(),
+            result_chars=300_000 if draw.random() < 0.08 else 20,
+            lines=draw.randrange(1, 5),
+            priority=draw.choice((None, None, 5)),
+        )
+
+    def _digest(self) -> str:
+        seen = [(start.job_id, start.attempt, start.site, start.at_s) for start in self.journal.starts]
+        ended = [(job.spec.job_id, job.results, job.log) for job in self.cluster.jobs.values()]
+        return hashlib.sha256(repr((seen, ended)).encode()).hexdigest()
