@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 VERSION: Final = "0.1.0"
 AHEAD_ALONE: Final = 1000  # jobs held ahead for a tag that only this agent serves: work for a long outage
+STEADY_S: Final = 5.0  # a life of the link that lasted this long was no flicker
 
 Connect = Callable[[str, WorkerName], AbstractAsyncContextManager[Link]]
 Enrol = Callable[[str, dict[str, Any]], Awaitable[Enrolment]]
@@ -58,20 +59,20 @@ class Life:
                     await self._noted_life(one_life)
 
     async def _noted_life(self, one_life: OneLife) -> None:
-        """A life that had been up ends here, so that the next loss begins with short gaps again."""
-        came_up = False
+        """A life that was steady ends here, so that the next loss begins with short gaps again."""
+        up_at_s: float | None = None
 
         async def noted(link: Link, enrolment: Enrolment) -> None:
-            nonlocal came_up
-            came_up = True
+            nonlocal up_at_s
+            up_at_s = self._clock.monotonic_s()
             await one_life(link, enrolment)
 
         try:
             await self._live_once(noted)
         except LinkDown as error:
             await self._set_link("down", str(error))
-            if not came_up:
-                raise
+            if up_at_s is None or self._clock.monotonic_s() - up_at_s < STEADY_S:
+                raise  # what ends every life at once, a full disk for one, must not become a storm
 
     async def _live_once(self, one_life: OneLife) -> None:
         enrolment = await self._enrolled()

@@ -13,6 +13,7 @@ log = structlog.get_logger()
 
 FLUSH_EVERY_S: Final = 0.5
 FLUSH_CHARS: Final = 32 * 1024
+DISK_RETRY_S: Final = 5.0
 JOB_CHARS_MAX: Final = 16 * 1024 * 1024  # per job; what comes after is counted and named, not kept
 
 
@@ -69,24 +70,28 @@ class JobLog:
         self._full.set()
 
     async def close(self) -> None:
-        """What is left goes to disk; the gap, if there is one, is marked (I5)."""
-        if self._dropped:
-            marker = f"\n[... {self._dropped} bytes dropped: log limit ...]\n"
-            self._waiting.append(marker)
-            self._waiting_chars += len(marker)
-        await self._flush()
+        """What is left goes to disk, and the gap if there is one (I5). Waits for the disk, as the result does."""
+        while True:
+            if await self._flush(marks_gap=True):
+                return
+            await asyncio.sleep(DISK_RETRY_S)
 
-    async def _flush(self) -> None:
+    async def _flush(self, *, marks_gap: bool = False) -> bool:
+        """False: the disk refused. A full disk may cost log text, never a result."""
         text = "".join(self._waiting)
         self._waiting.clear()
         self._waiting_chars = 0
-        if not text:
-            return
+        if not text and not (marks_gap and self._dropped):
+            return True
+        gap, self._dropped = self._dropped, 0
+        marked = (f"\n[... {gap} bytes dropped: log limit ...]\n" if gap else "") + text
         start = self._length
-        self._length += len(text)
+        self._length += len(marked)
         try:
-            await self._spool.add_log(self._key, start, text)
-        except WriteFailed as error:  # a full disk may cost log text, never a result
+            await self._spool.add_log(self._key, start, marked)
+        except WriteFailed as error:
             self._length = start
-            self._dropped += len(text)
+            self._dropped += gap + len(text)
             log.warning("joblog.dropped", job_id=self._key[0], characters=len(text), error=str(error))
+            return False
+        return True

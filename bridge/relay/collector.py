@@ -33,7 +33,7 @@ from agent.wire.routing import EVENTS, LOGS, RESULTS
 from bridge.broker.channel import Broker, broker_errors
 from bridge.errors import ClusterDown
 from bridge.relay.checking import check_held
-from bridge.relay.ledger import Custody, Ledger
+from bridge.relay.ledger import Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.revoking import revoke_lost
 from bridge.relay.sources.source import Source
@@ -255,14 +255,17 @@ class Collector:
     async def _logs(self, worker: WorkerName, messages: list[Message]) -> bool:
         for message in messages:
             if isinstance(message, Log):
-                await self._log(message)
+                await self._log(worker, message)
         return True
 
-    async def _log(self, message: Log) -> None:
-        """Append what is new; repeated text is cut off, a gap is marked (I5)."""
+    async def _log(self, worker: WorkerName, message: Log) -> None:
+        """Append what is new; repeated text is cut off, a gap is marked (I5).
+
+        Of two attempts that run, either may be the one that counts in the end, so both are heard until then.
+        """
         key = (message.job_id, message.attempt)
-        custody = await self._ledger.find(key)
-        if custody is None or custody.attempt != message.attempt:
+        custody = await self._ledger.attempt(key)
+        if custody is None or custody.custodian not in (None, worker):
             return
         missing = message.offset - custody.log_chars
         text = message.text[-missing:] if missing < 0 else message.text

@@ -86,6 +86,11 @@ class Ledger:
         rows = await self._fetch("find", _of(key))
         return _custody(rows[0]) if rows else None
 
+    async def attempt(self, key: Key) -> Custody | None:
+        """This attempt's row, open or closed; None when another attempt's result was the one recorded."""
+        rows = await self._fetch("attempt", _of(key))
+        return _custody(rows[0]) if rows else None
+
     async def close(self, key: Key, outcome: str, *, finished_while_down: bool) -> None:
         """Hop 6: the cluster has recorded the job, so custody ends."""
         await self._execute("close", _of(key) | {

@@ -39,6 +39,10 @@ SELECT job_id, attempt FROM ledger
 SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent, log_chars
   FROM ledger WHERE job_id = :job_id ORDER BY state = 'closed', attempt = :attempt DESC, attempt DESC LIMIT 1;
 
+-- name: attempt
+SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent, log_chars
+  FROM ledger WHERE job_id = :job_id AND attempt = :attempt AND coalesce(outcome, '') <> 'superseded';
+
 -- name: close
 -- The cluster has recorded the job (hop 6): every attempt of it is over, and its bytes go. An attempt that was
 -- given up before, and whose result came home first after all, is the one that counts.

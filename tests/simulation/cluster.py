@@ -129,7 +129,7 @@ class SimSource:
     async def push_log(self, custody: Custody, offset: int, text: str) -> None:
         await self._reach()
         job = self._cluster.jobs[custody.job_id]
-        writer = f"{custody.custodian}/{custody.attempt}"
+        writer = f"attempt {custody.attempt}"
         if (writer, offset) not in job.written:  # each stretch once, as the embedded cluster's append_log
             job.log += text
             job.written.add((writer, offset))

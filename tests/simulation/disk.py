@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from agent.database import Database, Work, WriteFailed, _answer, _apply, _Write
 from agent.spool.folder import FLOOR_BYTES
-from tests.simulation.process import Process
+from tests.simulation.process import Killed, Process
 
 GROUP_MAX: Final = 256
 FSYNC_S: Final = (0.0002, 0.02)
@@ -87,6 +87,10 @@ class SimDatabase(Database):
         """A group under way is on disk whole or not at all; what waited is gone."""
         if self._in_flight and self._disk.draw.random() < 0.5:
             self._commit_group(self._in_flight)
+        for item in (*self._in_flight, *self._waiting):
+            if not item.future.done():
+                item.future.set_exception(Killed())
+                item.future.exception()  # those that waited are mostly dead themselves
 
 
 class SimBlobs:

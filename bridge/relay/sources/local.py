@@ -56,5 +56,5 @@ class LocalSource:
         await self._jobs.complete(custody.workspace, custody.job_id, completion)
 
     async def push_log(self, custody: Custody, offset: int, text: str) -> None:
-        writer = f"{custody.custodian}/{custody.attempt}"
+        writer = f"attempt {custody.attempt}"  # its text may come before the bridge knows whose it is
         await self._jobs.append_log(custody.workspace, custody.job_id, text, writer=writer, offset=offset)
