@@ -70,7 +70,7 @@ class JobLog:
         self._full.set()
 
     async def close(self) -> None:
-        """What is left goes to disk, and the gap if there is one (I5). Waits for the disk, as the result does."""
+        """What is left goes to disk, and the gap if there is one (I5). Waits for the disk, as results do."""
         while True:
             if await self._flush(marks_gap=True):
                 return

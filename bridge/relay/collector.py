@@ -35,6 +35,7 @@ from bridge.errors import ClusterDown
 from bridge.relay.checking import check_held
 from bridge.relay.ledger import Ledger
 from bridge.relay.lost import Lost
+from bridge.relay.recorder import Recorder
 from bridge.relay.revoking import revoke_lost
 from bridge.relay.sources.source import Source
 from bridge.relay.telling import tell
@@ -60,12 +61,14 @@ class Collector:
         broker: Broker,
         room_opened: Callable[[], None],
         lost: Lost,
+        recorder: Recorder,
     ) -> None:
         self._source = source
         self._ledger = ledger
         self._broker = broker
         self._room_opened = room_opened
         self._lost = lost
+        self._recorder = recorder
         self._part_came = asyncio.Event()
         self._in_hand: set[asyncio.Future[None]] = set()
 
@@ -121,9 +124,7 @@ class Collector:
             )
             return True
         if not custody.is_open:
-            log.info("result.late", job_id=result.job_id, attempt=result.attempt, worker=worker)
-            await self._ledger.late(key)
-            await self._ledger.drop_parts(result.job_id)
+            await self._late(worker, result)
             return True
         document = result.document
         if result.blob_sha256:
@@ -131,17 +132,21 @@ class Collector:
             if whole is None:
                 return False
             document = whole
-        await self._until_taken(lambda: self._source.send_result(custody, result, document))
-        outcome = "success" if result.success else "canceled" if result.canceled_by else "failure"
-        await self._ledger.close(key, outcome, finished_while_down=result.finished_while_down)
-        log.info("job.recorded", job_id=result.job_id, attempt=result.attempt, worker=worker, outcome=outcome)
-        if result.blob_sha256:
-            await self._ledger.drop_parts(result.job_id)
-        if (
-            custody.custodian is not None and custody.attempt != result.attempt
-        ):  # an earlier attempt was first
-            await self._tell(custody.custodian, [Revoke(job_id=custody.job_id, attempt=custody.attempt)])
+        await self._until_taken(lambda: self._record(worker, result, document))
         return True
+
+    async def _record(self, worker: WorkerName, result: Result, document: bytes) -> None:
+        custody = await self._recorder.record(result, document)
+        if custody is None:
+            await self._late(worker, result)
+            return
+        log.info("job.recorded", job_id=result.job_id, attempt=result.attempt, worker=worker)
+        if custody.custodian is not None and custody.attempt != result.attempt:  # an earlier one was first
+            await self._tell(custody.custodian, [Revoke(job_id=custody.job_id, attempt=custody.attempt)])
+
+    async def _late(self, worker: WorkerName, result: Result) -> None:
+        log.info("result.late", job_id=result.job_id, attempt=result.attempt, worker=worker)
+        await self._ledger.late((result.job_id, result.attempt))
 
     async def _until_taken(self, offer: Callable[[], Awaitable[None]]) -> None:
         """For as long as it takes: the broker keeps the message until the cluster has what is in it."""
@@ -261,20 +266,22 @@ class Collector:
     async def _log(self, worker: WorkerName, message: Log) -> None:
         """Append what is new; repeated text is cut off, a gap is marked (I5).
 
-        Of two attempts that run, either may be the one that counts in the end, so both are heard until then.
+        Of two runs of a job either may be the one that counts in the end, so both are heard until then.
         """
         key = (message.job_id, message.attempt)
         custody = await self._ledger.attempt(key)
-        if custody is None or custody.custodian not in (None, worker):
+        if custody is None:
             return
-        missing = message.offset - custody.log_chars
-        text = message.text[-missing:] if missing < 0 else message.text
-        if not text or message.offset + len(message.text) <= custody.log_chars:
+        before, after = await self._ledger.log_chars(key, worker), message.offset + len(message.text)
+        if after <= before:
             return
-        if missing > 0:
-            text = f"\n[... {missing} characters dropped: log limit ...]\n" + text
-        await self._until_taken(lambda: self._source.push_log(custody, custody.log_chars, text))
-        await self._ledger.log_moved(key, message.offset + len(message.text))
+        gap = message.offset - before
+        text = message.text if gap >= 0 else message.text[-gap:]
+        if gap > 0:
+            text = f"\n[... {gap} characters dropped: log limit ...]\n" + text
+        writer = f"{worker}/{message.attempt}"
+        await self._until_taken(lambda: self._source.push_log(custody, writer, before, text))
+        await self._ledger.log_moved(key, worker, after)
 
     async def _tell(self, worker: WorkerName, messages: list[Message]) -> None:
         await tell(self._broker, worker, messages)

@@ -15,10 +15,10 @@ from agent.wire.errors import WireError
 from agent.wire.messages import Job
 from bridge.broker.channel import Broker
 from bridge.errors import ClusterDown
-from bridge.relay.closing import close_unrun
 from bridge.relay.ledger import Key, Ledger
 from bridge.relay.pacing import room_in
 from bridge.relay.policy import Policies
+from bridge.relay.recorder import Recorder
 from bridge.relay.signer import Signer
 from bridge.relay.sources.source import Pulled, Source
 
@@ -41,6 +41,7 @@ class Dispatcher:
         signer: Signer,
         clock: Clock,
         policies: Policies,
+        recorder: Recorder,
         *,
         ready_max: int,
     ) -> None:
@@ -50,6 +51,7 @@ class Dispatcher:
         self._signer = signer
         self._clock = clock
         self._policies = policies
+        self._recorder = recorder
         self._ready_max = ready_max
         self._room = asyncio.Event()
 
@@ -153,7 +155,7 @@ class Dispatcher:
         if custody is None:
             return
         error = {"name": "Unsendable", "message": reason}
-        await close_unrun(self._source, self._ledger, self._clock, custody, error)
+        await self._recorder.end_unrun(custody, error)
 
     def _job(self, pulled: Pulled, attempt: Attempt) -> Job:
         return Job(

@@ -32,7 +32,6 @@ class Custody:
     custodian: WorkerName | None
     started_at: float | None
     cancel_sent: str | None
-    log_chars: int
 
     @property
     def is_open(self) -> bool:
@@ -93,13 +92,23 @@ class Ledger:
 
     async def close(self, key: Key, outcome: str, *, finished_while_down: bool) -> None:
         """Hop 6: the cluster has recorded the job, so custody ends."""
-        await self._execute("close", _of(key) | {
+        await self._end("close", _of(key) | {
             "outcome": outcome, "finished_while_down": int(finished_while_down),
         })  # fmt: skip
 
     async def close_elsewhere(self, key: Key) -> None:
         """The cluster says that somebody else ended it."""
-        await self._execute("close_elsewhere", _of(key))
+        await self._end("close_elsewhere", _of(key))
+
+    async def _end(self, name: str, values: Mapping[str, Any]) -> None:
+        """The parts of its documents go with it (I6)."""
+        with_now = {"now": self._clock.wall_s(), **values}
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute(SQL[name], with_now)
+            db.execute(SQL["drop_parts"], with_now)
+
+        await self._store.write(write)
 
     async def replace(self, key: Key, body: bytes) -> None:
         """Give this attempt up and take the next one, whose signed bytes are `body`, in one commit (I1)."""
@@ -138,11 +147,17 @@ class Ledger:
     async def cancel_sent(self, key: Key, by: str) -> None:
         await self._execute("cancel_sent", _of(key) | {"by": by})
 
-    async def log_moved(self, key: Key, log_chars: int) -> None:
-        await self._execute("log_moved", _of(key) | {"log_chars": log_chars})
+    async def log_chars(self, key: Key, worker: WorkerName) -> int:
+        """Characters of this attempt's log that `worker` has brought."""
+        rows = await self._fetch("log_chars", _of(key) | {"worker": worker})
+        return rows[0]["chars"] if rows else 0
+
+    async def log_moved(self, key: Key, worker: WorkerName, chars: int) -> None:
+        await self._execute("log_moved", _of(key) | {"worker": worker, "chars": chars})
 
     async def prune(self, before: float) -> None:
         await self._execute("prune", {"before": before})
+        await self._execute("prune_log_progress", {})
 
     async def add_part(self, blob: Blob) -> None:
         await self._execute("add_part", {
@@ -155,9 +170,6 @@ class Ledger:
         rows = await self._fetch("parts", {"job_id": job_id, "sha256": sha256})
         data = b"".join(row["part"] for row in rows)
         return data if hashlib.sha256(data).hexdigest() == sha256 else None
-
-    async def drop_parts(self, job_id: JobId) -> None:
-        await self._execute("drop_parts", {"job_id": job_id})
 
     async def enrol(self, claims: Claims, version: str, slots: int) -> None:
         await self._execute("enrol", {

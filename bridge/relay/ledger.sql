@@ -36,11 +36,11 @@ SELECT job_id, attempt FROM ledger
  ORDER BY job_id, attempt LIMIT :most;
 
 -- name: find
-SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent, log_chars
+SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent
   FROM ledger WHERE job_id = :job_id ORDER BY state = 'closed', attempt = :attempt DESC, attempt DESC LIMIT 1;
 
 -- name: attempt
-SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent, log_chars
+SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent
   FROM ledger WHERE job_id = :job_id AND attempt = :attempt AND coalesce(outcome, '') <> 'superseded';
 
 -- name: close
@@ -82,7 +82,7 @@ SELECT job_id, attempt FROM ledger
 UPDATE ledger SET late = late + 1 WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: in_custody
-SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent, log_chars
+SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent
   FROM ledger WHERE state <> 'closed';
 
 -- name: waiting
@@ -92,16 +92,25 @@ SELECT tag, count(*) AS jobs FROM ledger WHERE state IN ('taken', 'published') G
 -- name: cancel_sent
 UPDATE ledger SET cancel_sent = :by WHERE job_id = :job_id AND attempt = :attempt;
 
+-- name: log_chars
+SELECT chars FROM log_progress WHERE job_id = :job_id AND attempt = :attempt AND worker = :worker;
+
 -- name: log_moved
-UPDATE ledger SET log_chars = :log_chars WHERE job_id = :job_id AND attempt = :attempt;
+INSERT INTO log_progress (job_id, attempt, worker, chars) VALUES (:job_id, :attempt, :worker, :chars)
+ON CONFLICT (job_id, attempt, worker) DO UPDATE SET chars = excluded.chars;
+
+-- name: prune_log_progress
+DELETE FROM log_progress
+ WHERE NOT EXISTS (SELECT 1 FROM ledger WHERE ledger.job_id = log_progress.job_id);
 
 -- name: prune
 DELETE FROM ledger WHERE state = 'closed' AND closed_at < :before;
 
 -- name: add_part
--- Parts belong to one job: another with the same document may come home earlier.
+-- Parts belong to one job: another with the same document may come home earlier. Of a job that is over none is kept.
 INSERT INTO blob_part (job_id, sha256, part_index, part_count, part, at)
-VALUES (:job_id, :sha256, :index, :of, :part, :now)
+SELECT :job_id, :sha256, :index, :of, :part, :now
+ WHERE EXISTS (SELECT 1 FROM ledger WHERE job_id = :job_id AND state <> 'closed')
 ON CONFLICT DO NOTHING;
 
 -- name: parts

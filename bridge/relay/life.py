@@ -17,6 +17,7 @@ from bridge.relay.dispatcher import Dispatcher
 from bridge.relay.ledger import Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies
+from bridge.relay.recorder import Recorder
 from bridge.relay.signer import Signer
 from bridge.relay.sources.source import Source
 from bridge.relay.watch import Watch
@@ -46,7 +47,8 @@ class Relay:
         self._signer = signer
         self._clock = clock
         self._policies = policies
-        self._lost = Lost(source, ledger, clock, policies)
+        self._recorder = Recorder(source, ledger, clock)
+        self._lost = Lost(self._recorder, ledger, clock, policies)
         self._ready_max = ready_max
         self._broker: Broker | None = None
         self._dispatcher: Dispatcher | None = None
@@ -55,7 +57,9 @@ class Relay:
         """For ever. Only a bug or a cancellation ends it."""
         out = await self._ledger.in_custody()
         await self._source.put_back(frozenset(custody.job_id for custody in out))
-        watch = Watch(self._source, self._ledger, lambda: self._broker, self._clock, self._lost)
+        watch = Watch(
+            self._source, self._ledger, lambda: self._broker, self._clock, self._lost, self._recorder
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run(), name="watch")
             group.create_task(self._sessions(), name="broker sessions")
@@ -99,9 +103,12 @@ class Relay:
                     self._signer,
                     self._clock,
                     self._policies,
+                    self._recorder,
                     ready_max=self._ready_max,
                 )
-                collector = Collector(self._source, self._ledger, broker, dispatcher.wake, self._lost)
+                collector = Collector(
+                    self._source, self._ledger, broker, dispatcher.wake, self._lost, self._recorder
+                )
                 self._broker, self._dispatcher = broker, dispatcher
                 came_up = True
                 log.info("broker.up")

@@ -9,11 +9,10 @@ from agent.clock import Clock
 from agent.wire.claims import Attempt, WorkerName
 from agent.wire.envelope import pack, unpack
 from agent.wire.messages import Job
-from bridge.relay.closing import close_unrun
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.policy import Policies
+from bridge.relay.recorder import Recorder
 from bridge.relay.silence import Silence
-from bridge.relay.sources.source import Source
 
 log = structlog.get_logger()
 
@@ -22,8 +21,8 @@ GIVEN_UP_MAX: Final = 5  # attempts that agents may refuse or damage before the 
 
 
 class Lost:
-    def __init__(self, source: Source, ledger: Ledger, clock: Clock, policies: Policies) -> None:
-        self._source = source
+    def __init__(self, recorder: Recorder, ledger: Ledger, clock: Clock, policies: Policies) -> None:
+        self._recorder = recorder
         self._ledger = ledger
         self._clock = clock
         self._policies = policies
@@ -71,7 +70,7 @@ class Lost:
 
     async def _end(self, custody: Custody, name: str, why: str) -> None:
         error = {"name": name, "message": why}
-        await close_unrun(self._source, self._ledger, self._clock, custody, error, outcome="lost")
+        await self._recorder.end_unrun(custody, error, outcome="lost")
 
     async def _job(self, custody: Custody) -> Job | None:
         body = await self._ledger.body((custody.job_id, custody.attempt))

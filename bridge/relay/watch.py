@@ -10,9 +10,9 @@ from agent.clock import Clock
 from agent.wire.messages import Cancel, canceled_error
 from bridge.broker.channel import Broker
 from bridge.errors import BrokerDown, ClusterDown
-from bridge.relay.closing import close_unrun
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
+from bridge.relay.recorder import Recorder
 from bridge.relay.revoking import revoke_lost
 from bridge.relay.sources.source import PingReply, Source
 from bridge.relay.telling import tell
@@ -33,12 +33,14 @@ class Watch:
         broker_now: Callable[[], Broker | None],
         clock: Clock,
         lost: Lost,
+        recorder: Recorder,
     ) -> None:
         self._source = source
         self._ledger = ledger
         self._broker_now = broker_now
         self._clock = clock
         self._lost = lost
+        self._recorder = recorder
 
     async def run(self) -> None:
         """Ping for every job in custody, for ever; stops exactly when custody ends."""
@@ -81,14 +83,8 @@ class Watch:
     async def _end_unaccepted(self, custody: Custody, reply: PingReply) -> None:
         """Nobody holds it yet: closed here, and whoever accepts it later is sent a revoke (I7)."""
         by, reason = reply.canceled_by or "", reply.canceled_reason or ""
-        await close_unrun(
-            self._source,
-            self._ledger,
-            self._clock,
-            custody,
-            canceled_error(by, reason),
-            canceled_by=by,
-            canceled_reason=reason,
+        await self._recorder.end_unrun(
+            custody, canceled_error(by, reason), canceled_by=by, canceled_reason=reason
         )
 
     async def _tell(self, custody: Custody, by: str, reason: str) -> None:

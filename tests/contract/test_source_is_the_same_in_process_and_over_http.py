@@ -57,7 +57,7 @@ def custody_of(job: Pulled) -> Custody:
     return Custody(
         job_id=job.job_id, attempt=Attempt(1), workspace=job.workspace, tag=job.tag, token=job.token,
         job_json=job.job_json, state="accepted", custodian=None,
-        started_at=None, cancel_sent=None, log_chars=0,
+        started_at=None, cancel_sent=None,
     )  # fmt: skip
 
 
@@ -184,8 +184,8 @@ async def test_a_ping_tells_of_a_job_that_was_ended_elsewhere(source: Source, cl
 async def test_log_text_is_appended_in_order(source: Source, cluster: Running) -> None:
     await cluster.preview(tag="bash")
     job = await pulled(source)
-    await source.push_log(custody_of(job), 0, "one\n")
-    await source.push_log(custody_of(job), 4, "zwei: süd\n")
+    await source.push_log(custody_of(job), "a/1", 0, "one\n")
+    await source.push_log(custody_of(job), "a/1", 4, "zwei: süd\n")
     logs = await cluster.admin.get(f"/api/w/main/jobs_u/get_logs/{job.job_id}")
     assert logs.text.endswith("one\nzwei: süd\n")
 

@@ -82,8 +82,11 @@ class HTTPSource:
             job_completed(custody, result, document),
         )
 
-    async def push_log(self, custody: Custody, offset: int, text: str) -> None:
-        del offset  # the API has none, so a crash between the push and our record of it may repeat a chunk
+    async def push_log(self, custody: Custody, writer: str, offset: int, text: str) -> None:
+        del (
+            writer,
+            offset,
+        )  # the API has none, so a crash between the push and our record of it may repeat a chunk
         await self._post(f"/api/w/{custody.workspace}/agent_workers/push_logs/{custody.job_id}", text)
 
     async def _get(self, path: str) -> Any:

@@ -55,6 +55,5 @@ class LocalSource:
         )
         await self._jobs.complete(custody.workspace, custody.job_id, completion)
 
-    async def push_log(self, custody: Custody, offset: int, text: str) -> None:
-        writer = f"attempt {custody.attempt}"  # its text may come before the bridge knows whose it is
+    async def push_log(self, custody: Custody, writer: str, offset: int, text: str) -> None:
         await self._jobs.append_log(custody.workspace, custody.job_id, text, writer=writer, offset=offset)

@@ -78,7 +78,9 @@ class Source(Protocol):
         """On return the cluster has recorded it, now or before. Raises `ClusterDown`."""
         ...
 
-    async def push_log(self, custody: Custody, offset: int, text: str) -> None: ...
+    async def push_log(self, custody: Custody, writer: str, offset: int, text: str) -> None:
+        """Text of one writer, of which it has brought `offset` characters before. Raises `ClusterDown`."""
+        ...
 
 
 def pulled_from(reply: Mapping[str, Any], code: str | None) -> Pulled:
