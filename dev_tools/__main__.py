@@ -40,6 +40,10 @@ def bench(arguments: list[str]) -> int:
     return become(f"bench.{arguments[0]}", *arguments[1:])
 
 
+def simulate(arguments: list[str]) -> NoReturn:
+    become("tests.simulation", *arguments)
+
+
 def broker(_arguments: list[str]) -> int:
     from dev_tools.broker import BrokerError, find  # noqa: PLC0415 - the other commands start faster without it
 
@@ -83,6 +87,7 @@ COMMANDS: Final[Mapping[str, Callable[[list[str]], int]]] = {
     "test": test,
     "check": check,
     "bench": bench,
+    "simulate": simulate,
     "broker": broker,
     "lock": lock,
 }

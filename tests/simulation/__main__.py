@@ -16,23 +16,29 @@ from tests.simulation.world import Verdict, World
 JOBS: Final = 40
 FAULTS: Final = 30
 SHOWN_MAX: Final = 20
+SABOTAGES: Final = ("broker_forgets", "disk_lies", "executor_repeats")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, metavar="N", help="histories to run (100)")
     parser.add_argument("--first", type=int, default=1, metavar="S", help="the first seed (1)")
-    parser.add_argument("--seed", type=int, metavar="S", help="replay one history, with the log of all parties")
+    parser.add_argument(
+        "--seed", type=int, metavar="S", help="replay one history, with the log of all parties"
+    )
     parser.add_argument("--jobs", type=int, default=JOBS, help=f"jobs in a history ({JOBS})")
     parser.add_argument("--faults", type=int, default=FAULTS, help=f"faults in a history ({FAULTS})")
+    parser.add_argument("--sabotage", choices=SABOTAGES, default="", help="break a promise on purpose")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     options = parser.parse_args()
     _quiet(talks=options.seed is not None)
-    seeds = [options.seed] if options.seed is not None else range(options.first, options.first + options.seeds)
+    seeds = (
+        [options.seed] if options.seed is not None else range(options.first, options.first + options.seeds)
+    )
     began_s = time.monotonic()
     verdicts = []
     for seed in seeds:
-        verdict = World(seed, jobs=options.jobs, faults=options.faults).run()
+        verdict = World(seed, jobs=options.jobs, faults=options.faults, sabotage=options.sabotage).run()
         verdicts.append(verdict)
         for violation in verdict.violations[:SHOWN_MAX]:
             print(f"seed {seed}: {violation}", flush=True)
@@ -78,6 +84,6 @@ def _quiet(*, talks: bool) -> None:
 
 if __name__ == "__main__":
     if os.environ.get("PYTHONHASHSEED") != "0":  # a set of texts has to have the same order in every run
-        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]],
-                  os.environ | {"PYTHONHASHSEED": "0"})  # fmt: skip
+        command = [sys.executable, "-m", "tests.simulation", *sys.argv[1:]]
+        os.execve(sys.executable, command, os.environ | {"PYTHONHASHSEED": "0"})  # noqa: S606 no shell is the point
     sys.exit(main())

@@ -1,7 +1,7 @@
-"""A model of RabbitMQ and of the links to it: what a real one may lose, delay, repeat and reorder, and no more.
+"""A model of RabbitMQ and of the links to it: what a real one may lose, delay, repeat and reorder.
 
-A confirmed message survives. An unconfirmed one may have arrived. What was delivered and not acknowledged when
-a session ends comes again, to anyone.
+A confirmed message survives. An unconfirmed one may have arrived. What was delivered and not acknowledged
+when a session ends comes again, to anyone.
 """
 
 import asyncio
@@ -59,6 +59,10 @@ class Queue:
         self._broker = broker
         self._next = 0
 
+    def in_hand(self) -> int:
+        """Delivered, not yet acknowledged."""
+        return sum(len(consumer.unacked) for consumer in self.consumers)
+
     def pump(self) -> None:
         """Hand out what waits, in turn, as far as the prefetches allow; in order for each consumer."""
         while self.ready:
@@ -96,9 +100,10 @@ class Delivered:
 
 
 class SimBroker:
-    def __init__(self, loop: VirtualLoop, draw: Random) -> None:
+    def __init__(self, loop: VirtualLoop, draw: Random, *, forgets: bool = False) -> None:
         self.loop = loop
         self.draw = draw
+        self.forgets = forgets  # sabotage: what was not acknowledged is gone with its session
         self.is_down = False
         self.queues: dict[str, Queue] = {}
         self.tags = itertools.count(1)
@@ -238,6 +243,8 @@ class Session:
                 if consumer in queue.consumers:
                     queue.consumers.remove(consumer)
         for delivered in sorted(self._unacked(), key=lambda one: -one.number):
+            if self.broker.forgets:
+                continue
             delivered.queue.ready.appendleft(delivered.mail)
             delivered.queue.pump()
 

@@ -34,13 +34,24 @@ class Spec:
     not_after_s: float | None = None  # from its submission
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A result as it came; the cluster keeps the first."""
+
+    attempt: int
+    success: bool
+    document: bytes
+    canceled_by: str | None
+    life: int  # of the bridge, counted
+
+
 @dataclass(eq=False)
 class SimJob:
     spec: Spec
     submitted_s: float
     state: str = "queued"
     canceled_by: str | None = None
-    results: list[tuple[int, bool, bytes, str | None]] = field(default_factory=list)  # all that were offered
+    results: list[Offer] = field(default_factory=list)
     log: str = ""
     written: set[tuple[str, int]] = field(default_factory=set)  # stretches of log text that were applied
 
@@ -71,7 +82,7 @@ class SimCluster:
         job.canceled_by = "ada"
         if job.state == "queued":
             job.state = "completed"
-            job.results.append((0, False, b'"canceled"', "ada"))
+            job.results.append(Offer(0, False, b'"canceled"', "ada", 0))
 
     def open_jobs(self) -> list[SimJob]:
         return [job for job in self.jobs.values() if job.state != "completed"]
@@ -122,14 +133,14 @@ class SimSource:
     async def send_result(self, custody: Custody, result: Result, document: bytes) -> None:
         await self._reach()
         job = self._cluster.jobs[custody.job_id]
-        job.results.append((result.attempt, result.success, document, canceler(result)))
+        life = self._process.number
+        job.results.append(Offer(result.attempt, result.success, document, canceler(result), life))
         job.state = "completed"
         await self._come_back()
 
-    async def push_log(self, custody: Custody, offset: int, text: str) -> None:
+    async def push_log(self, custody: Custody, writer: str, offset: int, text: str) -> None:
         await self._reach()
         job = self._cluster.jobs[custody.job_id]
-        writer = f"attempt {custody.attempt}"
         if (writer, offset) not in job.written:  # each stretch once, as the embedded cluster's append_log
             job.log += text
             job.written.add((writer, offset))

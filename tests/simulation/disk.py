@@ -15,6 +15,7 @@ from tests.simulation.process import Killed, Process
 
 GROUP_MAX: Final = 256
 FSYNC_S: Final = (0.0002, 0.02)
+LIE_S: Final = 0.5
 ROOMY: Final = FLOOR_BYTES * 1000
 
 
@@ -22,6 +23,7 @@ class Disk:
     def __init__(self, migrations: Sequence[str], draw: Random) -> None:
         self.draw = draw
         self.is_full = False
+        self.lies = False  # sabotage: it says "synced" before it is
         self.blobs: dict[str, bytes] = {}
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         self.connection.row_factory = sqlite3.Row
@@ -62,7 +64,17 @@ class SimDatabase(Database):
 
     def _begin(self) -> None:
         self._in_flight = [self._waiting.popleft() for _ in range(min(GROUP_MAX, len(self._waiting)))]
-        self._process.loop.call_later(self._disk.draw.uniform(*FSYNC_S), self._synced)
+        if self._disk.lies:
+            self._lie()
+        else:
+            self._process.loop.call_later(self._disk.draw.uniform(*FSYNC_S), self._synced)
+
+    def _lie(self) -> None:
+        group, self._in_flight = self._in_flight, []
+        self._process.loop.call_later(LIE_S, lambda: self._process.alive and self._commit_group(group))
+        for item in group:
+            item.result = True
+        _answer(group)
 
     def _synced(self) -> None:
         if not self._process.alive:

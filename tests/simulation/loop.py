@@ -1,4 +1,4 @@
-"""An event loop whose time is a number: it jumps to the next timer, and orders everything by its own count."""
+"""An event loop whose time is a number: it jumps to the next timer, and orders things by its own count."""
 
 import asyncio
 import contextvars
@@ -48,7 +48,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.now_s = 0.0
-        self.tasks_made = 0
         self._selector = _Jumps(self)
         self._clock_resolution = RESOLUTION_S
         self._count = 0
@@ -57,19 +56,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self.now_s
 
-    def numbered(self, made: _Counted) -> None:
+    def numbers(self) -> int:
+        """One that nothing else in this loop has."""
         self._count += 1
-        made._number = self._count
+        return self._count
 
     def create_future(self) -> asyncio.Future[Any]:
         future = CountedFuture.__new__(CountedFuture)
-        self.numbered(future)
+        future._number = self.numbers()
         future.__init__(loop=self)
         return future
 
-    def run_in_executor(
-        self, executor: object, func: Callable[..., Any], *args: Any
-    ) -> asyncio.Future[Any]:
+    def run_in_executor(self, _executor: object, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         future = self.create_future()
         try:
             future.set_result(func(*args))
@@ -101,8 +99,7 @@ def _made(
     **more: Any,
 ) -> asyncio.Task[Any]:
     task = CountedTask.__new__(CountedTask)
-    loop.numbered(task)
-    loop.tasks_made += 1
+    task._number = loop.numbers()
     task.__init__(coro, loop=loop, context=context, **more)
     owner = OWNER.get() if context is None else context.get(OWNER)
     if owner is not None:

@@ -19,6 +19,7 @@ class Process(Owner):
         super().__init__()
         self.loop = loop
         self.name = name
+        self.number = loop.numbers()  # no other process of the history has it
         self.alive = True
         self.steps = 0
         self.at_death: list[Callable[[], None]] = []
@@ -42,7 +43,7 @@ class Process(Owner):
             raise Killed
 
     def kill(self) -> None:
-        """`kill -9`, or the power goes: nothing of it runs on; what was in flight may or may not have arrived."""
+        """`kill -9`, or the power goes: nothing runs on; what was in flight may or may not have arrived."""
         if not self.alive:
             return
         self.alive = False

@@ -78,6 +78,7 @@ class SimSite:
         self.party = Party(name)
         self.disk = Disk(MIGRATIONS, draw)
         self.clock = SimClock(loop, draw)
+        self.repeats_starts = False  # sabotage: every job's process is started twice
         self.process: Process | None = None
         self._enrol = enrol
 
@@ -92,6 +93,9 @@ class SimSite:
 
     def held(self) -> int:
         return self.disk.rows("SELECT count(*) FROM held")[0][0]
+
+    def log_pieces(self) -> int:
+        return self.disk.rows("SELECT count(*) FROM log_chunk")[0][0]
 
     async def _main(self, process: Process) -> None:
         spool = Spool(
@@ -227,13 +231,19 @@ class SimExecutor:
         site.journal.starts.append(
             Start(spec.job_id, attempt, site.name, spec.tag, site.loop.time(), document, lines)
         )
+        if site.repeats_starts:
+            site.journal.starts.append(site.journal.starts[-1])
         self._process.step()
         for line in lines:
             sink(line)
             if await _stopped_within(stop, spec.takes_s / len(lines)):
                 error = json.dumps({"run": number, "of": spec.job_id, "canceled": True}).encode()
                 return Outcome(
-                    success=False, result=error, duration_ms=1, canceled_by=stop.by, canceled_reason=stop.reason
+                    success=False,
+                    result=error,
+                    duration_ms=1,
+                    canceled_by=stop.by,
+                    canceled_reason=stop.reason,
                 )
         self._process.step()
         return Outcome(success=True, result=document, duration_ms=int(spec.takes_s * 1000))

@@ -55,14 +55,15 @@ class Verdict:
 
 
 class World:
-    def __init__(self, seed: int, *, jobs: int, faults: int) -> None:
+    def __init__(self, seed: int, *, jobs: int, faults: int, sabotage: str = "") -> None:
+        """`sabotage`: a promise that a simulated part breaks, to prove that the checker sees it."""
         self.seed = seed
-        self.draw = Random(seed)
+        self.draw = Random(seed)  # noqa: S311 a history from a seed, no secret
         random.seed(seed)  # tenacity draws its gaps from here
         self.loop = VirtualLoop()
         asyncio.set_event_loop(self.loop)
         self.journal = Journal()
-        self.broker = SimBroker(self.loop, self.draw)
+        self.broker = SimBroker(self.loop, self.draw, forgets=sabotage == "broker_forgets")
         self.cluster = SimCluster(self.loop, self.draw)
         self.bridge = SimBridge(
             self.loop,
@@ -80,6 +81,9 @@ class World:
             )
             for name, tags, slots, ahead in SITES
         ]  # fmt: skip
+        for site in self.sites:
+            site.disk.lies = sabotage == "disk_lies"
+            site.repeats_starts = sabotage == "executor_repeats"
         self.specs = [(self.draw.uniform(0, SUBMIT_S), self._spec(number)) for number in range(jobs)]
         self.faults = plan(self.draw, faults, FAULTS_S)
         self.happened: Counter[str] = Counter()
@@ -90,7 +94,9 @@ class World:
     def later(self, seconds: float, what: Callable[[], object]) -> None:
         self.loop.call_later(seconds, what)
 
-    def down_for(self, party: SimSite | SimBridge, seconds: float, *, dies_at_step: int | None = None) -> None:
+    def down_for(
+        self, party: SimSite | SimBridge, seconds: float, *, dies_at_step: int | None = None
+    ) -> None:
         """Kill it; it starts again after `seconds`, and may then be about to die at a step."""
         party.kill()
         self.later(seconds, lambda: self._start(party, dies_at_step))
@@ -131,7 +137,8 @@ class World:
             and len(self.cluster.jobs) == len(self.specs)
             and not self.cluster.open_jobs()
             and not any(site.held() for site in self.sites)
-            and not any(queue.ready for queue in self.broker.queues.values())
+            and not any(site.log_pieces() for site in self.sites)
+            and not any(queue.ready or queue.in_hand() for queue in self.broker.queues.values())
         )
 
     def _befall(self, fault: Fault) -> None:
@@ -155,7 +162,7 @@ class World:
             party.process.at_death.append(lambda: self.later(2.0, lambda: self._start(party, None)))
 
     def _look(self) -> None:
-        """Every party is alive or down by a fault, and never by itself; nothing grows without a bound (I6)."""
+        """Every party is alive or down by a fault, never by itself; nothing grows without a bound (I6)."""
         for party in (*self.sites, self.bridge):
             if party.process is not None and (failure := party.process.failure()):
                 self.journal.violations.append(f"{party.process.name} ended by itself: {failure!r}")
