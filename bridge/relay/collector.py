@@ -275,12 +275,12 @@ class Collector:
         before, after = await self._ledger.log_chars(key, worker), message.offset + len(message.text)
         if after <= before:
             return
-        gap = message.offset - before
-        text = message.text if gap >= 0 else message.text[-gap:]
-        if gap > 0:
-            text = f"\n[... {gap} characters dropped: log limit ...]\n" + text
+        start = max(before, message.offset)
+        text = message.text[start - message.offset :]
         writer = f"{worker}/{message.attempt}"
-        await self._until_taken(lambda: self._source.push_log(custody, writer, before, text))
+        await self._until_taken(
+            lambda: self._source.push_log(custody, writer, start, text, missing=start - before)
+        )
         await self._ledger.log_moved(key, worker, after)
 
     async def _tell(self, worker: WorkerName, messages: list[Message]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from agent.clock import Clock
 from agent.wire.claims import JobId
@@ -12,11 +13,25 @@ from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.sources.source import Source
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """One way in which a job may end."""
+
+    result: Result
+    document: bytes
+    outcome: str
+    finished_while_down: bool = False
+
+    def is_of(self, other: "_End") -> bool:
+        return self.result.attempt == other.result.attempt and self.document == other.document
+
+
 class Recorder:
     """Lives as long as the relay, so that results, cancels and lost custodians all stand in the same line.
 
-    Only a bridge that dies between the cluster's answer and the ledger's commit may offer a second end
-    of the same job later; the cluster keeps the first (agent-api.md 3.4).
+    An end whose answer was lost may have been recorded, so that same end is offered until the cluster says
+    so, whatever else has come by then. Only a bridge that dies in between may offer a second one in its next
+    life; the cluster keeps the first (agent-api.md 3.4).
     """
 
     def __init__(self, source: Source, ledger: Ledger, clock: Clock) -> None:
@@ -24,6 +39,7 @@ class Recorder:
         self._ledger = ledger
         self._clock = clock
         self._lines: dict[JobId, tuple[asyncio.Lock, int]] = {}
+        self._offered: dict[JobId, _End] = {}  # those whose answer is not known
 
     async def record(self, result: Result, document: bytes) -> Custody | None:
         """Custody ends when this returns; the row that was open. None: it had ended before, so this is late.
@@ -31,7 +47,7 @@ class Recorder:
         Raises `ClusterDown`; then nothing is closed.
         """
         outcome = "success" if result.success else "canceled" if result.canceled_by else "failure"
-        return await self._record(result, document, outcome)
+        return await self._record(_End(result, document, outcome, result.finished_while_down))
 
     async def end_unrun(
         self,
@@ -54,17 +70,21 @@ class Recorder:
             canceled_reason=canceled_reason,
         )
         outcome = outcome or ("failure" if canceled_by is None else "canceled")
-        await self._record(result, result.document, outcome)
+        await self._record(_End(result, result.document, outcome))
 
-    async def _record(self, result: Result, document: bytes, outcome: str) -> Custody | None:
-        key = (result.job_id, result.attempt)
-        async with self._turn(result.job_id):
-            custody = await self._ledger.find(key)
+    async def _record(self, end: "_End") -> Custody | None:
+        job_id = end.result.job_id
+        async with self._turn(job_id):
+            custody = await self._ledger.find((job_id, end.result.attempt))
             if custody is None or not custody.is_open:
+                self._offered.pop(job_id, None)
                 return None
-            await self._source.send_result(custody, result, document)
-            await self._ledger.close(key, outcome, finished_while_down=result.finished_while_down)
-            return custody
+            first = self._offered.setdefault(job_id, end)
+            await self._source.send_result(custody, first.result, first.document)
+            key = (job_id, first.result.attempt)
+            await self._ledger.close(key, first.outcome, finished_while_down=first.finished_while_down)
+            del self._offered[job_id]
+            return custody if first.is_of(end) else None
 
     @asynccontextmanager
     async def _turn(self, job_id: JobId) -> AsyncIterator[None]:

@@ -184,10 +184,23 @@ async def test_a_ping_tells_of_a_job_that_was_ended_elsewhere(source: Source, cl
 async def test_log_text_is_appended_in_order(source: Source, cluster: Running) -> None:
     await cluster.preview(tag="bash")
     job = await pulled(source)
-    await source.push_log(custody_of(job), "a/1", 0, "one\n")
-    await source.push_log(custody_of(job), "a/1", 4, "zwei: süd\n")
+    await source.push_log(custody_of(job), "a/1", 0, "one\n", missing=0)
+    await source.push_log(custody_of(job), "a/1", 4, "zwei: süd\n", missing=0)
     logs = await cluster.admin.get(f"/api/w/main/jobs_u/get_logs/{job.job_id}")
     assert logs.text.endswith("one\nzwei: süd\n")
+
+
+async def test_a_gap_in_log_text_is_marked_and_costs_nothing_after_it(
+    source: Source, cluster: Running
+) -> None:
+    await cluster.preview(tag="bash")
+    job = await pulled(source)
+    await source.push_log(custody_of(job), "a/1", 0, "one\n", missing=0)
+    await source.push_log(custody_of(job), "a/1", 10, "three\n", missing=6)
+    await source.push_log(custody_of(job), "a/1", 16, "four\n", missing=0)
+    logs = await cluster.admin.get(f"/api/w/main/jobs_u/get_logs/{job.job_id}")
+    gap = "\n[... 6 characters dropped: lost on the way ...]\n"
+    assert logs.text.endswith(f"one\n{gap}three\nfour\n")
 
 
 async def test_a_job_that_the_cluster_does_not_know_changes_nothing(source: Source, cluster: Running) -> None:

@@ -17,6 +17,7 @@ from tests.simulation.loop import VirtualLoop
 from tests.simulation.process import Process
 
 LATENCY_S: Final = (0.001, 0.15)
+BYTE_S: Final = 1e-6
 NOTICED_S: Final = (0.0, 25.0)  # how long until a silent link counts as lost: the heartbeats
 UP_QUEUES: Final = {"result": RESULTS, "blob": RESULTS, "event": EVENTS, "log": LOGS}
 
@@ -73,8 +74,8 @@ class Queue:
             consumer = free[self._next % len(free)]
             delivered = Delivered(next(self._broker.tags), self, consumer, self.ready.popleft())
             consumer.unacked[delivered.number] = delivered
-            consumer.last_arrival_s = max(
-                consumer.last_arrival_s, self._broker.loop.time() + self._broker.latency_s()
+            consumer.last_arrival_s = max(  # never two at once: the loop does not order what is due together
+                consumer.last_arrival_s + BYTE_S, self._broker.loop.time() + self._broker.latency_s()
             )
             self._broker.loop.call_at(consumer.last_arrival_s, consumer.session.arrive, delivered)
 

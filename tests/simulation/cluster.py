@@ -53,7 +53,7 @@ class SimJob:
     canceled_by: str | None = None
     results: list[Offer] = field(default_factory=list)
     log: str = ""
-    written: set[tuple[str, int]] = field(default_factory=set)  # stretches of log text that were applied
+    written: dict[str, int] = field(default_factory=dict)  # characters of each writer's stream
 
 
 class SimCluster:
@@ -138,12 +138,16 @@ class SimSource:
         job.state = "completed"
         await self._come_back()
 
-    async def push_log(self, custody: Custody, writer: str, offset: int, text: str) -> None:
+    async def push_log(self, custody: Custody, writer: str, start: int, text: str, *, missing: int) -> None:
+        """Each character once, gaps marked: as the embedded cluster's `append_once`."""
+        del missing
         await self._reach()
         job = self._cluster.jobs[custody.job_id]
-        if (writer, offset) not in job.written:  # each stretch once, as the embedded cluster's append_log
-            job.log += text
-            job.written.add((writer, offset))
+        written = job.written.get(writer, 0)
+        if start > written:
+            job.log += "\n[... dropped ...]\n"
+        job.log += text[max(0, written - start) :]
+        job.written[writer] = max(written, start + len(text))
         await self._come_back()
 
     async def _reach(self) -> None:

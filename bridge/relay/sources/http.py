@@ -82,11 +82,10 @@ class HTTPSource:
             job_completed(custody, result, document),
         )
 
-    async def push_log(self, custody: Custody, writer: str, offset: int, text: str) -> None:
-        del (
-            writer,
-            offset,
-        )  # the API has none, so a crash between the push and our record of it may repeat a chunk
+    async def push_log(self, custody: Custody, writer: str, start: int, text: str, *, missing: int) -> None:
+        del writer, start  # the API has none: a crash between the push and our record may repeat a chunk
+        if missing:
+            text = f"\n[... {missing} characters dropped: lost on the way ...]\n{text}"
         await self._post(f"/api/w/{custody.workspace}/agent_workers/push_logs/{custody.job_id}", text)
 
     async def _get(self, path: str) -> Any:

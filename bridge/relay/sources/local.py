@@ -55,5 +55,6 @@ class LocalSource:
         )
         await self._jobs.complete(custody.workspace, custody.job_id, completion)
 
-    async def push_log(self, custody: Custody, writer: str, offset: int, text: str) -> None:
-        await self._jobs.append_log(custody.workspace, custody.job_id, text, writer=writer, offset=offset)
+    async def push_log(self, custody: Custody, writer: str, start: int, text: str, *, missing: int) -> None:
+        del missing  # the cluster counts each writer's stream itself, in the same commit as the text
+        await self._jobs.append_log(custody.workspace, custody.job_id, text, writer=writer, offset=start)

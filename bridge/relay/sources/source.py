@@ -78,8 +78,11 @@ class Source(Protocol):
         """On return the cluster has recorded it, now or before. Raises `ClusterDown`."""
         ...
 
-    async def push_log(self, custody: Custody, writer: str, offset: int, text: str) -> None:
-        """Text of one writer, of which it has brought `offset` characters before. Raises `ClusterDown`."""
+    async def push_log(self, custody: Custody, writer: str, start: int, text: str, *, missing: int) -> None:
+        """Text of one writer's stream; `start` counts the characters before it, `missing` of them never came.
+
+        A gap is marked (I5). Raises `ClusterDown`; then the same stretch comes again.
+        """
         ...
 
 
