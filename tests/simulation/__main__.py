@@ -13,8 +13,8 @@ import structlog
 
 from tests.simulation.world import Verdict, World
 
-JOBS: Final = 40
-FAULTS: Final = 30
+JOBS: Final = 100
+FAULTS: Final = 60
 SHOWN_MAX: Final = 20
 SABOTAGES: Final = ("broker_forgets", "disk_lies", "executor_repeats")
 

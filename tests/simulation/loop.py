@@ -2,10 +2,9 @@
 
 import asyncio
 import contextvars
+import heapq
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
-
-RESOLUTION_S: Final = 1e-9
 
 
 class Stuck(Exception):
@@ -29,32 +28,50 @@ class CountedFuture(_Counted, asyncio.Future):
     pass
 
 
-class _Jumps:
-    """In the selector's place: instead of waiting it moves the clock on."""
-
-    def __init__(self, loop: "VirtualLoop") -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[Any]:
-        if timeout is None:
-            raise Stuck
-        self._loop.now_s += timeout
-        return []
-
-
 class VirtualLoop(asyncio.BaseEventLoop):
     """No sockets, no threads, no waiting. What is sent to a thread runs at once."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now_s = 0.0
-        self._selector = _Jumps(self)
-        self._clock_resolution = RESOLUTION_S
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._count = 0
         self.set_task_factory(_made)
 
     def time(self) -> float:
         return self.now_s
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """What is due together runs in the order in which it was asked for."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._timers, (when, self.numbers(), timer))
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """It is passed over when its time comes."""
+
+    def _run_once(self) -> None:
+        """As the base's, without a selector: where that would wait, the clock moves on."""
+        ready, timers = self._ready, self._timers
+        while timers and (timers[0][2].cancelled() or (timers[0][0] <= self.now_s)):
+            timer = heapq.heappop(timers)[2]
+            if not timer.cancelled():
+                ready.append(timer)
+        if not ready and not self._stopping:
+            if not timers:
+                raise Stuck
+            self.now_s = timers[0][0]
+            return
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()
 
     def numbers(self) -> int:
         """One that nothing else in this loop has."""
@@ -74,9 +91,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
         except Exception as error:  # noqa: BLE001 it belongs to whoever waits for the future
             future.set_exception(error)
         return future
-
-    def _process_events(self, event_list: list[Any]) -> None:
-        assert not event_list
 
     def _write_to_self(self) -> None:
         pass
