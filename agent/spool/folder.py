@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.errors import SpoolLocked, SpoolUnusable
+from agent.spool.blobs import fsync_dir
 from agent.spool.identity import identity_of
 
 PROBE_BYTES: Final = 128 * 1024  # what SQLite needs to open and write one row
@@ -23,7 +24,7 @@ class Folder:
         self.blobs = path / "blobs"
         self.work = path / "work"
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(path)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise SpoolUnusable(why_unusable(path, error)) from error
@@ -68,6 +69,18 @@ class Folder:
             file.flush()
             os.fsync(file.fileno())
         probe.unlink()
+
+
+def _make(path: Path) -> None:
+    """Make the folder and its parents; on return no power cut takes the whole spool away by its name (I3).
+
+    The name is synced at each start: the start that made the folder may have been killed before it could.
+    """
+    missing = [parent for parent in path.parents if not parent.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(PermissionError):  # a parent that we may not read is not one that we made
+        for folder in (path, *missing):
+            fsync_dir(folder.parent)
 
 
 def is_locked(path: Path) -> bool:
