@@ -26,6 +26,14 @@ async def flaws_of(work: Work[Any, Any], state: CrashState, claim: Claim, folder
     """Lays the files out, opens them as the product does, and compares. Empty: nothing is wrong."""
     _lay_out(state, folder)
     try:
+        return await flaws_in(work, claim, folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+async def flaws_in(work: Work[Any, Any], claim: Claim, folder: Path) -> list[str]:
+    """The same for a folder that a real disk gave back."""
+    try:
         async with asyncio.timeout(OPEN_S), work.opened(folder) as store:
             found = await work.flaws(store)
             if claim.note and work.note(store) != claim.note:
@@ -33,8 +41,6 @@ async def flaws_of(work: Work[Any, Any], state: CrashState, claim: Claim, folder
             kept = await work.kept(store)
     except Exception as error:  # noqa: BLE001 whatever an opening raises is the finding
         return [f"{type(error).__name__}: {error}"]
-    finally:
-        shutil.rmtree(folder)
     if kept not in claim.options:
         found.append(min((_difference(option, kept) for option in claim.options), key=len))
     return found

@@ -1,0 +1,67 @@
+"""A real ext4 that loses its power: the model of the disk is checked against the kernel's."""
+
+import fcntl
+import os
+import struct
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+SHUTDOWN: Final = 0x8004587D  # EXT4_IOC_SHUTDOWN
+NO_LOG_FLUSH: Final = 2  # what was not synced is gone, the file system's journal as well
+SIZE_MB: Final = 64
+
+
+class NoDisk(Exception):
+    """This machine gives us no disk of our own to cut off."""
+
+
+class Disk:
+    def __init__(self, image: Path, folder: Path) -> None:
+        self.folder: Final = folder
+        self._image: Final = image
+
+    def format(self) -> None:
+        with self._image.open("wb") as file:
+            file.truncate(SIZE_MB * 1024 * 1024)
+        _run("mkfs.ext4", "-q", "-F", self._image)
+        _run("mount", "-o", "loop", self._image, self.folder)
+
+    def cut_power(self) -> None:
+        """What was not fsynced is gone, and every write from now on is an I/O error."""
+        root = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.ioctl(root, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+        finally:
+            os.close(root)
+
+    def boot(self) -> None:
+        """Mounted anew: the kernel mends it from the journal."""
+        _run("umount", self.folder)
+        _run("mount", "-o", "loop", self._image, self.folder)
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", self.folder], check=False, capture_output=True)
+
+
+@contextmanager
+def real_disk(place: Path) -> Iterator[Disk]:
+    """Raises `NoDisk` where this user or machine cannot have one."""
+    if os.geteuid() != 0:
+        raise NoDisk("needs root to mount a disk of its own")
+    disk = Disk(place / "image", place / "mounted")
+    disk.folder.mkdir()
+    try:
+        disk.format()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise NoDisk(f"no disk can be mounted here: {error}") from error
+    try:
+        yield disk
+    finally:
+        disk.unmount()
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run(command, check=True, capture_output=True)
