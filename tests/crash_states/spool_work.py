@@ -75,9 +75,9 @@ class SpoolWork:
 
     async def flaws(self, spool: Spool) -> list[str]:
         aside = [path.name for path in spool.folder.path.glob("spool.damaged-*")]
-        quarantined = await spool.quarantined_keys()
+        quarantined = [key for _, *key, _ in await spool.unreported()]
         found = [f"a power cut was taken for damage: {name}" for name in aside]
-        return [*found, f"in quarantine: {sorted(quarantined)}"] if quarantined else found
+        return [*found, f"in quarantine: {quarantined}"] if quarantined else found
 
     async def kept(self, spool: Spool) -> Kept:
         rows = await spool.held()
