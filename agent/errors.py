@@ -2,8 +2,8 @@
 
 
 class AgentError(Exception):
-    """AgentError: ConfigError · LinkDown(TokenRefused, NoEnrolment) · SpoolError(SpoolLocked, SpoolUnusable)
-    · Refused(TagNotHeld)
+    """AgentError: ConfigError · LinkDown(TokenRefused, NoEnrolment, AdmissionWaits)
+    · SpoolError(SpoolLocked, SpoolUnusable) · Refused(TagNotHeld)
     """
 
 
@@ -21,6 +21,14 @@ class TokenRefused(LinkDown):
 
 class NoEnrolment(LinkDown):
     """The cluster answers 404 to enrolment: a plain Orvanta without a bridge."""
+
+
+class AdmissionWaits(LinkDown):
+    """A whole fleet comes back, and the bridge named this agent's turn: `wait_s` from now."""
+
+    def __init__(self, message: str, wait_s: float) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
 
 
 class SpoolError(AgentError):

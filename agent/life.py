@@ -11,7 +11,7 @@ from tenacity import RetryCallState
 
 from agent.clock import Clock
 from agent.database import WriteFailed
-from agent.errors import LinkDown, NoEnrolment, TokenRefused
+from agent.errors import AdmissionWaits, LinkDown, NoEnrolment, TokenRefused
 from agent.jobs.book import Book
 from agent.link.enrol import from_json, to_json
 from agent.link.link import Enrolment, Link
@@ -25,6 +25,7 @@ log = structlog.get_logger()
 VERSION: Final = "0.1.0"
 AHEAD_ALONE: Final = 1000  # jobs held ahead for a tag that only this agent serves: work for a long outage
 STEADY_S: Final = 5.0  # a life of the link that lasted this long was no flicker
+EVENTS: Final = {TokenRefused: "token.refused", AdmissionWaits: "link.admission_waits"}
 
 Connect = Callable[[str, WorkerName], AbstractAsyncContextManager[Link]]
 Enrol = Callable[[str, dict[str, Any]], Awaitable[Enrolment]]
@@ -91,12 +92,12 @@ class Life:
         await link.publish("event", [Bye(held=len(self._book.all()))])
 
     async def _enrolled(self) -> Enrolment:
-        """Ask anew; when nobody answers, what was learnt last time serves."""
+        """Ask anew; when nobody answers, what was learnt last time serves. A turn that is named is kept."""
         try:
             enrolment = await self._enrol(
                 self._spool.folder.identity, {"version": VERSION, "slots": self._slots}
             )
-        except (TokenRefused, NoEnrolment):
+        except (TokenRefused, NoEnrolment, AdmissionWaits):
             raise
         except LinkDown as error:
             cached = await self.cached_enrolment()
@@ -135,8 +136,8 @@ class Life:
 
     def _say_why(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        event = "token.refused" if isinstance(error, TokenRefused) else "link.retry"
-        log.warning(event, reason=str(error), next_try_s=round(state.upcoming_sleep, 1))
+        event = EVENTS.get(type(error), "link.retry")
+        log.warning(event, reason=str(error), next_try_s=round(state.upcoming_sleep, 3))
 
 
 def ahead_limits(enrolment: Enrolment, slots: int, ahead: int | None) -> dict[Tag, int]:

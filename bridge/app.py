@@ -56,6 +56,8 @@ async def serve(settings: Settings) -> None:
             relay.admit,
             signer.public_keys(),
             settings.public_amqp_url.reveal(),
+            clock=clock,
+            admissions_per_s=settings.admissions_per_s,
         )
         routes = [*enrolments.routes(), *_relay_routes(ledger, cluster), *cluster.routes]
         await _until_signal(settings, routes, relay, _sweep(cluster, settings.zombie_timeout_s))
@@ -76,7 +78,13 @@ async def relay(settings: Settings) -> None:
         signer = await Signer.load(ledger)
         relay = _relay(settings, source, ledger, signer, clock)
         enrolments = Enrolments(
-            ledger, introspection.verify, relay.admit, signer.public_keys(), settings.public_amqp_url.reveal()
+            ledger,
+            introspection.verify,
+            relay.admit,
+            signer.public_keys(),
+            settings.public_amqp_url.reveal(),
+            clock=clock,
+            admissions_per_s=settings.admissions_per_s,
         )
         await _until_signal(settings, enrolments.routes(), relay, _announce(source))
     finally:

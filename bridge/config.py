@@ -21,6 +21,7 @@ class Settings:
     base_url: str
     admin_password_file: Path | None
     ready_max: int
+    admissions_per_s: int
     zombie_timeout_s: float
     policies: Policies
     agent_token: Secret | None  # for `relay`: the bridge's own, at the upstream cluster
@@ -50,6 +51,7 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         base_url=env.get("BASE_URL", f"http://{host}:{port}"),
         admin_password_file=Path(password) if password else None,
         ready_max=_whole(env, "READY_MAX", 100),
+        admissions_per_s=_whole(env, "ADMISSIONS_PER_S", 50),
         zombie_timeout_s=_whole(env, "ZOMBIE_JOB_TIMEOUT", 60),
         policies=_policies(env),
         agent_token=Secret(token) if token else None,

@@ -5,10 +5,11 @@ import json
 from dataclasses import asdict
 from typing import Any, Final
 
-from agent.errors import LinkDown, NoEnrolment, TokenRefused
+from agent.errors import AdmissionWaits, LinkDown, NoEnrolment, TokenRefused
 from agent.link.link import Enrolment
 from agent.logs import Secret
 from agent.trust import Keyring
+from agent.wire.admission import wait_of
 from agent.wire.envelope import Verify
 from agent.wire.tokens import bearer_of
 
@@ -17,7 +18,10 @@ PATH: Final = "/api/agent_workers/enroll"
 
 
 async def enrol(base_url: str, token: Secret, suffix: str, about: dict[str, Any]) -> Enrolment:
-    """Ask the cluster for a link. Raises `TokenRefused` (401, 403), `NoEnrolment` (404), `LinkDown`."""
+    """Ask the cluster for a link.
+
+    Raises `TokenRefused` (401, 403), `NoEnrolment` (404), `AdmissionWaits` (429 of a bridge), `LinkDown`.
+    """
     import httpx  # noqa: PLC0415 the largest part of an idle agent's memory, so imported only when used
 
     headers = {
@@ -38,6 +42,9 @@ async def enrol(base_url: str, token: Secret, suffix: str, about: dict[str, Any]
         raise NoEnrolment(
             f"{base_url} answers 404 to enrolment; point BASE_INTERNAL_URL at an Orvanta bridge."
         )
+    wait_s = wait_of(response.headers) if response.status_code == httpx.codes.TOO_MANY_REQUESTS else None
+    if wait_s is not None:
+        raise AdmissionWaits(f"waits for its admission: {response.text[:200].strip()}", wait_s)
     if not response.is_success:
         raise LinkDown(f"enrolment at {base_url} answered {response.status_code}: {response.text[:200]}")
     return from_json(response.text)

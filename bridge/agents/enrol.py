@@ -5,14 +5,20 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from agent.clock import Clock
+from agent.wire.admission import headers_of
 from agent.wire.claims import Claims, Tag, WorkerName
 from agent.wire.errors import WireError
 from agent.wire.routing import job_queue
+from bridge.agents.admission import Admission, Turn
 from bridge.errors import BrokerDown
+
+log = structlog.get_logger()
 
 Verify = Callable[[str], Awaitable[Claims | None]]
 Admit = Callable[[WorkerName, frozenset[Tag]], Awaitable[None]]
@@ -32,6 +38,9 @@ class Enrolments:
         admit: Admit,
         keys: Mapping[str, bytes],
         public_amqp_url: str,
+        *,
+        clock: Clock,
+        admissions_per_s: int,
     ) -> None:
         """`public_amqp_url`: where agents find the broker, which may differ from where the bridge does.
 
@@ -42,12 +51,17 @@ class Enrolments:
         self._admit = admit
         self._keys = {kid: base64.b64encode(raw).decode() for kid, raw in keys.items()}
         self._amqp_url = public_amqp_url
+        self._clock = clock
+        self._admission = Admission(admissions_per_s, clock.monotonic_s())
 
     def routes(self) -> list[Route]:
         return [Route("/api/agent_workers/enroll", self._enrol, methods=["POST"])]
 
     async def _enrol(self, request: Request) -> Response:
-        """200 with the link; 401 a bad token; 400 a bad body; 503 while the broker is away."""
+        """200 with the link; 401 a bad token; 400 a bad body; 429 not its turn; 503 while the broker is away.
+
+        The turn comes before the broker: who is told 503 tries it from a cached enrolment, at the same pace.
+        """
         claims = await self._verify(request.headers.get("authorization", "").removeprefix("Bearer "))
         if claims is None:
             return PlainTextResponse("Unauthorized", 401)
@@ -58,6 +72,9 @@ class Enrolments:
                 job_queue(tag)
         except (ValueError, TypeError, AttributeError, WireError) as error:
             return PlainTextResponse(f"the body must be {{version, slots}} and the tags short: {error}", 400)
+        turn = self._admission.turn(claims.worker, self._clock.monotonic_s())
+        if turn.wait_s > 0:
+            return _not_yet(claims.worker, turn)
         try:
             await self._admit(claims.worker, claims.tags)
         except BrokerDown as error:
@@ -72,3 +89,9 @@ class Enrolments:
             "amqp_url": self._amqp_url.replace("{host}", request.url.hostname or ""),
             "keys": self._keys,
         })  # fmt: skip
+
+
+def _not_yet(worker: WorkerName, turn: Turn) -> Response:
+    log.info("agent.admission_waits", worker=worker, wait_s=round(turn.wait_s, 3), place=turn.place)
+    told = f"many agents come back at once; this one is number {turn.place}, admitted in {turn.wait_s:.3f} s"
+    return PlainTextResponse(told, 429, headers_of(turn.wait_s))
