@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from dev_tools.proxy import LinkProxy
+from dev_tools.proxy import Cut, LinkProxy
 
 
 class SiteLink:
@@ -19,10 +19,10 @@ class SiteLink:
         for proxy in self._proxies:
             proxy.restore()
 
-    def cut(self) -> None:
-        """Every connection is reset and new ones are refused."""
+    def cut(self, mode: Cut = Cut.REFUSE) -> None:
+        """From the return on no byte passes."""
         for proxy in self._proxies:
-            proxy.cut()
+            proxy.cut(mode)
 
     def close(self) -> None:
         for proxy in self._proxies:
