@@ -16,6 +16,7 @@ import httpx
 
 from dev_tools.brokers.broker import Broker
 from dev_tools.brokers.vhosts import fresh_vhost
+from dev_tools.demo.link import SiteLink
 from dev_tools.places import ROOT
 from dev_tools.ports import free_ports
 from dev_tools.processes import Running, clear_below
@@ -265,7 +266,7 @@ class World:
         password = folder / "password"
         password.write_text(PASSWORD)
         login = f"{broker.username}:{broker.password}"
-        public = broker._replace(netloc=f"{login}@127.0.0.1:{self.amqp_link.port}").geturl()
+        public = broker._replace(netloc=f"{login}@{{host}}:{self.amqp_link.port}").geturl()
         settings = {
             "PUBLIC_AMQP_URL": public,
             "ADMIN_PASSWORD_FILE": str(password),
@@ -301,7 +302,7 @@ class World:
         settings = {
             "MODE": "agent",
             "AGENT_TOKEN": token or self.cluster.token(*tags),
-            "BASE_INTERNAL_URL": base_url or f"http://127.0.0.1:{self.http_link.port}",
+            "BASE_INTERNAL_URL": base_url or self.url_at("127.0.0.1"),
         }
         options = ["--slots", str(slots)] + ([] if ahead is None else ["--ahead", str(ahead)])
         agent = Agent(self.folder / f"site-{self._sites}", settings, options)
@@ -313,6 +314,17 @@ class World:
         agent = self.site(*tags, slots=slots, ahead=ahead)
         await agent.start()
         return agent
+
+    def link(self, host: str) -> SiteLink:
+        """A link of its own for one site, at another loopback address; give the site its `url_at`."""
+        bridge, broker = urlsplit(self.bridge.url).port or 0, urlsplit(self.amqp_url).port or 5672
+        link = SiteLink(host, {self.http_link.port: bridge, self.amqp_link.port: broker})
+        self._close.callback(link.close)
+        return link
+
+    def url_at(self, host: str) -> str:
+        """Where a site with the link at `host` finds the bridge."""
+        return f"http://{host}:{self.http_link.port}"
 
     def relay(self, token: str, amqp_url: str) -> Bridge:
         """A bridge, not started yet, that only relays for this world's cluster."""
