@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import httpx
 
+from agent.changes import Changes
 from agent.clock import SystemClock
 from agent.errors import AdmissionWaits, LinkDown
 from agent.jobs.book import Book
@@ -37,6 +38,12 @@ class Member:
         self.admitted_s: Final[list[float]] = []
         self.unreached_s: Final[list[float]] = []  # the bridge did not answer, or could not enrol it
         self.up_s: Final[list[float]] = []
+        self.came_up: Final = Changes()
+        self._thrown_off = asyncio.Event()
+
+    def throw_off(self) -> None:
+        """Its link ends now, as when the network goes; it comes back by itself."""
+        self._thrown_off.set()
 
     async def run(self) -> None:
         await self.life.run(self._one_life)
@@ -55,7 +62,12 @@ class Member:
 
     async def _one_life(self, link: Link, _enrolment: Enrolment) -> None:
         self.up_s.append(time.monotonic())
-        await link.lost()
+        self.came_up.note()
+        self._thrown_off.clear()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(link.lost(), name="link")
+            await self._thrown_off.wait()
+            raise LinkDown("thrown off")
 
 
 @asynccontextmanager
