@@ -51,7 +51,7 @@ async def test_the_six_steps_end_with_one_run_and_one_result(world: World, tmp_p
     code = f"pwd >> {trace}; until [ -e {go} ]; do sleep 0.05; done; echo done by the first"
     task = world.cluster.submit(code, "bash")
     await world.cluster.running(task)  # step 2
-    b = await world.agent("bash")  # step 1: B is there to be sent what A loses
+    b = await world.agent("bash", slots=2)  # step 1: B is there to be sent what A loses
     assert await is_known_to_the_broker(world, a)
     link.cut(Cut.STALL)  # step 3: no byte passes and no socket is closed
 
