@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +12,7 @@ import structlog
 
 from agent.clock import Clock, SystemClock
 from agent.config import Settings
-from agent.database import WriteFailed
+from agent.database import Damaged, WriteFailed
 from agent.executor.limits import Limits
 from agent.executor.process import Executor as ProcessExecutor
 from agent.executor.process import Interpreters
@@ -20,6 +21,7 @@ from agent.jobs.control import Control
 from agent.jobs.intake import Intake
 from agent.jobs.reporter import Reporter
 from agent.jobs.runner import DISK_RETRY_S, Executor, Runner, Site
+from agent.jobs.upkeep import upkeep_of
 from agent.life import Connect, Enrol, Life, ahead_limits
 from agent.link.amqp import connect
 from agent.link.enrol import enrol, keyring
@@ -28,6 +30,7 @@ from agent.spool.spool import Spool
 
 log = structlog.get_logger()
 
+STEADY_S: Final = 60.0  # an agent whose spool lasted this long before it was damaged had no bad disk
 LAST_WORDS_S: Final = 10.0  # a draining agent tries this long to hand over what it has
 
 
@@ -68,12 +71,13 @@ class Agent:
     async def run(self) -> None:
         """Start = recover. Ends after a drain; anything else that ends it is a bug."""
         await self._recover()
-        log.info("agent.started", held=len(self._book.all()))
+        log.info("agent.started", held=self._book.held)
         if cached := await self._life.cached_enrolment():
             self._know(cached)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(self._runner.run(), name="runner")
             linked = group.create_task(self._life.run(self._one_life), name="life")
+            upkeep = group.create_task(upkeep_of(self._spool), name="upkeep")
             await self._draining.wait()
             log.info("agent.draining", running=self._runner.running)
             self._runner.stop_starting()
@@ -81,7 +85,8 @@ class Agent:
             await self._hand_over()
             running.cancel()
             linked.cancel()
-        log.info("agent.stopped", held=len(self._book.all()))
+            upkeep.cancel()
+        log.info("agent.stopped", held=self._book.held)
 
     async def _recover(self) -> None:
         """Read what is held and decide what each becomes; on a disk that refuses, again until it does not."""
@@ -121,7 +126,7 @@ class Agent:
         """Give the results that are finished a moment to leave. What stays is in the spool."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
-                while self._life.link_up and self._book.unsent():
+                while self._life.link_up and self._book.backlog:
                     await self._book.changes.newer_than(self._book.changes.version)
 
     def _know(self, enrolment: Enrolment) -> None:
@@ -129,23 +134,47 @@ class Agent:
 
 
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT, then drain. Raises `SpoolError` when the spool is not to be used."""
-    clock = SystemClock()
-    spool = await Spool.open(settings.spool, clock)
-    try:
-        interpreters = Interpreters.found(settings.bash_path, settings.python_path)
-        executor = ProcessExecutor(spool.folder.work, Limits(), interpreters)
-        log.info("leftovers.killed", processes=executor.kill_leftovers())
-        parts = Parts(
-            clock=clock,
-            executor=executor,
-            enrol=lambda suffix, about: enrol(settings.base_url, settings.token, suffix, about),
-            connect=connect,
-        )
-        agent = Agent(spool, parts, base_url=settings.base_url, slots=settings.slots, ahead=settings.ahead)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, agent.drain)
-        await agent.run()
-    finally:
-        await spool.close()
+    """Run until SIGTERM or SIGINT, then drain. Raises `SpoolError` when the spool is not to be used.
+
+    Crash-only: a spool that turns out damaged while it is used ends the agent inside this process, with the
+    jobs that run, and what can be read of it is the spool of the next one.
+    """
+    damaged = False
+    while True:
+        began_s = time.monotonic()
+        spool = await Spool.open(settings.spool, SystemClock(), damaged=damaged)
+        try:
+            await _run_agent(settings, spool)
+        except* Damaged as group:
+            log.error("spool.damaged", error=str(_first(group)))
+            damaged = True
+        else:
+            return
+        finally:
+            await spool.close()
+        if time.monotonic() - began_s < STEADY_S:
+            await asyncio.sleep(DISK_RETRY_S)  # a disk that damages what it is given must not become a storm
+
+
+async def _run_agent(settings: Settings, spool: Spool) -> None:
+    interpreters = Interpreters.found(settings.bash_path, settings.python_path)
+    executor = ProcessExecutor(spool.folder.work, Limits(), interpreters)
+    log.info("leftovers.killed", processes=executor.kill_leftovers())
+    parts = Parts(
+        clock=SystemClock(),
+        executor=executor,
+        enrol=lambda suffix, about: enrol(settings.base_url, settings.token, suffix, about),
+        connect=connect,
+    )
+    agent = Agent(spool, parts, base_url=settings.base_url, slots=settings.slots, ahead=settings.ahead)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, agent.drain)
+    await agent.run()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -24,11 +24,15 @@ QUEUE_MAX: Final = 10_000  # writes that may wait; at the bound callers wait too
 
 
 class DatabaseError(Exception):
-    """DatabaseError: WriteFailed · TooNew"""
+    """DatabaseError: WriteFailed · Damaged · TooNew"""
 
 
 class WriteFailed(DatabaseError):
     """The disk refused a commit (full, read-only, I/O error). Nothing of that group was kept."""
+
+
+class Damaged(DatabaseError):
+    """What the file holds makes no sense any more, so it is to be replaced. Nothing of that group was kept."""
 
 
 class TooNew(DatabaseError):
@@ -75,7 +79,7 @@ class Database:
     async def write(self, work: Work[T]) -> T:
         """Run `work` in the writer's transaction; on return it is committed and fsynced.
 
-        Raises whatever `work` raises (then nothing of it is kept) and `WriteFailed`.
+        Raises whatever `work` raises (then nothing of it is kept), `WriteFailed` and `Damaged`.
         """
         if self._closed:
             raise WriteFailed(f"{self._path.name} is closed")
@@ -88,7 +92,7 @@ class Database:
         return await future
 
     async def read(self, work: Work[T]) -> T:
-        """Run `work` on what is committed. It never waits for an fsync."""
+        """Run `work` on what is committed. It never waits for an fsync. Raises `Damaged`."""
         return await self._loop.run_in_executor(self._readers, self._read, work)
 
     async def close(self) -> None:
@@ -101,16 +105,21 @@ class Database:
         self._readers.shutdown()
 
     def _read(self, work: Work[T]) -> T:
-        if self._read_connection is None:
-            self._read_connection = _connect(self._path)
-        return work(self._read_connection)
+        try:
+            if self._read_connection is None:
+                self._read_connection = _connect(self._path)
+            return work(self._read_connection)
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                raise Damaged(f"{self._path.name}: {error}") from error
+            raise
 
     def _close_reader(self) -> None:
         if self._read_connection is not None:
             self._read_connection.close()
 
     def _serve(self) -> None:
-        connection = _connect(self._path)
+        connection: sqlite3.Connection | None = None
         stopping = False
         while not stopping:
             first = self._writes.get()
@@ -125,24 +134,46 @@ class Database:
                 group.append(item)
             connection = self._commit(connection, group)
             self._loop.call_soon_threadsafe(_answer, group)
-        connection.close()
+        if connection is not None:
+            connection.close()
 
-    def _commit(self, connection: sqlite3.Connection, group: list[_Write[Any]]) -> sqlite3.Connection:
-        """Commit `group` with one fsync. After a failure the connection is dropped, never fsynced again."""
+    def _commit(
+        self, connection: sqlite3.Connection | None, group: list[_Write[Any]]
+    ) -> sqlite3.Connection | None:
+        """Commit `group` with one fsync. After a failure the connection is dropped, never fsynced again.
+
+        The next group opens another one, and fails by itself where that cannot be.
+        """
         try:
+            connection = connection or _connect(self._path)
             connection.execute("BEGIN IMMEDIATE")
             for item in group:
                 _apply(connection, item)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             for item in group:
-                item.error = WriteFailed(
-                    f"cannot write {self._path}: {error}; "
-                    "free the disk or check its health. Nothing was confirmed."
-                )
-            connection.close()
-            return _connect(self._path)
+                item.error = self._refusal(error)
+            if connection is not None:
+                connection.close()
+            return None
         return connection
+
+    def _refusal(self, error: sqlite3.Error) -> DatabaseError:
+        if is_damage(error):
+            return Damaged(f"{self._path.name}: {error}")
+        return WriteFailed(
+            f"cannot write {self._path}: {error}; free the disk or check its health. Nothing was confirmed."
+        )
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether it is the file's content that is wrong, and not the disk that refuses."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return (
+        code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        or code == sqlite3.SQLITE_IOERR_SHORT_READ  # the file ends too early
+        or "decode to UTF-8" in str(error)  # Python's own, without a code
+    )
 
 
 def _apply(connection: sqlite3.Connection, item: _Write[Any]) -> None:

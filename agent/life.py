@@ -89,7 +89,7 @@ class Life:
                 self.link_up = False
 
     async def say_bye(self, link: Link) -> None:
-        await link.publish("event", [Bye(held=len(self._book.all()))])
+        await link.publish("event", [Bye(held=self._book.held)])
 
     async def _enrolled(self) -> Enrolment:
         """Ask anew; when nobody answers, what was learnt last time serves. A turn that is named is kept."""
@@ -114,8 +114,8 @@ class Life:
             worker=WorkerName(enrolment.worker),
             version=VERSION,
             slots=self._slots,
-            held=len(self._book.all()),
-            backlog=len(self._book.unsent()),
+            held=self._book.held,
+            backlog=self._book.backlog,
             wall_s=self._clock.wall_s(),
             tags=list(enrolment.tags),
             hostname=socket.gethostname(),

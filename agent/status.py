@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import SpoolUnusable
+from agent.jobs.model import State
 from agent.spool.folder import is_locked
 from agent.spool.spool import SQL
 
@@ -19,7 +20,11 @@ def read(spool: Path) -> dict[str, Any]:
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     connection.row_factory = sqlite3.Row
     try:
-        counts = {row["state"]: dict(row) for row in connection.execute(SQL["counts"])}
+        custody = {row["state"]: row["jobs"] for row in connection.execute(SQL["count_open"])}
+        ready, blobs, sent = (
+            connection.execute(SQL[name]).fetchone()
+            for name in ("count_finished", "count_blobs", "count_sent")
+        )
         meta = {
             key: connection.execute(SQL["get_meta"], {"key": key}).fetchone() for key in ("link", "enrolment")
         }
@@ -32,15 +37,17 @@ def read(spool: Path) -> dict[str, Any]:
         connection.close()
     running = is_locked(spool)
     link, since, why = meta["link"]["value"].split("\n", 2) if meta["link"] else ("never up", "0", "")
-    oldest = counts.get("finished", {}).get("oldest_finished")
+    backlog = ready["jobs"] + blobs["jobs"]
+    oldest = min((row["oldest_finished"] for row in (ready, blobs) if row["jobs"]), default=None)
+    over = {State.FINISHED: backlog, State.SENT: sent["jobs"]}
     return {
         "agent": "running" if running else "not running",
         "worker": json.loads(meta["enrolment"]["value"])["worker"] if meta["enrolment"] else None,
         "link": link if running else "down",
         "link_since_s": round(time.time() - float(since)) if float(since) else None,
         "link_reason": why,
-        "custody": {state: row["jobs"] for state, row in counts.items()},
-        "backlog": counts.get("finished", {}).get("jobs", 0),
+        "custody": custody | {str(state): jobs for state, jobs in over.items() if jobs},
+        "backlog": backlog,
         "backlog_age_s": round(time.time() - oldest) if oldest else None,
         "quarantined": quarantined,
     }

@@ -1,85 +1,128 @@
 """The jobs in custody: each change steps through the table and is committed before it is acted on."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
 from agent.changes import Changes
 from agent.clock import Clock
 from agent.database import WriteFailed
-from agent.jobs.model import Event, Held, Key, State, first_state
-from agent.spool.spool import Row, Spool
+from agent.jobs.model import OVER, Event, Held, Key, OutOfOrder, State, first_state, step
+from agent.jobs.unfinished import Unfinished
+from agent.jobs.whole import whole
+from agent.spool.spool import Kept, Row, Spool, Taken
+from agent.wire.claims import Tag
 from agent.wire.messages import Delivery, Job, Result
 
 log = structlog.get_logger()
 
 
 class Book:
-    """Mirrors the spool in memory. Changes are queued to the one writer in the order they are made here."""
+    """What is not over is mirrored in memory; what is over is only on disk, and counted here.
+
+    The spool wins. Changes are queued to its one writer in the order they are made here.
+    """
 
     def __init__(self, spool: Spool, clock: Clock) -> None:
         self._spool = spool
         self._clock = clock
-        self._held: dict[Key, Held] = {}
+        self._over: Counter[State] = Counter()
+        self._unaccepted: dict[Key, None] = {}  # the bridge has not confirmed that it heard of our custody
+        self.unfinished = Unfinished()
+        self.orphans: dict[Key, None] = {}  # started jobs that nobody runs, since their result was damaged
         self.changes = Changes()
+        self.in_hand: set[asyncio.Task[Any]] = set()
 
     async def load(self) -> None:
-        """Read every row: all state is in the spool, so a start is a recovery. Raises `WriteFailed`."""
-        for row in await self._spool.held():
+        """Read what is not over: state is in the spool, so a start is a recovery. Raises `WriteFailed`."""
+        backlog, sent = await self._spool.count_over()
+        self._over = Counter({State.FINISHED: backlog, State.SENT: sent})
+        for row in await self._spool.open_rows():
             key = (row.job_id, row.attempt)
+            if not row.accepted_sent:
+                self._unaccepted[key] = None
+            if row.state in OVER:
+                continue
             try:
-                self._held[key] = self._mirror(row)
+                self.unfinished.put(self._mirror(row))
             except (ValueError, TypeError) as error:
                 log.error("row.damaged", job_id=row.job_id, attempt=row.attempt, reason=str(error))
                 await self._spool.quarantine(key, f"the row makes no sense: {error}")
+                self._unaccepted.pop(key, None)
 
-    def all(self) -> Sequence[Held]:
-        return list(self._held.values())
+    @property
+    def held(self) -> int:
+        """Jobs in custody."""
+        return len(self.unfinished) + self._over.total()
+
+    @property
+    def backlog(self) -> int:
+        """Jobs whose result has not reached the broker."""
+        return self._over[State.FINISHED]
 
     def get(self, key: Key) -> Held | None:
-        return self._held.get(key)
+        """The job, unless it is over or not held."""
+        return self.unfinished.get(key)
 
-    def unsent(self) -> list[Held]:
-        """Jobs whose result has not reached the broker."""
-        return [job for job in self._held.values() if job.state is State.FINISHED]
+    def unaccepted(self, most: int) -> list[Key]:
+        """Jobs of which the bridge may not know that they are here."""
+        return [key for key, _ in zip(self._unaccepted, range(most), strict=False)]
 
+    async def missing(self, keys: Iterable[Key]) -> set[Key]:
+        """Those of `keys` that are not in custody."""
+        unknown = {key for key in keys if key not in self.unfinished}
+        states = await self._spool.states(unknown) if unknown else {}
+        for key, state in states.items():
+            if state not in OVER and key not in self.unfinished:  # no index led to it
+                await self.set_aside(key, "the spool's indexes do not name this row")
+        return {key for key in unknown if states.get(key) not in OVER and key not in self.unfinished}
+
+    @whole
     async def hold(self, job: Job, body: bytes) -> bool:
         """Take custody (hop 3). On return it is on disk. False: this attempt was here before."""
         key = (job.job_id, job.attempt)
-        if await self._spool.hold(job, body, first_state(job.delivery)):
+        state = first_state(job.delivery)
+        held_at = self._clock.wall_s()
+        taken = await self._spool.hold(job, body, state)
+        if taken is Taken.NEW:
             left_s = None if job.lives_s is None else job.lives_s - job.age_s
-            self._held[key] = Held(
-                job_id=job.job_id,
-                attempt=job.attempt,
-                tag=job.tag,
-                state=first_state(job.delivery),
-                delivery=job.delivery,
-                held_at=self._clock.wall_s(),
-                priority=job.priority,
-                max_interruptions=job.max_interruptions,
-                expires_s=None if left_s is None else self._clock.monotonic_s() + left_s,
+            self.unfinished.put(
+                Held(
+                    job_id=job.job_id,
+                    attempt=job.attempt,
+                    tag=_shared(job.tag),
+                    state=state,
+                    delivery=job.delivery,
+                    held_at=held_at,
+                    priority=job.priority,
+                    max_interruptions=job.max_interruptions,
+                    expires_s=None if left_s is None else self._clock.monotonic_s() + left_s,
+                )
             )
+        if taken is not Taken.OVER:
+            self._unaccepted[key] = None
             self.changes.note()
-            return True
-        if key in self._held:
-            self._held[key] = replace(self._held[key], accepted_sent=False)
-            self.changes.note()
-        return False
+        return taken is Taken.NEW
 
+    @whole
     async def apply(
         self, key: Key, event: Event, *, by: str | None = None, reason: str | None = None
     ) -> Held:
         """Step `key` and commit. Raises `OutOfOrder`, `WriteFailed` (then the job is as it was)."""
-        before = self._held[key]
+        before = self._must(key, event)
         after = before.after(event)
         if event is Event.STARTED:
             after = replace(after, started_at=self._clock.wall_s(), started_sent=False)
         if event is Event.CANCELLED and before.canceled_by is None:
             after = replace(after, canceled_by=by, cancel_reason=reason)
-        self._held[key] = after
+        self.unfinished.put(after)
         try:
-            await self._spool.move(
+            written = await self._spool.move(
                 key,
                 after.state,
                 after.interruptions,
@@ -88,62 +131,114 @@ class Book:
                 cancel_reason=after.cancel_reason,
             )
         except WriteFailed:
-            if self._held.get(key) is after:
-                self._held[key] = before
+            if self.unfinished.get(key) is after:
+                self.unfinished.put(before)
             raise
+        if not written and event is Event.STARTED:  # I2: nothing starts whose start is not on disk
+            self.unfinished.drop(key)
+            raise OutOfOrder(State.DROPPED, event)
         self.changes.note()
         return after
 
+    @whole
     async def finish(self, key: Key, event: Event, result: Result) -> None:
-        """State and result in one commit (hop 4, I3)."""
-        after = self._held[key].after(event)
-        await self._spool.finish(key, after.state, result)
-        self._held[key] = after
+        """State and result in one commit (hop 4, I3). The first result stands. Raises `OutOfOrder`."""
+        after = self._must(key, event).after(event)
+        if after.state is not State.FINISHED:  # a cancel of what has just been started: the runner stops it
+            raise OutOfOrder(after.state, event)
+        if await self._spool.finish(key, after.state, result):
+            self._over[State.FINISHED] += 1
+        self.unfinished.drop(key)
         self.changes.note()
 
+    @whole
     async def note_accepted(self, keys: Sequence[Key]) -> None:
         await self._spool.mark("accepted_sent", keys)
         for key in keys:
-            if key in self._held:
-                self._held[key] = replace(self._held[key], accepted_sent=True)
+            self._unaccepted.pop(key, None)
 
+    @whole
     async def note_started(self, keys: Sequence[Key]) -> None:
         await self._spool.mark("started_sent", keys)
         for key in keys:
-            if key in self._held:
-                self._held[key] = replace(self._held[key], started_sent=True)
+            if job := self.unfinished.get(key):
+                self.unfinished.put(replace(job, started_sent=True))
 
-    async def note_sent(self, keys: Iterable[Key]) -> None:
+    async def results(self, skip: Collection[int], most: int, most_bytes: int) -> list[Kept]:
+        """Results to send, the best first, without the rows of `skip`."""
+        return await self._spool.results(skip, most, most_bytes) if self.backlog else []
+
+    @whole
+    async def note_sent(self, keys: Sequence[Key]) -> None:
         """The broker has these results (hop 5)."""
-        sent = [key for key in keys if key in self._held]
-        for key in sent:
-            self._held[key] = self._held[key].after(Event.CONFIRMED)
-        await self._spool.sent(sent, State.SENT)
+        state = step(State.FINISHED, Event.CONFIRMED)
+        moved = await self._spool.sent(keys, state)
+        self._over[State.FINISHED] -= moved
+        self._over[state] += moved
         self.changes.note()
+
+    @whole
+    async def note_parts_left(self, key: Key, left: int) -> bool:
+        """So many parts of its document are to be sent. False: the result is not wanted any more."""
+        wanted = await self._spool.parts_left(key, left)
+        self.changes.note()
+        return wanted
 
     def note_log(self, key: Key, log_chars: int) -> None:
-        if key in self._held:
-            self._held[key] = replace(self._held[key], log_chars=log_chars)
+        if job := self.unfinished.get(key):
+            self.unfinished.put(replace(job, log_chars=log_chars))
 
+    @whole
     async def forget(self, keys: Iterable[Key], *, keep_log: bool = True) -> None:
         """The cluster has recorded these, or they are somebody else's: let go."""
-        gone = [key for key in keys if key in self._held]
-        if gone:
-            await self._spool.forget(gone, keep_log=keep_log)
-            for key in gone:
-                self._held.pop(key, None)
-            self.changes.note()
-
-    async def set_aside(self, key: Key, what: str) -> None:
-        """A damaged row leaves custody for quarantine; the bridge is told."""
-        await self._spool.quarantine(key, what)
-        self._held.pop(key, None)
+        leaving = list(keys)
+        before = [job for key in leaving if (job := self.unfinished.drop(key))]  # from now on none starts
+        try:
+            gone = await self._spool.forget(leaving, keep_log=keep_log)
+        except WriteFailed:
+            for job in before:
+                self.unfinished.put(job)
+            raise
+        for key, state in gone.items():
+            self._left(key, state)
         self.changes.note()
 
+    @whole
+    async def set_aside(self, key: Key, what: str) -> None:
+        """A damaged row leaves custody for quarantine; the bridge is told."""
+        state = await self._spool.quarantine(key, what)
+        self.unfinished.drop(key)
+        if state is not None:
+            self._left(key, state)
+        self.changes.note()
+
+    @whole
     async def redo(self, key: Key) -> None:
         """The kept result is damaged: back to `STARTED`, so that the reconciler decides anew."""
-        await self._spool.drop_result(key, State.STARTED)
-        self._held[key] = replace(self._held[key], state=State.STARTED)
+        log.error("result.damaged", job_id=key[0], attempt=key[1])
+        row = await self._spool.row(key)
+        if row is None or not await self._spool.drop_result(key, State.STARTED):
+            return  # its receipt came in this moment
+        self._over[State.FINISHED] -= 1
+        try:
+            job = replace(self._mirror(row), state=State.STARTED, started_sent=True)
+        except (ValueError, TypeError) as error:
+            await self.set_aside(key, f"the row makes no sense: {error}")
+            return
+        self.unfinished.put(job)
+        self.orphans[key] = None
+        self.changes.note()
+
+    def _must(self, key: Key, event: Event) -> Held:
+        """What is over or has been let go has left memory."""
+        if (job := self.unfinished.get(key)) is None:
+            raise OutOfOrder(State.DROPPED, event)
+        return job
+
+    def _left(self, key: Key, state: str) -> None:
+        self._unaccepted.pop(key, None)
+        if state in OVER:
+            self._over[State(state)] -= 1
 
     def _mirror(self, row: Row) -> Held:
         """Raises ValueError, TypeError when damage has changed what the columns say."""
@@ -155,7 +250,7 @@ class Book:
         return Held(
             job_id=row.job_id,
             attempt=row.attempt,
-            tag=row.tag,
+            tag=_shared(row.tag),
             state=State(row.state),
             delivery=Delivery(row.delivery),
             held_at=row.held_at,
@@ -165,11 +260,15 @@ class Book:
             expires_s=expires,
             canceled_by=row.canceled_by,
             cancel_reason=row.cancel_reason,
-            accepted_sent=row.accepted_sent,
             started_at=row.started_at,
             started_sent=row.started_sent,
             log_chars=row.log_chars,
         )
+
+
+def _shared(tag: Tag) -> Tag:
+    """One text for all jobs of a tag, however many are held."""
+    return Tag(sys.intern(str(tag)))
 
 
 def _require_numbers(row: Row) -> None:

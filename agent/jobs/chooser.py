@@ -1,7 +1,6 @@
 """What to do next with the jobs in custody. Pure: values in, values out."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -21,38 +20,42 @@ class Expire:
 
 Action: TypeAlias = Start | Expire
 
-UNSTARTED = (State.WAITING, State.READY)
 
-
-def choose(held: Sequence[Held], in_slots: Collection[Key], slots: int, now_s: float) -> list[Action]:
+def choose(
+    ready: Sequence[Held], expiring: Sequence[Held], in_slots: Collection[Key], slots: int, now_s: float
+) -> list[Action]:
     """What to do next, in order. `now_s` is monotonic, so no wall clock expires a job.
 
-    `in_slots`: jobs that have a slot already, though their start may not be on disk yet (I2).
+    `ready`: the best that may start, at least `slots` of them when there are so many. `expiring`: those not
+    started that expire soonest. `in_slots`: jobs that have a slot already, though their start may not be on
+    disk yet (I2).
     """
     slots_free = max(0, slots - len(in_slots))
-    unstarted = [job for job in held if job.state in UNSTARTED and job.key not in in_slots]
-    expired = [job for job in unstarted if _is_expired(job, now_s)]
-    ready = [job for job in unstarted if job.state is State.READY and not _is_expired(job, now_s)]
-    return [*map(Expire, expired), *map(Start, sorted(ready, key=Held.rank)[:slots_free])]
+    expired = [job for job in expiring if job.key not in in_slots and _is_expired(job, now_s)]
+    able = [
+        job
+        for job in ready
+        if job.state is State.READY and job.key not in in_slots and not _is_expired(job, now_s)
+    ]
+    return [*map(Expire, expired), *map(Start, able[:slots_free])]
 
 
-def next_expiry_s(held: Iterable[Held], now_s: float) -> float | None:
-    """Seconds until the next held job expires, or None when none will."""
-    times = [job.expires_s for job in held if job.state in UNSTARTED and job.expires_s is not None]
+def next_expiry_s(expiring: Sequence[Held], in_slots: Collection[Key], now_s: float) -> float | None:
+    """Seconds until the next job expires that has no slot, or None when none will."""
+    times = [job.expires_s for job in expiring if job.expires_s is not None and job.key not in in_slots]
     return max(0.0, min(times) - now_s) if times else None
 
 
 def wanted_tags(
-    held: Iterable[Held], limits: Mapping[Tag, int], open_now: frozenset[Tag], *, has_room: bool
+    unstarted: Mapping[Tag, int], limits: Mapping[Tag, int], open_now: frozenset[Tag], *, has_room: bool
 ) -> frozenset[Tag]:
     """The tags to consume: closed at the high-water mark, open again at half of it (I6)."""
     if not has_room:
         return frozenset()
-    waiting = Counter(job.tag for job in held if job.state in UNSTARTED)
     return frozenset(
         tag
         for tag, limit in limits.items()
-        if waiting[tag] < limit and (tag in open_now or waiting[tag] <= limit // 2)
+        if unstarted.get(tag, 0) < limit and (tag in open_now or unstarted.get(tag, 0) <= limit // 2)
     )
 
 

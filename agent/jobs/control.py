@@ -1,6 +1,7 @@
 """What the bridge tells this agent about the jobs it holds: grant, revoke, cancel, check, receipt."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -8,7 +9,7 @@ import structlog
 
 from agent.compression import decompress
 from agent.jobs.book import Book
-from agent.jobs.model import Event, State
+from agent.jobs.model import Event, Key, OutOfOrder, State
 from agent.jobs.runner import Runner
 from agent.link.link import Delivery, Link
 from agent.spool.spool import Spool
@@ -46,11 +47,8 @@ class Control:
             log.warning("control.unreadable", reason=str(error))
             messages = []
         receipts = [(one.job_id, one.attempt) for one in messages if isinstance(one, Receipt)]
-        if receipts:
-            done = [
-                key for key in receipts if (job := self._book.get(key)) and job.state is not State.STARTED
-            ]
-            await self._book.forget(done)
+        if recorded := [key for key in receipts if not self._is_started(key)]:
+            await self._book.forget(recorded)  # what is over is known on disk only
         for message in messages:
             await self._one(message)
         await self._disown([one for one in messages if isinstance(one, Check)])
@@ -58,13 +56,17 @@ class Control:
 
     async def _disown(self, checks: Sequence[Check]) -> None:
         """What a damaged spool has lost goes back to the bridge, which sends it again or ends it (I1)."""
-        missing = {(check.job_id, check.attempt) for check in checks} - {job.key for job in self._book.all()}
+        missing = await self._book.missing((check.job_id, check.attempt) for check in checks)
         if missing:
-            missing -= await self._spool.quarantined_keys()  # the reporter sends these, with what is wrong
+            missing -= await self._spool.quarantined(missing)  # the reporter sends these, with what is wrong
         if missing:
             log.error("custody.missing", jobs=len(missing))
             rejected = [Rejected(reason=NOT_HELD, job_id=key[0], attempt=key[1]) for key in sorted(missing)]
             await self._link.publish("event", rejected)
+
+    def _is_started(self, key: Key) -> bool:
+        job = self._book.get(key)
+        return job is not None and job.state is State.STARTED
 
     async def _one(self, message: Message) -> None:
         if isinstance(message, Cancel):
@@ -76,5 +78,6 @@ class Control:
         if self._book.get(key) is None:
             return
         event = Event.GRANTED if isinstance(message, Grant) else Event.REVOKED
-        if (await self._book.apply(key, event)).state is State.DROPPED:
-            await self._book.forget([key], keep_log=False)
+        with contextlib.suppress(OutOfOrder):  # it ended in the same moment
+            if (await self._book.apply(key, event)).state is State.DROPPED:
+                await self._book.forget([key], keep_log=False)

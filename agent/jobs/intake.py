@@ -78,7 +78,7 @@ class Intake:
         while True:
             version = self._book.changes.version
             has_room = self._spool.has_room()
-            wanted = wanted_tags(self._book.all(), self._limits, open_now, has_room=has_room)
+            wanted = wanted_tags(self._book.unfinished.unstarted(), self._limits, open_now, has_room=has_room)
             for tag in sorted(open_now - wanted):
                 await self._link.close_tag(tag)
                 log.info("consumer.closed", tag=tag, has_room=has_room)

@@ -18,6 +18,10 @@ class State(StrEnum):
     DROPPED = "dropped"  # somebody else's now
 
 
+UNSTARTED: Final = (State.WAITING, State.READY)
+OVER: Final = (State.FINISHED, State.SENT)  # found on disk only
+
+
 class Event(StrEnum):
     GRANTED = "granted"
     CANCELLED = "cancelled"
@@ -85,7 +89,7 @@ Key = tuple[JobId, Attempt]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A job in custody, without its bytes. The spool's row wins; this mirrors it."""
+    """A job in custody that is not over, without its bytes. The spool's row wins; this mirrors it."""
 
     job_id: JobId
     attempt: Attempt
@@ -99,7 +103,6 @@ class Held:
     expires_s: float | None = None  # monotonic
     canceled_by: str | None = None
     cancel_reason: str | None = None
-    accepted_sent: bool = False
     started_at: float | None = None  # wall seconds
     started_sent: bool = False
     log_chars: int = 0

@@ -15,9 +15,9 @@ def after_crash(job: Held) -> Event:
     return Event.INTERRUPTED
 
 
-def reconcile(held: Sequence[Held]) -> list[tuple[Held, Event]]:
+def reconcile(started: Sequence[Held]) -> list[tuple[Held, Event]]:
     """For each job that a crash left in mid-air, what happens to it now."""
-    return [(job, after_crash(job)) for job in held if job.state is State.STARTED]
+    return [(job, after_crash(job)) for job in started if job.state is State.STARTED]
 
 
 def why_abandoned(job: Held) -> dict[str, str]:

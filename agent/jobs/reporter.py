@@ -1,4 +1,4 @@
-"""Hops 5 and 6: what the spool holds for the bridge goes up; results before events before logs."""
+"""Hops 5 and 6: what the spool holds for the bridge goes up; results before logs."""
 
 import asyncio
 from collections import deque
@@ -9,17 +9,18 @@ import structlog
 
 from agent.clock import Clock
 from agent.jobs.book import Book
-from agent.jobs.model import Held, State
+from agent.jobs.model import Held, Key
+from agent.jobs.outbox import Outbox
 from agent.link.link import Link
-from agent.spool.spool import Spool
+from agent.spool.spool import LogChunk, Spool
 from agent.wire.claims import Attempt, JobId
-from agent.wire.envelope import BLOB_PART_BYTES
-from agent.wire.messages import Accepted, Blob, Log, Message, Ping, Rejected, Result, Started
+from agent.wire.messages import Accepted, Log, Message, Ping, Rejected, Started
 
 log = structlog.get_logger()
 
-BATCH_MAX: Final = 50  # results or events in one message
-BATCH_BYTES: Final = 128 * 1024
+EVENTS_MAX: Final = 500  # of each kind in one message
+LOG_CHARS_MAX: Final = 64 * 1024  # in one message: what a result may have to wait for
+LOG_CHUNKS_MAX: Final = 50
 REPORTS_MAX: Final = 1000
 PING_EVERY_S: Final = 10.0
 
@@ -39,66 +40,21 @@ class Reporter:
         self._book.changes.note()
 
     async def run(self, link: Link) -> None:
+        outbox = Outbox(self._book, self._spool, self._clock, link)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._send_results(link), name="results")
+            group.create_task(outbox.run(), name="results")
             group.create_task(self._send_events(link), name="events")
-            group.create_task(self._send_logs(link), name="logs")
+            group.create_task(self._send_logs(link, outbox), name="logs")
             group.create_task(self._send_pings(link), name="pings")
-
-    async def _send_results(self, link: Link) -> None:
-        while True:
-            version = self._book.changes.version
-            finished = self._book.unsent()[:BATCH_MAX]
-            if not finished:
-                await self._book.changes.newer_than(version)
-                continue
-            await self._send_some_results(link, finished)
-
-    async def _send_some_results(self, link: Link, finished: Sequence[Held]) -> None:
-        batch: list[Result] = []
-        size = 0
-        for job in sorted(finished, key=Held.rank):
-            result = await self._spool.result(job.key)
-            if result is None or not await self._send_blob(link, result):
-                await self._book.set_aside(job.key, "the result's bytes do not match their checksum")
-                continue
-            batch.append(result)
-            size += len(result.document)
-            if size > BATCH_BYTES:
-                break
-        if batch:
-            await link.publish("result", batch)  # returns with the broker's confirm
-            await self._book.note_sent([(one.job_id, one.attempt) for one in batch])
-
-    async def _send_blob(self, link: Link, result: Result) -> bool:
-        """The parts of a large document, each confirmed by itself. False: it is damaged."""
-        if not result.blob_sha256:
-            return True
-        data = await asyncio.to_thread(self._spool.document, result)
-        if data is None:
-            return False
-        for index in range(result.blob_parts):
-            part = data[index * BLOB_PART_BYTES : (index + 1) * BLOB_PART_BYTES]
-            blob = Blob(
-                job_id=result.job_id,
-                attempt=result.attempt,
-                sha256=result.blob_sha256,
-                index=index,
-                of=result.blob_parts,
-                part=part,
-            )
-            await link.publish("blob", [blob])
-        return True
 
     async def _send_events(self, link: Link) -> None:
         while True:
             version = self._book.changes.version
-            accepted = [job for job in self._book.all() if not job.accepted_sent][:BATCH_MAX]
-            started = [job for job in self._book.all() if job.started_at is not None and not job.started_sent]
-            started = started[:BATCH_MAX]
+            accepted = self._book.unaccepted(EVENTS_MAX)
+            started = self._book.unfinished.untold(EVENTS_MAX)
             rejected = list(self._rejected)[:1]
             events: list[Message] = [
-                *(Accepted(job_id=job.job_id, attempt=job.attempt) for job in accepted),
+                *(Accepted(job_id=key[0], attempt=key[1]) for key in accepted),
                 *map(_started, started),
                 *rejected,
                 *await self._quarantined(),
@@ -109,15 +65,15 @@ class Reporter:
             await link.publish("event", events)
             if rejected:
                 self._rejected.popleft()
-            await self._note_told(accepted, started)
+            await self._note_told(accepted, [job.key for job in started])
 
-    async def _note_told(self, accepted: Sequence[Held], started: Sequence[Held]) -> None:
+    async def _note_told(self, accepted: Sequence[Key], started: Sequence[Key]) -> None:
         """Begun together, so that these commits share an fsync."""
         async with asyncio.TaskGroup() as group:
             if accepted:
-                group.create_task(self._book.note_accepted([job.key for job in accepted]))
+                group.create_task(self._book.note_accepted(accepted))
             if started:
-                group.create_task(self._book.note_started([job.key for job in started]))
+                group.create_task(self._book.note_started(started))
             for row_id, *_ in self._reporting:
                 group.create_task(self._spool.reported(row_id))
 
@@ -132,34 +88,24 @@ class Reporter:
             for _, job_id, attempt, what in self._reporting
         ]
 
-    async def _send_logs(self, link: Link) -> None:
+    async def _send_logs(self, link: Link, outbox: Outbox) -> None:
+        """Only while no result waits for the link, and little at a time: text never delays a result."""
         while True:
             version = self._spool.log_changes.version
-            chunks = await self._spool.pending_log(BATCH_MAX)
+            await outbox.all_under_way()
+            chunks = _cut(await self._spool.pending_log(LOG_CHUNKS_MAX))
             if not chunks:
                 await self._spool.log_changes.newer_than(version)
                 continue
-            await link.publish(
-                "log",
-                [
-                    Log(
-                        job_id=JobId(chunk.key[0]),
-                        attempt=Attempt(chunk.key[1]),
-                        offset=chunk.offset,
-                        text=chunk.text,
-                    )
-                    for chunk in chunks
-                ],
-            )
+            await link.publish("log", [_log(chunk) for chunk in chunks])
             await self._spool.log_sent([chunk.chunk_id for chunk in chunks])
 
     async def _send_pings(self, link: Link) -> None:
         while True:
-            jobs = self._book.all()
             ping = Ping(
-                held=len(jobs),
-                running=sum(job.state is State.STARTED for job in jobs),
-                backlog=len(self._book.unsent()),
+                held=self._book.held,
+                running=self._book.unfinished.started_count(),
+                backlog=self._book.backlog,
                 wall_s=self._clock.wall_s(),
             )
             await link.publish("event", [ping])
@@ -168,3 +114,18 @@ class Reporter:
 
 def _started(job: Held) -> Started:
     return Started(job_id=job.job_id, attempt=job.attempt, started_at=job.started_at or 0.0)
+
+
+def _log(chunk: LogChunk) -> Log:
+    job_id, attempt = chunk.key
+    return Log(job_id=job_id, attempt=attempt, offset=chunk.offset, text=chunk.text)
+
+
+def _cut(chunks: Sequence[LogChunk]) -> list[LogChunk]:
+    """As many as go into one message; one at least."""
+    total = 0
+    for count, chunk in enumerate(chunks):
+        total += len(chunk.text)
+        if count and total > LOG_CHARS_MAX:
+            return list(chunks[:count])
+    return list(chunks)

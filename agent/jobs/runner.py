@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -12,7 +12,7 @@ from agent.clock import Clock
 from agent.database import WriteFailed
 from agent.executor.task import Outcome, Sink, Stop, Task
 from agent.jobs.book import Book
-from agent.jobs.chooser import Expire, Start, choose, next_expiry_s
+from agent.jobs.chooser import Action, Expire, Start, choose, next_expiry_s
 from agent.jobs.joblog import JobLog
 from agent.jobs.model import Event, Held, Key, OutOfOrder, State
 from agent.jobs.reconciler import reconcile, why_abandoned
@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 DISK_RETRY_S: Final = 5.0  # a result that the disk refused is offered to it again this often, for ever
 IDLE_S: Final = 3600.0
+EXPIRED_MAX: Final = 100  # ended in one turn; the next one takes the rest
 JOB_DAMAGED: Final = "the job's bytes do not match their checksum"
 
 
@@ -70,23 +71,15 @@ class Runner:
 
     async def recover(self) -> None:
         """Decide, once at start, what every job that a crash left started becomes."""
-        for job in self._book.all():
-            if job.state is State.FINISHED and await self._spool.result(job.key) is None:
-                log.error("result.damaged", job_id=job.job_id, attempt=job.attempt)
-                await self._book.redo(job.key)
-        for job, event in reconcile(self._book.all()):
-            log.info("job.recovered", job_id=job.job_id, attempt=job.attempt, becomes=str(event))
-            if event is Event.INTERRUPTED:
-                await self._book.apply(job.key, event)
-            else:
-                await self._end_unrun(job, event, why_abandoned(job))
+        await self._reconcile(self._book.unfinished.started())
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             while True:
                 version = self._book.changes.version
                 self._freed.clear()
-                actions = choose(self._book.all(), self._running, self._slots, self._clock.monotonic_s())
+                await self._adopt()
+                actions = self._next_actions()
                 for action in actions:
                     if isinstance(action, Expire):
                         await self._expire(action.job)
@@ -95,16 +88,32 @@ class Runner:
                 if not actions:
                     await self._something_new(version)
 
+    def _next_actions(self) -> list[Action]:
+        now_s = self._clock.monotonic_s()
+        unfinished = self._book.unfinished
+        has_slot = len(self._running) < self._slots
+        ready = unfinished.ready(self._slots) if has_slot else []  # as many as are running may be among them
+        expiring = unfinished.expiring(EXPIRED_MAX + len(self._running), up_to_s=now_s)
+        return choose(ready, expiring, self._running, self._slots, now_s)
+
     async def cancel(self, key: Key, by: str, reason: str) -> None:
         """A person no longer wants this job: it never starts (I7), or is stopped."""
         job = self._book.get(key)
-        if job is None or job.state in (State.FINISHED, State.SENT, State.DROPPED):
-            return
-        if stop := self._running.get(key):
+        if job is None or job.state is State.DROPPED:
+            return  # it is over, or was never here
+        stop = self._running.get(key)
+        try:
+            if stop is None and job.state is not State.STARTED:
+                error = canceled_error(by, reason)
+                await self._end_unrun(job, Event.CANCELLED, error, by=by, reason=reason)
+                return
             await self._book.apply(key, Event.CANCELLED, by=by, reason=reason)
+        except OutOfOrder:  # it was started, or ended, in the same moment
+            stop = None
+        if stop is not None:
             stop.request(by, reason)
-            return
-        await self._end_unrun(job, Event.CANCELLED, canceled_error(by, reason), by=by, reason=reason)
+        else:
+            await self.cancel(key, by, reason)
 
     async def drain(self) -> None:
         """Return when nothing runs any more."""
@@ -155,6 +164,7 @@ class Runner:
         finally:
             joblog.end()
             await asyncio.wait([flusher])
+        flusher.result()  # a damaged spool is not for a job to live with
         await joblog.close()
         self._book.note_log(held.key, joblog.length)
         await self._keep(held.key, Event.EXITED, self._result(job, held, outcome, joblog.length))
@@ -192,9 +202,33 @@ class Runner:
         error = {"name": "Expired", "message": "its not_after passed before a slot was free; it was not run"}
         try:
             await self._end_unrun(job, Event.EXPIRED, error)
+        except OutOfOrder as other:  # cancelled or revoked in the same moment
+            log.info("job.not_expired", job_id=job.job_id, reason=str(other))
         except WriteFailed as refused:  # it was damaged, and the disk does not even let it be set aside
             log.error("spool.refused", job_id=job.job_id, error=str(refused))
             await asyncio.sleep(DISK_RETRY_S)
+
+    async def _adopt(self) -> None:
+        """Decide what becomes of jobs whose result was found damaged when it was to leave."""
+        for key in list(self._book.orphans):
+            job = self._book.get(key)
+            try:
+                await self._reconcile([job] if job else [])
+            except OutOfOrder as other:  # it was let go in the same moment
+                log.info("job.not_recovered", job_id=key[0], reason=str(other))
+            except WriteFailed as error:
+                log.error("spool.refused", job_id=key[0], error=str(error))
+                await asyncio.sleep(DISK_RETRY_S)
+                continue
+            self._book.orphans.pop(key, None)
+
+    async def _reconcile(self, started: Sequence[Held]) -> None:
+        for job, event in reconcile(started):
+            log.info("job.recovered", job_id=job.job_id, attempt=job.attempt, becomes=str(event))
+            if event is Event.INTERRUPTED:
+                await self._book.apply(job.key, event)
+            else:
+                await self._end_unrun(job, event, why_abandoned(job))
 
     async def _end_unrun(
         self,
@@ -227,7 +261,8 @@ class Runner:
 
     async def _something_new(self, version: int) -> None:
         """Wait for a change in the book, a free slot, or the next expiry."""
-        timeout = next_expiry_s(self._book.all(), self._clock.monotonic_s())
+        soonest = self._book.unfinished.expiring(len(self._running) + 1)
+        timeout = next_expiry_s(soonest, self._running, self._clock.monotonic_s())
         changed = asyncio.ensure_future(self._book.changes.newer_than(version))
         freed = asyncio.ensure_future(self._freed.wait())
         try:

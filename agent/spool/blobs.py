@@ -38,13 +38,22 @@ class Blobs:
         write_durably(self._path(owner), data)
         return hashlib.sha256(data).hexdigest()
 
-    def get(self, owner: str, sha256: str) -> bytes | None:
-        """The bytes, or None when they are gone or damaged."""
+    def is_whole(self, owner: str, sha256: str) -> bool:
+        """Whether the document is there and undamaged. It is never in memory as a whole."""
         try:
-            data = self._path(owner).read_bytes()
+            with self._path(owner).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == sha256
         except FileNotFoundError:
-            return None
-        return data if hashlib.sha256(data).hexdigest() == sha256 else None
+            return False
+
+    def part(self, owner: str, offset: int, size: int) -> bytes:
+        """Bytes of the document from `offset`; empty when it is gone."""
+        try:
+            with self._path(owner).open("rb") as file:
+                file.seek(offset)
+                return file.read(size)
+        except FileNotFoundError:
+            return b""
 
     def drop(self, owner: str) -> None:
         self._path(owner).unlink(missing_ok=True)

@@ -6,13 +6,14 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from agent.database import Database, TooNew
+from agent.database import Damaged, Database, TooNew, WriteFailed
 from agent.errors import SpoolUnusable
 from agent.spool.folder import PROBE_BYTES, Folder, why_unusable
+from agent.spool.salvage import salvage
 
 log = structlog.get_logger()
 
@@ -27,27 +28,50 @@ REFUSALS: Final = {
 }
 
 
-async def open_database(folder: Folder, migrations: Sequence[str]) -> Database:
+async def open_database(folder: Folder, migrations: Sequence[str], *, damaged: bool) -> Database:
     """Open the spool's database; a destroyed one is set aside whole and what can be read is carried over.
 
-    What was lost the bridge finds: it asks a restarted agent for every job it should hold (`check`).
-    Raises `SpoolUnusable` when a newer release wrote it, or the disk refuses: what it holds is whole then.
+    A start does not read everything: what a first look does not show is met when it is read, and comes back
+    here as `damaged`. What was lost the bridge finds: it asks a restarted agent for every job it should hold
+    (`check`). Raises `SpoolUnusable` when a newer release wrote it, or the disk refuses: what it holds is
+    whole then.
     """
+    if damaged:
+        return await _replaced(folder, migrations, "found while it was used")
     try:
         database = await Database.open(folder.database, migrations)
-        await database.read(_touch_every_page)
+        await database.read(_look)
     except TooNew as error:
         raise SpoolUnusable(f"the spool is not for this release: {error}") from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, Damaged) as error:
         with contextlib.suppress(UnboundLocalError):
             await database.close()
-        if (refusal := _refusal(folder, error)) is not None:
+        if isinstance(error, sqlite3.Error) and (refusal := _refusal(folder, error)) is not None:
             raise SpoolUnusable(why_unusable(folder.path, refusal)) from error
-        aside = _set_aside(folder)
-        log.error("spool.damaged", error=str(error), set_aside=str(aside))
+        return await _replaced(folder, migrations, str(error))
+    return database
+
+
+async def _replaced(folder: Folder, migrations: Sequence[str], why: str) -> Database:
+    """A new database with what can be read of the old one. Raises `SpoolUnusable`; then all is as it was."""
+    aside = _set_aside(folder)
+    log.error("spool.set_aside", error=why, to=str(aside))
+    try:
         database = await Database.open(folder.database, migrations)
-        salvaged = await database.write(lambda connection: _salvage(connection, aside / folder.database.name))
-        log.warning("spool.salvaged", rows=salvaged)
+        try:
+            salvaged = await database.write(
+                lambda connection: salvage(connection, aside / folder.database.name)
+            )
+        except WriteFailed:
+            await database.close()
+            raise
+    except (
+        sqlite3.Error,
+        WriteFailed,
+    ) as error:  # no room for a second one: what was salvaged so far is worth less
+        _put_back(folder, aside)
+        raise SpoolUnusable(why_unusable(folder.path, OSError(errno.ENOSPC, str(error)))) from error
+    log.warning("spool.salvaged", rows=salvaged)
     return database
 
 
@@ -62,11 +86,11 @@ def _refusal(folder: Folder, error: sqlite3.DatabaseError) -> OSError | None:
     return None if number is None else OSError(number, str(error))
 
 
-def _touch_every_page(connection: sqlite3.Connection) -> None:
-    """Read the tables that custody stands on, so that damage shows at start and not in mid-job."""
-    for table in ("held", "log_chunk", "seen", "meta"):
-        for _ in connection.execute(f"SELECT * FROM {table}"):  # noqa: S608 our own four names
-            pass
+def _look(connection: sqlite3.Connection) -> None:
+    """The schema and both ends of each table: a bounded look, however much is held."""
+    for table in ("held", "log_chunk", "seen", "meta", "quarantine"):
+        for order in ("ASC", "DESC"):
+            connection.execute(f"SELECT * FROM {table} ORDER BY 1 {order} LIMIT 1").fetchone()  # noqa: S608 our own names
 
 
 def _set_aside(folder: Folder) -> Path:
@@ -75,35 +99,20 @@ def _set_aside(folder: Folder) -> Path:
         / f"spool.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**6}"
     )
     aside.mkdir()
-    for suffix in ("", "-wal", "-shm"):
-        part = folder.database.with_name(folder.database.name + suffix)
+    for part in _parts(folder):
         if part.exists():
             part.replace(aside / part.name)
     return aside
 
 
-def _salvage(connection: sqlite3.Connection, damaged: Path) -> int:
-    """Copy every readable row; a row that cannot be read ends its table, not the start."""
-    carried = 0
-    try:
-        old = sqlite3.connect(f"file:{damaged}?mode=rw", uri=True)
-    except sqlite3.Error:
-        return 0
-    with contextlib.closing(old):
-        for table in ("meta", "held", "seen", "log_chunk", "quarantine"):
-            for row in _readable(old, table):
-                marks = ", ".join("?" * len(row))
-                with contextlib.suppress(sqlite3.IntegrityError, sqlite3.OperationalError):
-                    connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608 our own names
-                    carried += 1
-    return carried
+def _put_back(folder: Folder, aside: Path) -> None:
+    for part in _parts(folder):
+        part.unlink(missing_ok=True)
+        if (aside / part.name).exists():
+            (aside / part.name).replace(part)
+    aside.rmdir()
 
 
-def _readable(old: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
-    """Rows from both ends: what lies behind a torn page is reached from the other side."""
-    rows: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    for order in ("ASC", "DESC"):
-        with contextlib.suppress(sqlite3.DatabaseError):
-            for row in old.execute(f"SELECT * FROM {table} ORDER BY 1 {order}"):  # noqa: S608 our own names
-                rows[row[:2]] = row
-    return list(rows.values())
+def _parts(folder: Folder) -> list[Path]:
+    """The files that make up the database."""
+    return [folder.database.with_name(folder.database.name + suffix) for suffix in ("", "-wal", "-shm")]

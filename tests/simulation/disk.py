@@ -119,9 +119,11 @@ class SimBlobs:
         self._disk.blobs[owner] = document
         return hashlib.sha256(document).hexdigest()
 
-    def get(self, owner: str, sha256: str) -> bytes | None:
-        document = self._disk.blobs.get(owner)
-        return document if document and hashlib.sha256(document).hexdigest() == sha256 else None
+    def is_whole(self, owner: str, sha256: str) -> bool:
+        return hashlib.sha256(self._disk.blobs.get(owner, b"")).hexdigest() == sha256
+
+    def part(self, owner: str, offset: int, size: int) -> bytes:
+        return self._disk.blobs.get(owner, b"")[offset : offset + size]
 
     def drop(self, owner: str) -> None:
         self._disk.blobs.pop(owner, None)

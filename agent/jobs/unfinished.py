@@ -1,0 +1,90 @@
+"""The jobs in custody that are not over, in memory and indexed: no event looks at all of them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from agent.jobs.model import UNSTARTED, Held, Key, State
+from agent.jobs.order import Order
+from agent.wire.claims import Tag
+
+
+class Unfinished:
+    """Mirrors the rows of the spool that are not over; the rows win."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[Key, Held] = {}
+        self._ready = Order()
+        self._expiring = Order()
+        self._started: dict[Key, None] = {}
+        self._untold: dict[Key, None] = {}  # starts that the bridge has not been told of
+        self._unstarted: Counter[Tag] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._jobs
+
+    def get(self, key: Key) -> Held | None:
+        return self._jobs.get(key)
+
+    def put(self, job: Held) -> None:
+        """Take `job` as it is now, in place of what it was."""
+        before = self._jobs.get(job.key)
+        self._jobs[job.key] = job
+        self._count(job.tag, (job.state in UNSTARTED) - (before is not None and before.state in UNSTARTED))
+        if job.state is State.READY:
+            self._ready.put(job.key, job.rank())
+        else:
+            self._ready.drop(job.key)
+        if job.state in UNSTARTED and job.expires_s is not None:
+            self._expiring.put(job.key, (job.expires_s,))
+        else:
+            self._expiring.drop(job.key)
+        _keep(self._started, job.key, keep=job.state is State.STARTED)
+        _keep(self._untold, job.key, keep=job.state is State.STARTED and not job.started_sent)
+
+    def drop(self, key: Key) -> Held | None:
+        job = self._jobs.pop(key, None)
+        if job is not None:
+            self._count(job.tag, -(job.state in UNSTARTED))
+            self._ready.drop(key)
+            self._expiring.drop(key)
+            self._started.pop(key, None)
+            self._untold.pop(key, None)
+        return job
+
+    def ready(self, most: int) -> Sequence[Held]:
+        """The best of those that may start, in order."""
+        return [self._jobs[key] for key in self._ready.first(most)]
+
+    def expiring(self, most: int, up_to_s: float | None = None) -> Sequence[Held]:
+        """Those not started that expire soonest, in order; none later than `up_to_s` (monotonic)."""
+        bound = None if up_to_s is None else (up_to_s,)
+        return [self._jobs[key] for key in self._expiring.first(most, bound)]
+
+    def started(self) -> Sequence[Held]:
+        return [self._jobs[key] for key in self._started]
+
+    def started_count(self) -> int:
+        return len(self._started)
+
+    def untold(self, most: int) -> Sequence[Held]:
+        """Started jobs of whose start the bridge has not been told."""
+        return [self._jobs[key] for key, _ in zip(self._untold, range(most), strict=False)]
+
+    def unstarted(self) -> Mapping[Tag, int]:
+        """How many wait, by tag: what custody is bounded by (I6)."""
+        return self._unstarted
+
+    def _count(self, tag: Tag, change: int) -> None:
+        self._unstarted[tag] += change
+        if not self._unstarted[tag]:
+            del self._unstarted[tag]
+
+
+def _keep(keys: dict[Key, None], key: Key, *, keep: bool) -> None:
+    if keep:
+        keys[key] = None
+    else:
+        keys.pop(key, None)
