@@ -32,7 +32,7 @@ class WriteFailed(DatabaseError):
 
 
 class Damaged(DatabaseError):
-    """What the file holds makes no sense any more, so it is to be replaced. Nothing of that group was kept."""
+    """What the file holds makes no sense any more, it must be replaced. Of that group nothing was kept."""
 
 
 class TooNew(DatabaseError):

@@ -31,7 +31,7 @@ from agent.wire.messages import (
 )
 from agent.wire.routing import EVENTS, LOGS, RESULTS
 from bridge.broker.channel import Broker, broker_errors
-from bridge.errors import ClusterDown
+from bridge.errors import BrokerDown, ClusterDown
 from bridge.relay.checking import check_held
 from bridge.relay.ledger import Ledger
 from bridge.relay.lost import Lost
@@ -44,6 +44,7 @@ log = structlog.get_logger()
 
 PREFETCH: Final = 100
 RESULT_WORKERS: Final = 16
+RESULTS_AT_ONCE: Final = 64  # on their way to the cluster, of all messages
 EVENT_WORKERS: Final = 4
 CLUSTER_RETRY_S: Final = 2.0
 PARTS_WAIT_S: Final = 10.0
@@ -70,6 +71,7 @@ class Collector:
         self._lost = lost
         self._recorder = recorder
         self._part_came = asyncio.Event()
+        self._at_once = asyncio.Semaphore(RESULTS_AT_ONCE)
         self._in_hand: set[asyncio.Future[None]] = set()
 
     async def run(self) -> None:
@@ -101,18 +103,27 @@ class Collector:
                 await (message.ack() if done else message.nack(requeue=True))
 
     async def _results(self, worker: WorkerName, messages: list[Message]) -> bool:
-        receipts: list[Message] = []
-        for message in messages:
-            if isinstance(message, Blob):
-                await self._ledger.add_part(message)
+        """All of one message are taken at once, so that their commits share an fsync."""
+        for part in messages:
+            if isinstance(part, Blob):
+                await self._ledger.add_part(part)
                 self._part_came.set()
-            elif isinstance(message, Result):
-                if not await self._result(worker, message):
-                    return False
-                receipts.append(Receipt(job_id=message.job_id, attempt=message.attempt))
+        results = [message for message in messages if isinstance(message, Result)]
+        receipts: list[Message] = []
+        try:
+            async with asyncio.TaskGroup() as group:
+                for result in results:
+                    group.create_task(self._result_in_turn(worker, result, receipts), name="result")
+        except* BrokerDown as errors:
+            raise BrokerDown(str(errors.exceptions[0])) from errors
         if receipts:
             await self._tell(worker, receipts)
-        return True
+        return len(receipts) == len(results)
+
+    async def _result_in_turn(self, worker: WorkerName, result: Result, receipts: list[Message]) -> None:
+        async with self._at_once:
+            if await self._result(worker, result):
+                receipts.append(Receipt(job_id=result.job_id, attempt=result.attempt))
 
     async def _result(self, worker: WorkerName, result: Result) -> bool:
         """Bring one result home. False: its parts have not come yet, so it must come again."""
