@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from agent import status
 from bench.support import proc
 from bench.support.work import SLOTS, SOURCE, JobWentWrong, Work, surroundings
 from dev_tools.places import ROOT
@@ -66,13 +67,14 @@ class Ours:
     name = "Orvanta Edge"
     works: Sequence[Work] = (Work.BASH, Work.PYTHON3)
 
-    def __init__(self, api: Api, bridge: Running, agent: Running) -> None:
+    def __init__(self, api: Api, bridge: Running, agent: Running, spool: Path) -> None:
         self._api = api
         self.bridge = bridge
         self.agent = agent
+        self.spool = spool
 
-    def submit(self, work: Work) -> str:
-        order = {"content": SOURCE[work], "language": str(work), "tag": TAG}
+    def submit(self, work: Work, source: str | None = None) -> str:
+        order = {"content": source or SOURCE[work], "language": str(work), "tag": TAG}
         return self._api.call("POST", f"{JOBS}/run/preview", order)
 
     def are_recorded(self, total: int) -> bool:
@@ -96,6 +98,10 @@ class Ours:
         rows: list[dict[str, Any]] = json.loads(self._api.call("GET", "/api/custody"))["custody"]
         return rows
 
+    def backlog(self) -> int:
+        """Results that the agent has finished and not sent, as its spool says."""
+        return int(status.read(self.spool)["backlog"])
+
     def created_at(self, newest: int) -> dict[str, str]:
         """When each of the newest jobs came into the cluster's queue, by id."""
         jobs = json.loads(self._api.call("GET", f"{JOBS}/completed/list?per_page={newest}"))
@@ -107,8 +113,17 @@ class Ours:
 
 
 @contextmanager
-def ours(amqp_url: str, folder: Path, under: Mapping[str, Sequence[str]] | None = None) -> Iterator[Ours]:
-    """Both processes up and enrolled. `under`: words before `-m bridge` or `-m agent`, such as a profiler."""
+def ours(
+    amqp_url: str,
+    folder: Path,
+    under: Mapping[str, Sequence[str]] | None = None,
+    *,
+    public_amqp_url: str | None = None,
+) -> Iterator[Ours]:
+    """Both processes up and enrolled. `under`: words before `-m bridge` or `-m agent`, such as a profiler.
+
+    `public_amqp_url`: the way that the agent takes to the broker, when it is not the bridge's own.
+    """
     under = under or {}
     (port,) = free_ports(1)
     folder.mkdir(parents=True)
@@ -120,6 +135,7 @@ def ours(amqp_url: str, folder: Path, under: Mapping[str, Sequence[str]] | None 
         "BRIDGE_PORT": str(port),
         "BRIDGE_STORE": str(folder / "bridge.db"),
         "ADMIN_PASSWORD_FILE": str(password),
+        "PUBLIC_AMQP_URL": public_amqp_url or amqp_url,
     }
     bridge_words = [sys.executable, *under.get("bridge", ()), "-m", "bridge", "serve"]
     with Running(bridge_words, env=bridge_env, log=folder / "bridge.log", cwd=ROOT) as bridge:
@@ -133,7 +149,7 @@ def ours(amqp_url: str, folder: Path, under: Mapping[str, Sequence[str]] | None 
         agent_words = [sys.executable, *under.get("agent", ()), "-m", "agent"]
         agent_words += ["--spool", str(spool), "--slots", str(SLOTS)]
         with Running(agent_words, env=agent_env, log=folder / "agent.log", cwd=ROOT) as agent:
-            yield Ours(api, bridge, agent)
+            yield Ours(api, bridge, agent, spool)
 
 
 def _agent_token(api: Api, bridge: Running) -> str:
