@@ -15,6 +15,7 @@ from dev_tools.ports import free_ports
 CONNECT_S: Final = 5.0
 CALL_S: Final = 10.0
 CHUNK_BYTES: Final = 64 * 1024
+SLOW_CHUNK_BYTES: Final = 4 * 1024  # of a throttled link
 RESET_ON_CLOSE: Final = struct.pack(
     "ii", 1, 0
 )  # SO_LINGER of zero: the peer sees a reset, as when a cable goes
@@ -38,6 +39,7 @@ class LinkProxy:
         self._host: Final = host
         self.up_bytes = 0  # from the client to the server
         self.down_bytes = 0
+        self.up_bytes_per_s: int | None = None  # None: as fast as it comes; may be set at any time
         self._target: Final = (target_host, target_port)
         self._links: Final[set[asyncio.StreamWriter]] = set()
         self._server: asyncio.Server | None = None
@@ -125,7 +127,11 @@ class LinkProxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_up: bool) -> None:
         """One direction. At its end the other side is closed, which ends the other direction too."""
         with suppress(ConnectionError):
-            while chunk := await reader.read(CHUNK_BYTES):
+            while chunk := await reader.read(
+                CHUNK_BYTES if self.up_bytes_per_s is None else SLOW_CHUNK_BYTES
+            ):
+                if is_up and self.up_bytes_per_s:
+                    await asyncio.sleep(len(chunk) / self.up_bytes_per_s)
                 await self._flows.wait()
                 writer.write(chunk)
                 await writer.drain()
