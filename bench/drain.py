@@ -1,9 +1,9 @@
 """How fast a backlog of results leaves after an outage, beside the plainest publisher there is.
 
 `./dev bench drain [--results N] [--runs N]`. Ours: the agent's own spool, reporter and link empty a prepared
-spool into the results queue; each result is read from disk, checked, published, confirmed and noted as sent on
-disk. Beside it: the same results from memory, one in a message, by aio-pika, 50 confirms awaited at once.
-At the end: how long a real bridge takes to record a backlog that a real agent brings it.
+spool into the results queue; each result is read, checked, published, confirmed and noted as sent on disk.
+Beside it: the same results from memory, one in a message, by aio-pika, 50 confirms awaited at once.
+Also: how long a real bridge takes to record a backlog that a real agent brings it.
 """
 
 import argparse

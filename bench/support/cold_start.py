@@ -31,7 +31,7 @@ def remember_enrolment(folder: Path) -> None:
         worker="ag-bench-a", worker_group="bench", tags=(spools.TAG,), shared_tags=(),
         amqp_url="amqp://127.0.0.1:1", keys={},
     )  # fmt: skip
-    with closing(sqlite3.connect(folder / "spool.db")) as database, database:
+    with closing(sqlite3.connect(folder / "spool.db", isolation_level=None)) as database:
         database.execute("INSERT OR REPLACE INTO meta VALUES ('enrolment', ?)", (to_json(enrolment),))
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -1,4 +1,4 @@
-"""A document that takes longer than the link ever lives: each cut costs one part of it, and small results pass."""
+"""A document that takes longer than the link ever lives: a cut costs one part of it; small results pass."""
 
 import asyncio
 import json
