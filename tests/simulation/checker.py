@@ -24,6 +24,7 @@ def check(world: "World") -> list[str]:
     found += _only_own_tags(world)
     found += _nothing_after_a_cancel(world)
     found += _nothing_left(world)
+    found += _parts_once_more_per_cut(world)
     return found
 
 
@@ -44,6 +45,15 @@ def _recorded_once(world: "World", job: SimJob) -> list[str]:
     elif first.canceled_by is None and b'"name"' not in first.document:
         found.append(f"I1: {name} failed without a reason: {first.document[:100]!r}")
     return found
+
+
+def _parts_once_more_per_cut(world: "World") -> list[str]:
+    """A life of a link that ends, or a crash, costs at most the one part that was on its way."""
+    return [
+        f"parts: {name} sent {again} parts of documents again in {world.journal.links[name]} lives of its link"
+        for name, again in world.journal.parts_again.items()
+        if again > world.journal.links[name]
+    ]
 
 
 def _where(world: "World", name: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from agent.link.link import Enrolment
 from agent.spool.spool import MIGRATIONS, Spool
 from agent.wire.claims import JobId, Tag, WorkerName
 from agent.wire.envelope import pack, seal, unpack, unseal
-from agent.wire.messages import Cancel, Job, Message
+from agent.wire.messages import Blob, Cancel, Job, Message
 from agent.wire.routing import UP, control_queue, job_queue, up_key
 from tests.simulation.broker import Consumer, Delivered, Mail, Party, Session, SimBroker
 from tests.simulation.clock import SimClock
@@ -48,6 +49,8 @@ class Journal:
         self.starts: list[Start] = []
         self.cancelled: dict[tuple[str, JobId, int], float] = {}  # the custodian took the cancel: when
         self.violations: list[str] = []
+        self.links: Counter[str] = Counter()  # lives of each site's link
+        self.parts_again: Counter[str] = Counter()  # parts of documents that each site sent once more
 
 
 class SimSite:
@@ -78,6 +81,7 @@ class SimSite:
         self.party = Party(name)
         self.disk = Disk(MIGRATIONS, draw)
         self.clock = SimClock(loop, draw)
+        self.parts_sent: set[tuple[str, int, str, int]] = set()
         self.repeats_starts = False  # sabotage: every job's process is started twice
         self.process: Process | None = None
         self._enrol = enrol
@@ -128,6 +132,7 @@ class SimSite:
     @asynccontextmanager
     async def _connect(self, process: Process) -> AsyncIterator["SimLink"]:
         session = await Session.connected(self.broker, self.party, process, LinkDown)
+        self.journal.links[self.name] += 1
         try:
             yield SimLink(self, session)
         finally:
@@ -148,6 +153,7 @@ class SimLink:
         )
 
     async def publish(self, kind: str, messages: Sequence[Message]) -> None:
+        self._count_parts(messages)
         envelope = seal(pack(messages), compress)
         mail = Mail(up_key(kind, self._site.worker), envelope.body, {}, envelope.content_encoding)
         try:
@@ -155,6 +161,13 @@ class SimLink:
                 await self._session.publish(UP, mail)
         except TimeoutError as error:
             raise LinkDown("no confirm came") from error
+
+    def _count_parts(self, messages: Sequence[Message]) -> None:
+        site = self._site
+        for part in (one for one in messages if isinstance(one, Blob)):
+            name = (part.job_id, part.attempt, part.sha256, part.index)
+            site.journal.parts_again[site.name] += name in site.parts_sent
+            site.parts_sent.add(name)
 
     async def open_tag(self, tag: Tag, prefetch: int) -> None:
         await self._session.call()

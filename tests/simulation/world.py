@@ -203,7 +203,7 @@ class World:
             tag=Tag(draw.choice(TAGS)),
             delivery=Delivery.AT_MOST_ONCE if draw.random() < 0.3 else Delivery.AT_LEAST_ONCE,
             takes_s=draw.choice((0.01, 1.0, 30.0, 200.0)) * draw.random(),
-            result_chars=300_000 if draw.random() < 0.08 else 20,
+            result_chars=draw.choice((300_000, 1_000_000)) if draw.random() < 0.08 else 20,
             lines=draw.randrange(1, 5),
             priority=draw.choice((None, None, 5)),
         )
