@@ -49,11 +49,13 @@ def _recorded_once(world: "World", job: SimJob) -> list[str]:
 
 def _parts_once_more_per_cut(world: "World") -> list[str]:
     """A life of a link that ends, or a crash, costs at most the one part that was on its way."""
-    return [
-        f"parts: {name} sent {again} parts of documents again in {world.journal.links[name]} lives of its link"
-        for name, again in world.journal.parts_again.items()
-        if again > world.journal.links[name]
-    ]
+    found = []
+    for (site, job_id, *_), sent in world.journal.parts.items():
+        again = len(sent) - len({index for index, _ in sent})
+        cuts = len({id(link) for _, link in sent}) - 1
+        if again > cuts:
+            found.append(f"I6: {site} sent {again} parts of {job_id} once more for {cuts} cuts")
+    return found
 
 
 def _where(world: "World", name: str) -> str:

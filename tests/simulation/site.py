@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -49,8 +48,7 @@ class Journal:
         self.starts: list[Start] = []
         self.cancelled: dict[tuple[str, JobId, int], float] = {}  # the custodian took the cancel: when
         self.violations: list[str] = []
-        self.links: Counter[str] = Counter()  # lives of each site's link
-        self.parts_again: Counter[str] = Counter()  # parts of documents that each site sent once more
+        self.parts: dict[tuple[str, JobId, int, str], list[tuple[int, SimLink]]] = {}  # of documents, as sent
 
 
 class SimSite:
@@ -81,7 +79,6 @@ class SimSite:
         self.party = Party(name)
         self.disk = Disk(MIGRATIONS, draw)
         self.clock = SimClock(loop, draw)
-        self.parts_sent: set[tuple[str, int, str, int]] = set()
         self.repeats_starts = False  # sabotage: every job's process is started twice
         self.process: Process | None = None
         self._enrol = enrol
@@ -132,7 +129,6 @@ class SimSite:
     @asynccontextmanager
     async def _connect(self, process: Process) -> AsyncIterator["SimLink"]:
         session = await Session.connected(self.broker, self.party, process, LinkDown)
-        self.journal.links[self.name] += 1
         try:
             yield SimLink(self, session)
         finally:
@@ -163,11 +159,9 @@ class SimLink:
             raise LinkDown("no confirm came") from error
 
     def _count_parts(self, messages: Sequence[Message]) -> None:
-        site = self._site
         for part in (one for one in messages if isinstance(one, Blob)):
-            name = (part.job_id, part.attempt, part.sha256, part.index)
-            site.journal.parts_again[site.name] += name in site.parts_sent
-            site.parts_sent.add(name)
+            document = (self._site.name, part.job_id, part.attempt, part.sha256)
+            self._site.journal.parts.setdefault(document, []).append((part.index, self))
 
     async def open_tag(self, tag: Tag, prefetch: int) -> None:
         await self._session.call()
