@@ -90,10 +90,12 @@ class Ledger:
         rows = await self._fetch("attempt", _of(key))
         return _custody(rows[0]) if rows else None
 
-    async def close(self, key: Key, outcome: str, *, finished_while_down: bool) -> None:
+    async def close(
+        self, key: Key, outcome: str, *, finished_while_down: bool, started_at: float | None
+    ) -> None:
         """Hop 6: the cluster has recorded the job, so custody ends."""
         await self._end("close", _of(key) | {
-            "outcome": outcome, "finished_while_down": int(finished_while_down),
+            "outcome": outcome, "finished_while_down": int(finished_while_down), "started_at": started_at,
         })  # fmt: skip
 
     async def close_elsewhere(self, key: Key) -> None:

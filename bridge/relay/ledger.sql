@@ -49,6 +49,7 @@ SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, start
 UPDATE ledger SET state = 'closed', closed_at = :now, outcome = CASE attempt WHEN :attempt THEN :outcome ELSE 'superseded' END,
        body = NULL, token = '', job_json = '',
        result_at = CASE attempt WHEN :attempt THEN :now ELSE result_at END,
+       started_at = CASE attempt WHEN :attempt THEN coalesce(started_at, :started_at) ELSE started_at END,
        finished_while_down = CASE attempt WHEN :attempt THEN :finished_while_down ELSE 0 END
  WHERE job_id = :job_id
    AND (state <> 'closed' OR (attempt = :attempt AND outcome IN ('elsewhere', 'lost')));

@@ -82,7 +82,12 @@ class Recorder:
             first = self._offered.setdefault(job_id, end)
             await self._source.send_result(custody, first.result, first.document)
             key = (job_id, first.result.attempt)
-            await self._ledger.close(key, first.outcome, finished_while_down=first.finished_while_down)
+            await self._ledger.close(
+                key,
+                first.outcome,
+                finished_while_down=first.finished_while_down,
+                started_at=first.result.started_at,
+            )
             del self._offered[job_id]
             return custody if first.is_of(end) else None
 
