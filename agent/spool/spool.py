@@ -163,6 +163,12 @@ class Spool:
         kept = None if row is None else _checked(key, row["body"], row["body_crc"])
         return kept if isinstance(kept, Job) else None
 
+    async def result(self, key: Key) -> Result | None:
+        """The kept result, sent or not; None when its bytes are damaged or there is none."""
+        row = await self._database.read(lambda db: db.execute(SQL["result"], _of(key)).fetchone())
+        kept = None if row is None else _checked(key, row["result"], row["result_crc"])
+        return kept if isinstance(kept, Result) else None
+
     async def results(self, skip: Collection[int], most: int, most_bytes: int) -> list[Kept]:
         """The best results that may leave, without those rows; one at least, however large."""
 

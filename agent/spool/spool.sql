@@ -106,6 +106,9 @@ SELECT state, count(*) AS jobs FROM held INDEXED BY held_open
 -- name: body
 SELECT body, body_crc FROM held WHERE job_id = :job_id AND attempt = :attempt;
 
+-- name: result
+SELECT result, result_crc FROM held WHERE job_id = :job_id AND attempt = :attempt;
+
 -- name: quarantine
 INSERT INTO quarantine (at, job_id, attempt, what, bytes) VALUES (:at, :job_id, :attempt, :what, :bytes);
 

@@ -209,7 +209,7 @@ def close(key: Key, outcome: str) -> LedgerCall:
 
     return Call(
         f"close {key[0]}/{key[1]}",
-        lambda ledger: ledger.close(key, outcome, finished_while_down=False),
+        lambda ledger: ledger.close(key, outcome, finished_while_down=False, started_at=None),
         change,
     )
 

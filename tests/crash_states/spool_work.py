@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from agent.spool.spool import Key, LogChunk, Spool
+from agent.spool.spool import Key, LogChunk, Spool, Taken
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import BLOB_PART_BYTES, pack
 from agent.wire.messages import Delivery, Job, Result
@@ -32,6 +32,9 @@ class Held:
     started_at: float | None = None
     canceled_by: str | None = None
     log_chars: int = 0
+
+    def is_open(self) -> bool:
+        return self.state not in ("finished", "sent") or not self.accepted_sent
 
 
 @dataclass(slots=True)
@@ -80,8 +83,11 @@ class SpoolWork:
         return [*found, f"in quarantine: {quarantined}"] if quarantined else found
 
     async def kept(self, spool: Spool) -> Kept:
-        rows = await spool.held()
+        rows = [row for one in self._jobs if (row := await spool.row(_key(one)))]
         kept = Kept({(row.job_id, row.attempt): await _held(spool, row) for row in rows})
+        not_over = {(row.job_id, row.attempt) for row in await spool.open_rows()}
+        if lost := [key for key, held in kept.held.items() if held.is_open() and key not in not_over]:
+            raise AssertionError(f"a start would not find {lost}")
         kept.log = [(chunk.key, chunk.offset, chunk.text) for chunk in await spool.pending_log(PENDING)]
         for name in ("link", "count"):
             if (value := await spool.get_meta(name)) is not None:
@@ -89,9 +95,9 @@ class SpoolWork:
         for one in self._jobs:  # what was let go of is not taken again, what is held is not taken twice
             key = (one.job_id, one.attempt)
             taken = await spool.hold(one, pack([one]), "ready")
-            if not taken and key not in kept.held:
+            if taken is Taken.OVER:
                 kept.seen.add(key)
-            if taken and key in kept.held:
+            if taken is Taken.NEW and key in kept.held:
                 raise AssertionError(f"{key} was taken twice")
         return kept
 
@@ -103,7 +109,7 @@ async def _held(spool: Spool, row: Any) -> Held:
         state=row.state,
         job=await spool.job(key),
         result=None if result is None else replace(result, document=b"", blob_sha256="", blob_parts=0),
-        document=None if result is None else result.document or spool.document(result),
+        document=None if result is None else result.document or await _document(spool, result),
         interruptions=row.interruptions,
         accepted_sent=row.accepted_sent,
         started_sent=row.started_sent,
@@ -111,6 +117,11 @@ async def _held(spool: Spool, row: Any) -> Held:
         canceled_by=row.canceled_by,
         log_chars=row.log_chars,
     )
+
+
+async def _document(spool: Spool, result: Result) -> bytes | None:
+    parts = [await spool.part(result, index) for index in range(result.blob_parts)]
+    return b"".join(parts) if await spool.is_whole(result) else None
 
 
 def job(job_id: str, name: str) -> Job:
@@ -199,6 +210,7 @@ def finish(one: Job, document: bytes) -> SpoolCall:
     def change(kept: Kept) -> None:
         held = kept.held[_key(one)]
         held.state, held.result, held.document = "finished", result, document
+        held.started_sent = True  # the result says it
 
     return Call(
         f"finish {one.job_id} with {len(document)} bytes",

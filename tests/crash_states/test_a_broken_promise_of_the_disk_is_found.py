@@ -13,7 +13,7 @@ SEEN = {
     "commits_unsynced": "wanted Held.* and found None",
     "documents_unsynced": "it was .* and is ",
     "folders_unsynced": "document: wanted b.* and found None",
-    "row_before_document": "wanted 'started' and found 'finished'.*document",
+    "row_before_document": "document: wanted b.* and found None",
     "state_before_result": "wanted 'started' and found 'finished'$",
 }
 
