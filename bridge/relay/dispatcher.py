@@ -15,7 +15,7 @@ from agent.wire.errors import WireError
 from agent.wire.messages import Job
 from bridge.broker.channel import Broker
 from bridge.errors import ClusterDown
-from bridge.relay.ledger import Key, Ledger
+from bridge.relay.ledger import Custody, Key, Ledger
 from bridge.relay.pacing import room_in
 from bridge.relay.policy import Policies
 from bridge.relay.recorder import Recorder
@@ -126,7 +126,7 @@ class Dispatcher:
             body = pack([self._job(pulled, attempt)])
         except WireError as error:
             log.error("job.unsendable", job_id=pulled.job_id, reason=str(error))
-        await self._ledger.take(key, pulled.workspace, pulled.tag, body, pulled.token, pulled.job_json)
+        await self._ledger.take(_custody_of(pulled, attempt), body)
         log.info("job.taken", job_id=pulled.job_id, attempt=attempt, tag=pulled.tag)
         await self._publish(key, pulled.workspace, pulled.tag, body)
 
@@ -189,3 +189,17 @@ class Dispatcher:
         finally:
             came.cancel()
             room.cancel()
+
+
+def _custody_of(pulled: Pulled, attempt: Attempt) -> Custody:
+    return Custody(
+        job_id=pulled.job_id,
+        attempt=attempt,
+        workspace=pulled.workspace,
+        tag=pulled.tag,
+        token=pulled.token,
+        job_json=pulled.job_json,
+        lost_after_s=pulled.lost_after_s,
+        replace=pulled.replace,
+        not_after=pulled.not_after,
+    )

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from agent.clock import Clock
 from agent.database import Database, queries
 from agent.wire.claims import Attempt, Claims, JobId, Tag, WorkerName
 from agent.wire.messages import Blob, Delivery
+from bridge.relay.policy import Replace
 
 SQL: Final[Mapping[str, str]] = queries(Path(__file__).with_name("ledger.sql"))
 
@@ -28,10 +29,13 @@ class Custody:
     tag: Tag
     token: str
     job_json: str
-    state: str  # taken, published, accepted, closed
-    custodian: WorkerName | None
-    started_at: float | None
-    cancel_sent: str | None
+    state: str = "taken"  # taken, published, accepted, closed
+    custodian: WorkerName | None = None
+    started_at: float | None = None
+    cancel_sent: str | None = None
+    lost_after_s: float | None = None  # the job's own wish; None leaves it to its tag
+    replace: Replace | None = None
+    not_after: float | None = None  # wall seconds of this bridge
 
     @property
     def is_open(self) -> bool:
@@ -56,11 +60,9 @@ class Ledger:
 
         return await self._store.read(look)
 
-    async def take(self, key: Key, workspace: str, tag: Tag, body: bytes, token: str, job_json: str) -> None:
+    async def take(self, custody: Custody, body: bytes) -> None:
         """Hop 1: on return this bridge answers for the job (I1)."""
-        await self._execute("take", _of(key) | {
-            "workspace": workspace, "tag": tag, "body": body, "token": token, "job_json": job_json,
-        })  # fmt: skip
+        await self._execute("take", asdict(custody) | {"body": body})
 
     async def unpublished(self, most: int) -> list[tuple[Key, str, Tag, bytes]]:
         rows = await self._fetch("unpublished", {"most": most})
@@ -213,4 +215,5 @@ def _of(key: Key) -> dict[str, Any]:
 
 
 def _custody(row: sqlite3.Row) -> Custody:
-    return Custody(**dict(row))
+    custody = Custody(**dict(row))
+    return custody if custody.replace is None else replace(custody, replace=Replace(custody.replace))

@@ -1,7 +1,9 @@
 -- name: take
 -- Custody begins when this commits (hop 1, I1). A job that is out already keeps its row.
-INSERT INTO ledger (job_id, attempt, workspace, tag, body, token, job_json, state, taken_at)
-VALUES (:job_id, :attempt, :workspace, :tag, :body, :token, :job_json, 'taken', :now)
+INSERT INTO ledger (job_id, attempt, workspace, tag, body, token, job_json, state, taken_at,
+                    lost_after_s, replace, not_after)
+VALUES (:job_id, :attempt, :workspace, :tag, :body, :token, :job_json, 'taken', :now,
+        :lost_after_s, :replace, :not_after)
 ON CONFLICT DO NOTHING;
 
 -- name: open_attempt
@@ -36,11 +38,13 @@ SELECT job_id, attempt FROM ledger
  ORDER BY job_id, attempt LIMIT :most;
 
 -- name: find
-SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent
+SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
+       lost_after_s, replace, not_after
   FROM ledger WHERE job_id = :job_id ORDER BY state = 'closed', attempt = :attempt DESC, attempt DESC LIMIT 1;
 
 -- name: attempt
-SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent
+SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
+       lost_after_s, replace, not_after
   FROM ledger WHERE job_id = :job_id AND attempt = :attempt AND coalesce(outcome, '') <> 'superseded';
 
 -- name: close
@@ -65,8 +69,9 @@ UPDATE ledger SET state = 'closed', closed_at = :now, outcome = 'lost', body = N
 
 -- name: take_next
 -- No row when the attempt is over already: its result came home in this moment.
-INSERT INTO ledger (job_id, attempt, workspace, tag, body, token, job_json, state, taken_at)
-SELECT job_id, attempt + 1, workspace, tag, :body, token, job_json, 'taken', :now
+INSERT INTO ledger (job_id, attempt, workspace, tag, body, token, job_json, state, taken_at,
+                    lost_after_s, replace, not_after)
+SELECT job_id, attempt + 1, workspace, tag, :body, token, job_json, 'taken', :now, lost_after_s, replace, not_after
   FROM ledger WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed'
 ON CONFLICT DO NOTHING;
 
@@ -82,7 +87,8 @@ SELECT job_id, attempt FROM ledger
 UPDATE ledger SET late = late + 1 WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: in_custody
-SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent
+SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
+       lost_after_s, replace, not_after
   FROM ledger WHERE state <> 'closed';
 
 -- name: waiting
@@ -136,7 +142,8 @@ SELECT worker, worker_group, tags, version, slots, held, backlog, enrolled_at, l
 -- name: custody
 -- What a page or the demo shows: where each job is.
 SELECT job_id, attempt, workspace, tag, state, custodian, taken_at, published_at, accepted_at, started_at,
-       result_at, closed_at, outcome, late, finished_while_down FROM ledger ORDER BY taken_at;
+       result_at, closed_at, outcome, late, finished_while_down, lost_after_s, replace, not_after
+  FROM ledger ORDER BY taken_at;
 
 -- name: keys
 SELECT kid, private FROM signing_key ORDER BY created_at DESC;

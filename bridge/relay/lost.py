@@ -54,14 +54,14 @@ class Lost:
     def _is_lost(self, custody: Custody, silent_s: dict[WorkerName, float]) -> bool:
         if custody.custodian is None or custody.custodian not in silent_s:
             return False
-        patience_s = self._policies.lost_after(custody.tag)
+        patience_s = self._policies.lost_after(custody.tag, custody.lost_after_s)
         heard_enough = self._silence.could_be_heard_for(min(LISTEN_S, patience_s))
         return heard_enough and silent_s[custody.custodian] >= patience_s
 
     async def _again_or_end(self, custody: Custody, name: str, why: str) -> None:
         key = (custody.job_id, custody.attempt)
         job = await self._job(custody)
-        if job is None or not self._policies.may_replace(custody.tag, job.delivery):
+        if job is None or not self._policies.may_replace(custody.tag, job.delivery, custody.replace):
             await self._end(custody, name, f"{why}; it is not run again")
             return
         body = pack([self._next(job)])
