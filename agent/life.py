@@ -95,7 +95,8 @@ class Life:
         """Ask anew; when nobody answers, what was learnt last time serves. A turn that is named is kept."""
         try:
             enrolment = await self._enrol(
-                self._spool.folder.identity, {"version": VERSION, "slots": self._slots}
+                self._spool.folder.identity,
+                {"version": VERSION, "slots": self._slots, "wall_s": self._clock.wall_s()},
             )
         except (TokenRefused, NoEnrolment, AdmissionWaits):
             raise
@@ -105,6 +106,8 @@ class Life:
                 raise
             log.info("enrolment.from_cache", reason=str(error))
             return cached
+        if enrolment.wall_s is not None:
+            await self._book.learn_bridge_time(enrolment.wall_s)
         if enrolment != await self.cached_enrolment():
             await self._remember("enrolment", to_json(enrolment))
         return enrolment
@@ -120,6 +123,8 @@ class Life:
             tags=list(enrolment.tags),
             hostname=socket.gethostname(),
             restarted=self._restarted,
+            hello_id=self._book.bridge_time.ask(),
+            clock_offset_ms=self._book.bridge_time.clock_offset_ms(),
         )
 
     async def _set_link(self, state: str, why: str) -> None:

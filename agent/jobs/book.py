@@ -2,17 +2,22 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Final
 
 import structlog
 
 from agent.changes import Changes
 from agent.clock import Clock
 from agent.database import WriteFailed
+from agent.jobs.bridge_time import BridgeTime
+from agent.jobs.deadline import Deadline, age_on_arrival, deadline_of, expires_s
 from agent.jobs.model import Event, Held, Key, State, first_state
 from agent.spool.spool import Row, Spool
 from agent.wire.messages import Delivery, Job, Result
 
 log = structlog.get_logger()
+
+MAY_START: Final = (State.WAITING, State.READY, State.STARTED)  # started: an interruption makes it ready
 
 
 class Book:
@@ -23,13 +28,15 @@ class Book:
         self._clock = clock
         self._held: dict[Key, Held] = {}
         self.changes = Changes()
+        self.bridge_time = BridgeTime(spool, clock)
 
     async def load(self) -> None:
         """Read every row: all state is in the spool, so a start is a recovery. Raises `WriteFailed`."""
+        await self.bridge_time.load()
         for row in await self._spool.held():
             key = (row.job_id, row.attempt)
             try:
-                self._held[key] = self._mirror(row)
+                self._held[key] = self._mirror(row, await self._deadline(row))
             except (ValueError, TypeError) as error:
                 log.error("row.damaged", job_id=row.job_id, attempt=row.attempt, reason=str(error))
                 await self._spool.quarantine(key, f"the row makes no sense: {error}")
@@ -47,8 +54,9 @@ class Book:
     async def hold(self, job: Job, body: bytes) -> bool:
         """Take custody (hop 3). On return it is on disk. False: this attempt was here before."""
         key = (job.job_id, job.attempt)
+        job = replace(job, age_s=age_on_arrival(job.age_s, job.dispatched_at, self.bridge_time.now_s()))
         if await self._spool.hold(job, body, first_state(job.delivery)):
-            left_s = None if job.lives_s is None else job.lives_s - job.age_s
+            deadline = None if job.lives_s is None else self._counted(job, job.lives_s - job.age_s)
             self._held[key] = Held(
                 job_id=job.job_id,
                 attempt=job.attempt,
@@ -58,7 +66,8 @@ class Book:
                 held_at=self._clock.wall_s(),
                 priority=job.priority,
                 max_interruptions=job.max_interruptions,
-                expires_s=None if left_s is None else self._clock.monotonic_s() + left_s,
+                expires_s=self._expires_s(deadline),
+                deadline=deadline,
             )
             self.changes.note()
             return True
@@ -96,10 +105,26 @@ class Book:
 
     async def finish(self, key: Key, event: Event, result: Result) -> None:
         """State and result in one commit (hop 4, I3)."""
-        after = self._held[key].after(event)
+        wall_ahead_s = self.bridge_time.wall_ahead_s()
+        after = replace(self._held[key].after(event), wall_ahead_s=wall_ahead_s)
+        result = replace(result, clock_offset_ms=self.bridge_time.offset_ms_of(wall_ahead_s))
         await self._spool.finish(key, after.state, result)
         self._held[key] = after
         self.changes.note()
+
+    async def learn_bridge_time(self, bridge_wall_s: float) -> None:
+        """From now on the bridge's clock counts the age of every held job."""
+        await self.bridge_time.learn(bridge_wall_s)
+        for key, job in self._held.items():
+            if job.deadline is not None:
+                self._held[key] = replace(job, expires_s=self._expires_s(job.deadline))
+        self.changes.note()
+
+    def dated(self, job: Held, result: Result) -> Result:
+        """The result with the clock offset of when it finished, which may be known only now."""
+        if result.clock_offset_ms is not None:
+            return result
+        return replace(result, clock_offset_ms=self.bridge_time.offset_ms_of(job.wall_ahead_s))
 
     async def note_accepted(self, keys: Sequence[Key]) -> None:
         await self._spool.mark("accepted_sent", keys)
@@ -145,13 +170,23 @@ class Book:
         await self._spool.drop_result(key, State.STARTED)
         self._held[key] = replace(self._held[key], state=State.STARTED)
 
-    def _mirror(self, row: Row) -> Held:
+    async def _deadline(self, row: Row) -> Deadline | None:
+        """Of what may still start. The signed job says when, so its bytes are read for it."""
+        if row.remaining_s is None or row.state not in MAY_START:
+            return None
+        job = await self._spool.job((row.job_id, row.attempt))
+        return None if job is None else self._counted(job, row.remaining_s)
+
+    def _counted(self, job: Job, left_s: float) -> Deadline:
+        """Our own count goes on from `left_s`."""
+        return deadline_of(left_s, job.lives_s or 0.0, job.dispatched_at, self._clock.monotonic_s())
+
+    def _expires_s(self, deadline: Deadline | None) -> float | None:
+        return None if deadline is None else expires_s(deadline, self.bridge_time.ahead_s)
+
+    def _mirror(self, row: Row, deadline: Deadline | None) -> Held:
         """Raises ValueError, TypeError when damage has changed what the columns say."""
         _require_numbers(row)
-        expires = None
-        if row.remaining_s is not None:
-            age_s = max(0.0, self._clock.wall_s() - row.held_at)
-            expires = self._clock.monotonic_s() + row.remaining_s - age_s
         return Held(
             job_id=row.job_id,
             attempt=row.attempt,
@@ -162,7 +197,8 @@ class Book:
             priority=row.priority,
             max_interruptions=row.max_interruptions,
             interruptions=row.interruptions,
-            expires_s=expires,
+            expires_s=self._expires_s(deadline),
+            deadline=deadline,
             canceled_by=row.canceled_by,
             cancel_reason=row.cancel_reason,
             accepted_sent=row.accepted_sent,

@@ -1,4 +1,4 @@
-"""What the bridge tells this agent about the jobs it holds: grant, revoke, cancel, check, receipt."""
+"""What the bridge tells this agent: grant, revoke, cancel, check, receipt, settings."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from agent.link.link import Delivery, Link
 from agent.spool.spool import Spool
 from agent.wire.envelope import unpack, unseal
 from agent.wire.errors import WireError
-from agent.wire.messages import Cancel, Check, Grant, Message, Receipt, Rejected, Revoke
+from agent.wire.messages import Cancel, Check, Grant, Message, Receipt, Rejected, Revoke, Settings
 
 log = structlog.get_logger()
 
@@ -70,6 +70,9 @@ class Control:
         if isinstance(message, Cancel):
             await self._runner.cancel((message.job_id, message.attempt), message.by, message.reason)
             return
+        if isinstance(message, Settings) and self._book.bridge_time.answers(message):
+            await self._book.learn_bridge_time(message.wall_s)
+            log.info("clock.learnt", clock_offset_ms=self._book.bridge_time.clock_offset_ms())
         if not isinstance(message, Grant | Revoke):
             return
         key = (message.job_id, message.attempt)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from agent.jobs.deadline import Deadline
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.messages import Delivery
 
@@ -97,6 +98,8 @@ class Held:
     max_interruptions: int = 3
     interruptions: int = 0
     expires_s: float | None = None  # monotonic
+    deadline: Deadline | None = None  # what `expires_s` follows from
+    wall_ahead_s: float | None = None  # our wall clock minus our monotonic one when it finished, in this life
     canceled_by: str | None = None
     cancel_reason: str | None = None
     accepted_sent: bool = False

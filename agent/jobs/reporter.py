@@ -62,7 +62,7 @@ class Reporter:
             if result is None or not await self._send_blob(link, result):
                 await self._book.set_aside(job.key, "the result's bytes do not match their checksum")
                 continue
-            batch.append(result)
+            batch.append(self._book.dated(job, result))
             size += len(result.document)
             if size > BATCH_BYTES:
                 break
@@ -161,6 +161,7 @@ class Reporter:
                 running=sum(job.state is State.STARTED for job in jobs),
                 backlog=len(self._book.unsent()),
                 wall_s=self._clock.wall_s(),
+                clock_offset_ms=self._book.bridge_time.clock_offset_ms(),
             )
             await link.publish("event", [ping])
             await asyncio.sleep(PING_EVERY_S)

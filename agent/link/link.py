@@ -1,7 +1,7 @@
 """What the agent needs of a link, whatever it is made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.wire.claims import Tag
@@ -31,6 +31,7 @@ class Enrolment:
     amqp_url: str
     keys: Mapping[str, str]  # key id → 32 raw bytes, base64
     base_url: str = ""
+    wall_s: float | None = field(default=None, compare=False)  # the bridge's clock when it answered
 
 
 class Link(Protocol):

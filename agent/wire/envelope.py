@@ -19,6 +19,7 @@ VERSION: Final = 1
 MAX_BYTES: Final = 16 * 1024 * 1024
 BLOB_PART_BYTES: Final = 128 * 1024
 COMPRESS_OVER_BYTES: Final = 1024
+INT64: Final = 2**63  # what both stores can keep
 CONTENT_TYPE: Final = "application/vnd.msgpack"
 ZSTD: Final = "zstd"
 
@@ -137,6 +138,8 @@ def _checked(kind: str, name: str, value: Any, allowed: tuple[type, ...], enum: 
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         wanted = " or ".join(one.__name__ for one in allowed)
         raise Malformed(f"{kind}: {name!r} must be {wanted}, not {type(value).__name__}")
+    if type(value) is int and not -INT64 <= value < INT64:
+        raise Malformed(f"{kind}: {name!r} must fit in 64 bits, not {value}")
     if enum is None:
         return value
     try:

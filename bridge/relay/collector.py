@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
 
+from agent.clock import Clock
 from agent.compression import decompress
 from agent.wire.claims import Attempt, JobId, WorkerName
 from agent.wire.envelope import pack, unpack, unseal
@@ -27,6 +28,7 @@ from agent.wire.messages import (
     Rejected,
     Result,
     Revoke,
+    Settings,
     Started,
 )
 from agent.wire.routing import EVENTS, LOGS, RESULTS
@@ -62,6 +64,7 @@ class Collector:
         room_opened: Callable[[], None],
         lost: Lost,
         recorder: Recorder,
+        clock: Clock,
     ) -> None:
         self._source = source
         self._ledger = ledger
@@ -69,6 +72,7 @@ class Collector:
         self._room_opened = room_opened
         self._lost = lost
         self._recorder = recorder
+        self._clock = clock
         self._part_came = asyncio.Event()
         self._in_hand: set[asyncio.Future[None]] = set()
 
@@ -217,18 +221,26 @@ class Collector:
             case Started():
                 await self._ledger.started((message.job_id, message.attempt), message.started_at)
             case Hello():
-                await self._ledger.heard(worker, held=message.held, backlog=message.backlog)
+                await self._heard(worker, message)
+                if message.hello_id:
+                    answer = Settings(wall_s=self._clock.wall_s(), hello_id=message.hello_id)
+                    await self._tell(worker, [answer])
                 await revoke_lost(self._ledger, self._broker, worker)
                 if message.restarted:
                     await check_held(self._ledger, self._broker, worker)
             case Ping():
-                await self._ledger.heard(worker, held=message.held, backlog=message.backlog)
+                await self._heard(worker, message)
             case Bye():
                 await self._ledger.heard(worker, held=message.held, left=True)
             case Rejected():
                 await self._rejected(worker, message)
             case _:
                 log.warning("event.unexpected", worker=worker, kind=message.KIND)
+
+    async def _heard(self, worker: WorkerName, message: Hello | Ping) -> None:
+        await self._ledger.heard(
+            worker, held=message.held, backlog=message.backlog, clock_offset_ms=message.clock_offset_ms
+        )
 
     async def _accepted(self, worker: WorkerName, message: Accepted) -> Message | None:
         """Compare and set: the first acceptor of an attempt is its custodian (I1, I2)."""

@@ -10,7 +10,7 @@ import structlog
 from agent.clock import Clock
 from agent.compression import compress
 from agent.wire.claims import Attempt, Tag
-from agent.wire.envelope import pack, seal
+from agent.wire.envelope import pack, seal, unpack
 from agent.wire.errors import WireError
 from agent.wire.messages import Job
 from bridge.broker.channel import Broker
@@ -76,7 +76,16 @@ class Dispatcher:
         """What an earlier session left unpublished, and new attempts of lost jobs."""
         while left := await self._ledger.unpublished(UNPUBLISHED_MAX):
             for key, workspace, tag, body in left:
-                await self._publish(key, workspace, tag, body)
+                await self._publish(key, workspace, tag, await self._aged(key, body))
+
+    async def _aged(self, key: Key, body: bytes) -> bytes:
+        """The time that a job waited here counts towards its not_after (bundle age)."""
+        (job,) = unpack(body) if body else (None,)
+        if not isinstance(job, Job) or job.lives_s is None:
+            return body
+        aged = pack([replace(job, age_s=max(0.0, self._clock.wall_s() - job.dispatched_at))])
+        await self._ledger.set_body(key, aged)  # what was published is what the ledger has
+        return aged
 
     async def _round(self) -> int:
         """One look at every lane. Returns how many jobs came."""

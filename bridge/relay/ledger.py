@@ -11,7 +11,7 @@ from typing import Any, Final
 from agent.clock import Clock
 from agent.database import Database, queries
 from agent.wire.claims import Attempt, Claims, JobId, Tag, WorkerName
-from agent.wire.messages import Blob, Delivery
+from agent.wire.messages import Blob, Delivery, Result
 from bridge.relay.policy import Replace
 
 SQL: Final[Mapping[str, str]] = queries(Path(__file__).with_name("ledger.sql"))
@@ -92,11 +92,22 @@ class Ledger:
         rows = await self._fetch("attempt", _of(key))
         return _custody(rows[0]) if rows else None
 
-    async def close(self, key: Key, outcome: str, *, finished_while_down: bool) -> None:
-        """Hop 6: the cluster has recorded the job, so custody ends."""
+    async def close(self, key: Key, outcome: str, ran: Result | None = None) -> None:
+        """Hop 6: the cluster has recorded the job, so custody ends. `ran`: what an agent told of its run."""
         await self._end("close", _of(key) | {
-            "outcome": outcome, "finished_while_down": int(finished_while_down),
+            "outcome": outcome,
+            "finished_while_down": int(ran is not None and ran.finished_while_down),
+            "finished_at": None if ran is None else ran.finished_at,
+            "clock_offset_ms": None if ran is None else ran.clock_offset_ms,
         })  # fmt: skip
+
+    async def expired(self, state: str, before: float) -> list[Custody]:
+        """Rows in this state (taken, published) whose `not_after` is before that."""
+        return [_custody(row) for row in await self._fetch("expired", {"state": state, "before": before})]
+
+    async def set_body(self, key: Key, body: bytes) -> None:
+        """What is published now instead of what was taken."""
+        await self._execute("set_body", _of(key) | {"body": body})
 
     async def close_elsewhere(self, key: Key) -> None:
         """The cluster says that somebody else ended it."""
@@ -173,17 +184,26 @@ class Ledger:
         data = b"".join(row["part"] for row in rows)
         return data if hashlib.sha256(data).hexdigest() == sha256 else None
 
-    async def enrol(self, claims: Claims, version: str, slots: int) -> None:
+    async def enrol(
+        self, claims: Claims, version: str, slots: int, clock_offset_ms: int | None = None
+    ) -> None:
         await self._execute("enrol", {
             "worker": claims.worker, "worker_group": claims.worker_group,
             "tags": json.dumps(sorted(claims.tags)), "version": version, "slots": slots,
+            "clock_offset_ms": clock_offset_ms,
         })  # fmt: skip
 
     async def heard(
-        self, worker: WorkerName, *, held: int | None = None, backlog: int | None = None, left: bool = False
+        self,
+        worker: WorkerName,
+        *,
+        held: int | None = None,
+        backlog: int | None = None,
+        clock_offset_ms: int | None = None,
+        left: bool = False,
     ) -> None:
         await self._execute("heard", {
-            "worker": worker, "held": held, "backlog": backlog,
+            "worker": worker, "held": held, "backlog": backlog, "clock_offset_ms": clock_offset_ms,
             "left_at": self._clock.wall_s() if left else None,
         })  # fmt: skip
 

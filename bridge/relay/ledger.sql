@@ -53,7 +53,9 @@ SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, start
 UPDATE ledger SET state = 'closed', closed_at = :now, outcome = CASE attempt WHEN :attempt THEN :outcome ELSE 'superseded' END,
        body = NULL, token = '', job_json = '',
        result_at = CASE attempt WHEN :attempt THEN :now ELSE result_at END,
-       finished_while_down = CASE attempt WHEN :attempt THEN :finished_while_down ELSE 0 END
+       finished_while_down = CASE attempt WHEN :attempt THEN :finished_while_down ELSE 0 END,
+       finished_at = CASE attempt WHEN :attempt THEN :finished_at ELSE finished_at END,
+       clock_offset_ms = CASE attempt WHEN :attempt THEN :clock_offset_ms ELSE clock_offset_ms END
  WHERE job_id = :job_id
    AND (state <> 'closed' OR (attempt = :attempt AND outcome IN ('elsewhere', 'lost')));
 
@@ -77,6 +79,16 @@ ON CONFLICT DO NOTHING;
 
 -- name: body
 SELECT body FROM ledger WHERE job_id = :job_id AND attempt = :attempt;
+
+-- name: set_body
+UPDATE ledger SET body = :body WHERE job_id = :job_id AND attempt = :attempt AND state = 'taken';
+
+-- name: expired
+-- Nobody has accepted these, and running them is pointless now.
+SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
+       lost_after_s, replace, not_after
+  FROM ledger
+ WHERE not_after IS NOT NULL AND state <> 'closed' AND state = :state AND not_after <= :before;
 
 -- name: lost_by
 -- What this agent held and lost, and has not been told of.
@@ -126,23 +138,26 @@ SELECT part FROM blob_part WHERE job_id = :job_id AND sha256 = :sha256 ORDER BY 
 DELETE FROM blob_part WHERE job_id = :job_id;
 
 -- name: enrol
-INSERT INTO enrolled_agent (worker, worker_group, tags, version, slots, enrolled_at, last_heard)
-VALUES (:worker, :worker_group, :tags, :version, :slots, :now, :now)
+INSERT INTO enrolled_agent (worker, worker_group, tags, version, slots, enrolled_at, last_heard, clock_offset_ms)
+VALUES (:worker, :worker_group, :tags, :version, :slots, :now, :now, :clock_offset_ms)
 ON CONFLICT (worker) DO UPDATE SET worker_group = excluded.worker_group, tags = excluded.tags,
-   version = excluded.version, slots = excluded.slots, last_heard = excluded.last_heard, left_at = NULL;
+   version = excluded.version, slots = excluded.slots, last_heard = excluded.last_heard, left_at = NULL,
+   clock_offset_ms = coalesce(excluded.clock_offset_ms, clock_offset_ms);
 
 -- name: heard
 UPDATE enrolled_agent SET last_heard = :now, held = coalesce(:held, held), backlog = coalesce(:backlog, backlog),
-       left_at = :left_at WHERE worker = :worker;
+       clock_offset_ms = coalesce(:clock_offset_ms, clock_offset_ms), left_at = :left_at
+ WHERE worker = :worker;
 
 -- name: agents
-SELECT worker, worker_group, tags, version, slots, held, backlog, enrolled_at, last_heard, left_at
+SELECT worker, worker_group, tags, version, slots, held, backlog, enrolled_at, last_heard, left_at,
+       clock_offset_ms
   FROM enrolled_agent ORDER BY worker;
 
 -- name: custody
 -- What a page or the demo shows: where each job is.
 SELECT job_id, attempt, workspace, tag, state, custodian, taken_at, published_at, accepted_at, started_at,
-       result_at, closed_at, outcome, late, finished_while_down, lost_after_s, replace, not_after
+       result_at, closed_at, outcome, late, finished_while_down, lost_after_s, replace, not_after, finished_at, clock_offset_ms
   FROM ledger ORDER BY taken_at;
 
 -- name: keys

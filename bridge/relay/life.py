@@ -107,7 +107,13 @@ class Relay:
                     ready_max=self._ready_max,
                 )
                 collector = Collector(
-                    self._source, self._ledger, broker, dispatcher.wake, self._lost, self._recorder
+                    self._source,
+                    self._ledger,
+                    broker,
+                    dispatcher.wake,
+                    self._lost,
+                    self._recorder,
+                    self._clock,
                 )
                 self._broker, self._dispatcher = broker, dispatcher
                 came_up = True

@@ -1,4 +1,4 @@
-"""What becomes of a job whose custodian is lost or gave it up: a new attempt or an end (DESIGN section 3)."""
+"""What becomes of a job that its custodian lost or gave up, or that none took in time (DESIGN section 3)."""
 
 from dataclasses import replace
 from typing import Final
@@ -17,6 +17,7 @@ from bridge.relay.silence import Silence
 log = structlog.get_logger()
 
 LISTEN_S: Final = 60.0  # after the broker's return, what waits in its queues is heard before anyone is lost
+TAKING_S: Final = 10.0  # an acceptance from before the not_after may be on its way for so long
 GIVEN_UP_MAX: Final = 5  # attempts that agents may refuse or damage before the job fails
 
 
@@ -34,6 +35,7 @@ class Lost:
         Raises `ClusterDown`; what is not ended then is met again at the next look.
         """
         self._silence.hearing(now=hearing)
+        await self._end_the_expired()
         last_heard = {agent["worker"]: agent["last_heard"] for agent in await self._ledger.agents()}
         silent_s = {worker: self._silence.of(worker, heard) for worker, heard in last_heard.items()}
         lost = [custody for custody in await self._ledger.in_custody() if self._is_lost(custody, silent_s)]
@@ -50,6 +52,17 @@ class Lost:
             await self._end(custody, "Rejected", f"{reason}; given up after {custody.attempt} attempts")
         else:
             await self._again_or_end(custody, "Rejected", reason)
+
+    async def _end_the_expired(self) -> None:
+        """Whoever accepts one of them later is sent a revoke."""
+        before = self._clock.wall_s() - TAKING_S
+        expired = await self._ledger.expired("taken", before)
+        if self._silence.could_be_heard_for(TAKING_S):
+            expired += await self._ledger.expired("published", before)
+        for custody in expired:
+            log.info("job.expired", job_id=custody.job_id, attempt=custody.attempt)
+            error = {"name": "Expired", "message": "its not_after passed before an agent accepted it"}
+            await self._recorder.end_unrun(custody, error, outcome="expired")
 
     def _is_lost(self, custody: Custody, silent_s: dict[WorkerName, float]) -> bool:
         if custody.custodian is None or custody.custodian not in silent_s:
@@ -81,4 +94,4 @@ class Lost:
         """The same job as a new attempt; what is left of its life is counted from now."""
         now = self._clock.wall_s()
         left_s = None if job.lives_s is None else job.lives_s - (now - job.dispatched_at)
-        return replace(job, attempt=Attempt(job.attempt + 1), lives_s=left_s, dispatched_at=now)
+        return replace(job, attempt=Attempt(job.attempt + 1), lives_s=left_s, age_s=0.0, dispatched_at=now)

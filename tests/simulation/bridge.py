@@ -77,6 +77,7 @@ class SimBridge:
             tags=tags,
             shared_tags=tuple(sorted(set(tags) & {tag for agent in others for tag in agent["tags"]})),
             amqp_url="amqp://sim",
+            wall_s=self.clock.wall_s(),
             keys={kid: base64.b64encode(raw).decode() for kid, raw in signer.public_keys().items()},
         )
 

@@ -16,5 +16,8 @@ class SimClock:
     def monotonic_s(self) -> float:
         return self._loop.time() + self._boot_s
 
+    def boot_id(self) -> str:
+        return str(self._boot_s)
+
     def wall_s(self) -> float:
         return EPOCH_S + self._loop.time() + self.wrong_by_s
