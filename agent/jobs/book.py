@@ -11,7 +11,7 @@ from agent.clock import Clock
 from agent.database import WriteFailed
 from agent.jobs.bridge_time import BridgeTime
 from agent.jobs.deadline import Deadline, age_on_arrival, deadline_of, expires_s
-from agent.jobs.model import Event, Held, Key, State, first_state
+from agent.jobs.model import Event, Held, Key, OutOfOrder, State, first_state
 from agent.spool.spool import Row, Spool
 from agent.wire.messages import Delivery, Job, Result
 
@@ -80,7 +80,9 @@ class Book:
         self, key: Key, event: Event, *, by: str | None = None, reason: str | None = None
     ) -> Held:
         """Step `key` and commit. Raises `OutOfOrder`, `WriteFailed` (then the job is as it was)."""
-        before = self._held[key]
+        before = self._held.get(key)
+        if before is None:  # revoked and forgotten in this moment
+            raise OutOfOrder(State.DROPPED, event)
         after = before.after(event)
         if event is Event.STARTED:
             after = replace(after, started_at=self._clock.wall_s(), started_sent=False)

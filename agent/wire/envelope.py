@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgpack
 
-from agent.wire.errors import BadSignature, Malformed, TooLarge, WrongVersion
+from agent.wire.errors import BadSignature, Malformed, TooLarge, WireError, WrongVersion
 from agent.wire.messages import KINDS, Job, Message
 
 VERSION: Final = 1
@@ -108,6 +108,15 @@ def open_job(body: bytes, headers: Mapping[str, object], verify: Verify) -> Job:
     if len(messages) != 1 or not isinstance(messages[0], Job):
         raise Malformed("a job must travel alone in its envelope")
     return messages[0]
+
+
+def claimed_job(body: bytes) -> Job | None:
+    """The job that an unproved body says it is. A hint for a report, never to be run (I4)."""
+    try:
+        messages = unpack(body)
+    except WireError:
+        return None
+    return messages[0] if len(messages) == 1 and isinstance(messages[0], Job) else None
 
 
 def _to_map(message: Message) -> dict[str, Any]:

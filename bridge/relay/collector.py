@@ -38,7 +38,7 @@ from bridge.relay.checking import check_held
 from bridge.relay.ledger import Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.recorder import Recorder
-from bridge.relay.revoking import revoke_lost
+from bridge.relay.revoking import revoke_all, revoke_lost
 from bridge.relay.sources.source import Source
 from bridge.relay.telling import tell
 
@@ -145,8 +145,8 @@ class Collector:
             await self._late(worker, result)
             return
         log.info("job.recorded", job_id=result.job_id, attempt=result.attempt, worker=worker)
-        if custody.custodian is not None and custody.attempt != result.attempt:  # an earlier one was first
-            await self._tell(custody.custodian, [Revoke(job_id=custody.job_id, attempt=custody.attempt)])
+        if custody.attempt > 1:  # whoever holds another attempt of it may let go
+            await revoke_all(self._ledger, self._broker)
 
     async def _late(self, worker: WorkerName, result: Result) -> None:
         log.info("result.late", job_id=result.job_id, attempt=result.attempt, worker=worker)
@@ -247,7 +247,9 @@ class Collector:
         key = (message.job_id, message.attempt)
         delivery = await self._ledger.accept(key, worker)
         if delivery is None:
-            return Revoke(job_id=message.job_id, attempt=message.attempt)
+            custody = await self._ledger.find(key)
+            over = custody is not None and not custody.is_open
+            return Revoke(job_id=message.job_id, attempt=message.attempt, over=over)
         log.info("job.accepted", job_id=message.job_id, attempt=message.attempt, worker=worker)
         if delivery is Delivery.AT_MOST_ONCE:
             return Grant(job_id=message.job_id, attempt=message.attempt)
@@ -257,7 +259,8 @@ class Collector:
         log.warning("job.rejected", worker=worker, reason=message.reason, job_id=message.job_id)
         if message.job_id:
             await self._let_go(worker, message)
-        # else nothing proves which job it was; the row stays open, visibly
+        elif message.claimed_job_id:  # nothing proves which job it was
+            await self._refused(worker, message)
         about = {"worker": worker, "job_id": message.job_id}
         await self._broker.publish_dead(message.body, message.reason, about)
 
@@ -267,6 +270,14 @@ class Collector:
             if custody.custodian not in (None, worker):
                 return  # another agent holds it
             await self._lost.given_up(custody, f"{worker}: {message.reason}")
+            self._room_opened()
+
+    async def _refused(self, worker: WorkerName, message: Rejected) -> None:
+        custody = await self._ledger.find((JobId(message.claimed_job_id), Attempt(message.claimed_attempt)))
+        if custody is None or not custody.is_open or custody.custodian is not None:
+            return
+        if custody.attempt == message.claimed_attempt:
+            await self._lost.refused(custody, message.sha256, f"{worker}: {message.reason}")
             self._room_opened()
 
     async def _logs(self, worker: WorkerName, messages: list[Message]) -> bool:

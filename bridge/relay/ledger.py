@@ -123,9 +123,11 @@ class Ledger:
 
         await self._store.write(write)
 
-    async def replace(self, key: Key, body: bytes) -> None:
+    async def replace(self, custody: Custody, body: bytes) -> None:
         """Give this attempt up and take the next one, whose signed bytes are `body`, in one commit (I1)."""
-        values = _of(key) | {"body": body, "now": self._clock.wall_s()}
+        values = asdict(custody) | {
+            "custodian": custody.custodian or "", "body": body, "now": self._clock.wall_s(),
+        }  # fmt: skip
 
         def write(db: sqlite3.Connection) -> None:
             if db.execute(SQL["take_next"], values).rowcount:
@@ -138,10 +140,17 @@ class Ledger:
         rows = await self._fetch("body", _of(key))
         return rows[0]["body"] if rows else None
 
-    async def lost_by(self, worker: WorkerName, most: int) -> list[Key]:
-        """Attempts that `worker` lost and has not been told to drop."""
-        rows = await self._fetch("lost_by", {"worker": worker, "most": most})
-        return [(row["job_id"], row["attempt"]) for row in rows]
+    async def to_revoke(self, worker: WorkerName, most: int) -> list[tuple[Key, bool]]:
+        """Attempts that `worker` lost and has not been told of, and whether the job is over by now."""
+        rows = await self._fetch("to_revoke", {"worker": worker, "most": most})
+        return [((row["job_id"], row["attempt"]), bool(row["over"])) for row in rows]
+
+    async def who_to_revoke(self) -> list[WorkerName]:
+        """The custodians for whom `to_revoke` has something."""
+        return [row["custodian"] for row in await self._fetch("who_to_revoke", {})]
+
+    async def note_revoked(self, key: Key, *, over: bool) -> None:
+        await self._execute("note_revoked", _of(key) | {"told": "over" if over else "superseded"})
 
     async def held_by(self, worker: WorkerName, after: Key, most: int) -> list[Key]:
         """Attempts in the custody of `worker` whose keys come `after` this one, in order."""

@@ -70,11 +70,13 @@ UPDATE ledger SET state = 'closed', closed_at = :now, outcome = 'lost', body = N
  WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed';
 
 -- name: take_next
--- No row when the attempt is over already: its result came home in this moment.
+-- No row when the attempt is over already, its result came home in this moment; nor when somebody has accepted
+-- it in this moment: an at_most_once job may have been granted (I2).
 INSERT INTO ledger (job_id, attempt, workspace, tag, body, token, job_json, state, taken_at,
                     lost_after_s, replace, not_after)
 SELECT job_id, attempt + 1, workspace, tag, :body, token, job_json, 'taken', :now, lost_after_s, replace, not_after
-  FROM ledger WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed'
+  FROM ledger
+ WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed' AND coalesce(custodian, '') = :custodian
 ON CONFLICT DO NOTHING;
 
 -- name: body
@@ -90,10 +92,25 @@ SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, start
   FROM ledger
  WHERE not_after IS NOT NULL AND state <> 'closed' AND state = :state AND not_after <= :before;
 
--- name: lost_by
--- What this agent held and lost, and has not been told of.
-SELECT job_id, attempt FROM ledger
- WHERE custodian = :worker AND outcome = 'lost' AND cancel_sent IS NULL AND late = 0 LIMIT :most;
+-- name: to_revoke
+-- What this agent held and lost, and has not been told of; and what it was told of before the job was over.
+SELECT job_id, attempt, over FROM (
+  SELECT job_id, attempt, revoked, NOT EXISTS (
+    SELECT 1 FROM ledger AS other WHERE other.job_id = ledger.job_id AND other.state <> 'closed') AS over
+    FROM ledger
+   WHERE outcome IN ('lost', 'superseded') AND late = 0 AND coalesce(revoked, '') <> 'over'
+     AND custodian = :worker)
+ WHERE over OR revoked IS NULL LIMIT :most;
+
+-- name: who_to_revoke
+SELECT DISTINCT custodian FROM ledger
+ WHERE outcome IN ('lost', 'superseded') AND late = 0 AND coalesce(revoked, '') <> 'over'
+   AND custodian IS NOT NULL
+   AND (revoked IS NULL OR NOT EXISTS (
+     SELECT 1 FROM ledger AS other WHERE other.job_id = ledger.job_id AND other.state <> 'closed'));
+
+-- name: note_revoked
+UPDATE ledger SET revoked = :told WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: late
 UPDATE ledger SET late = late + 1 WHERE job_id = :job_id AND attempt = :attempt;
@@ -157,7 +174,8 @@ SELECT worker, worker_group, tags, version, slots, held, backlog, enrolled_at, l
 -- name: custody
 -- What a page or the demo shows: where each job is.
 SELECT job_id, attempt, workspace, tag, state, custodian, taken_at, published_at, accepted_at, started_at,
-       result_at, closed_at, outcome, late, finished_while_down, lost_after_s, replace, not_after, finished_at, clock_offset_ms
+       result_at, closed_at, outcome, late, finished_while_down, lost_after_s, replace, not_after, finished_at, clock_offset_ms,
+       cancel_sent, revoked
   FROM ledger ORDER BY taken_at;
 
 -- name: keys

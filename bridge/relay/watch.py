@@ -13,7 +13,7 @@ from bridge.errors import BrokerDown, ClusterDown
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.recorder import Recorder
-from bridge.relay.revoking import revoke_lost
+from bridge.relay.revoking import revoke_all
 from bridge.relay.sources.source import PingReply, Source
 from bridge.relay.telling import tell
 
@@ -56,9 +56,9 @@ class Watch:
     async def _take_from_the_lost(self) -> None:
         broker = self._broker_now()
         try:
-            for worker in await self._lost.look(hearing=broker is not None):
-                if broker is not None:
-                    await revoke_lost(self._ledger, broker, worker)
+            await self._lost.look(hearing=broker is not None)
+            if broker is not None:
+                await revoke_all(self._ledger, broker)
         except (ClusterDown, BrokerDown) as error:
             log.warning("custody.lost_not_taken", reason=str(error))
 
