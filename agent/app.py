@@ -28,6 +28,7 @@ from agent.spool.spool import Spool
 
 log = structlog.get_logger()
 
+PRUNE_EVERY_S: Final = 3600.0
 LAST_WORDS_S: Final = 10.0  # a draining agent tries this long to hand over what it has
 
 
@@ -74,6 +75,7 @@ class Agent:
         async with asyncio.TaskGroup() as group:
             running = group.create_task(self._runner.run(), name="runner")
             linked = group.create_task(self._life.run(self._one_life), name="life")
+            pruning = group.create_task(self._prune(), name="pruning")
             await self._draining.wait()
             log.info("agent.draining", running=self._runner.running)
             self._runner.stop_starting()
@@ -81,7 +83,17 @@ class Agent:
             await self._hand_over()
             running.cancel()
             linked.cancel()
+            pruning.cancel()
         log.info("agent.stopped", held=len(self._book.all()))
+
+    async def _prune(self) -> None:
+        """An agent that runs for years forgets as one that is restarted does (I6)."""
+        while True:
+            await asyncio.sleep(PRUNE_EVERY_S)
+            try:
+                await self._spool.prune()
+            except WriteFailed as error:
+                log.error("spool.refused", error=str(error))
 
     async def _recover(self) -> None:
         """Read what is held and decide what each becomes; on a disk that refuses, again until it does not."""

@@ -163,7 +163,7 @@ class Reporter:
                 wall_s=self._clock.wall_s(),
                 clock_offset_ms=self._book.bridge_time.clock_offset_ms(),
             )
-            await link.publish("event", [ping])
+            await link.publish("ping", [ping])
             await asyncio.sleep(PING_EVERY_S)
 
 

@@ -14,16 +14,19 @@ from agent.clock import Clock
 from agent.database import Database, WriteFailed, queries
 from agent.spool.blobs import Blobs
 from agent.spool.folder import FLOOR_BYTES, Folder
+from agent.spool.lifetime import Lifetime
+from agent.spool.lifetime import read as read_lifetime
 from agent.spool.recovery import open_database
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import BLOB_PART_BYTES, pack, unpack
 from agent.wire.messages import Job, Result
 
 HERE: Final = Path(__file__).parent
-MIGRATIONS: Final = ((HERE / "schema.sql").read_text(),)
+MIGRATIONS: Final = ((HERE / "schema.sql").read_text(), (HERE / "lived.sql").read_text())
 SQL: Final[Mapping[str, str]] = queries(HERE / "spool.sql")
 
-SEEN_FOR_S: Final = 90 * 86_400  # the dedupe memory outlives the longest outage
+SEEN_FOR_S: Final = 90 * 86_400  # of running: the dedupe memory outlives the longest outage, at any clock
+LIVED: Final = "lived_s"
 
 Key = tuple[JobId, Attempt]
 
@@ -66,6 +69,7 @@ class Spool:
         self.blobs = blobs
         self._database = database
         self._clock = clock
+        self._lifetime = Lifetime(clock)
         self._may_have_unreported = True  # False spares the reporter a read for every event
         self.log_changes = Changes()  # one for every piece of log text kept
 
@@ -79,13 +83,19 @@ class Spool:
             folder.release()
             raise
         spool = cls(folder, Blobs(folder.blobs), database, clock)
-        with contextlib.suppress(WriteFailed):  # a full disk: it is pruned at another start
-            await spool._execute("prune_seen", [{"before": clock.wall_s() - SEEN_FOR_S}])
+        spool._lifetime = Lifetime(clock, read_lifetime(await spool.get_meta(LIVED)))
+        with contextlib.suppress(WriteFailed):  # a full disk: it is pruned another time
+            await spool.prune()
         return spool
 
     async def close(self) -> None:
         await self._database.close()
         self.folder.release()
+
+    async def prune(self) -> None:
+        """Forget what was brought to its end long ago (I6). Raises `WriteFailed`."""
+        await self.set_meta(LIVED, str(self._lifetime.now_s()))
+        await self._execute("prune_seen", [{"before": self._lifetime.now_s() - SEEN_FOR_S}])
 
     def has_room(self) -> bool:
         return self.folder.free_bytes() > FLOOR_BYTES  # I6
@@ -162,12 +172,13 @@ class Spool:
 
     async def forget(self, keys: Sequence[Key], *, keep_log: bool) -> None:
         """Let go of these rows and remember that they were here. The blob goes after the commit."""
-        now = self._clock.wall_s()
+        lived_s = self._lifetime.now_s()
 
         def delete(db: sqlite3.Connection) -> None:
+            db.execute(SQL["set_meta"], {"key": LIVED, "value": str(lived_s)})
             for key in keys:
                 db.execute(SQL["forget"], _of(key))
-                db.execute(SQL["remember"], _of(key) | {"at": now})
+                db.execute(SQL["remember"], _of(key) | {"at": lived_s})
                 if not keep_log:
                     db.execute(SQL["forget_log"], _of(key))
 

@@ -12,6 +12,7 @@ CONTROL: Final = "orvanta.control"
 DEAD: Final = "orvanta.dead"
 RESULTS: Final = "orvanta.results"
 EVENTS: Final = "orvanta.events"
+PINGS: Final = "orvanta.pings"
 LOGS: Final = "orvanta.logs"
 
 NAME_MAX_BYTES: Final = 255  # AMQP 0-9-1 short string

@@ -10,6 +10,7 @@ from agent.wire.routing import (
     EVENTS,
     JOBS,
     LOGS,
+    PINGS,
     RESULTS,
     UP,
     control_queue,
@@ -19,6 +20,8 @@ from agent.wire.routing import (
 
 REDELIVERIES_MAX: Final = 1_000_000  # said outright: RabbitMQ 4 would drop a message after 20
 LOG_BYTES_MAX: Final = 256 * 1024 * 1024
+PING_EXPIRES_MS: Final = 30_000  # three pings of an agent: an older one says nothing that a newer does not
+PINGS_MAX: Final = 100_000
 CONTROL_EXPIRES_MS: Final = 90 * 86_400_000  # longer than any lost_after
 
 QUORUM: Final = {"x-queue-type": "quorum", "x-delivery-limit": REDELIVERIES_MAX}
@@ -50,6 +53,13 @@ QUEUES: Final = (
     Queue(DEAD, QUORUM, ((DEAD, ""),)),
     Queue(RESULTS, QUORUM | {"x-dead-letter-exchange": DEAD}, ((UP, "result.*"), (UP, "blob.*"))),
     Queue(EVENTS, QUORUM | {"x-dead-letter-exchange": DEAD}, ((UP, "event.*"),)),
+    # A queue of their own, because a message expires only at the head: behind an acceptance that waits for a
+    # bridge they would pile up, whatever their age (I6).
+    Queue(
+        PINGS,
+        {"x-queue-type": "classic", "x-message-ttl": PING_EXPIRES_MS, "x-max-length": PINGS_MAX},
+        ((UP, "ping.*"),),
+    ),
     Queue(LOGS, {"x-queue-type": "classic", "x-max-length-bytes": LOG_BYTES_MAX}, ((UP, "log.*"),)),
 )
 

@@ -31,7 +31,7 @@ from agent.wire.messages import (
     Settings,
     Started,
 )
-from agent.wire.routing import EVENTS, LOGS, RESULTS
+from agent.wire.routing import EVENTS, LOGS, PINGS, RESULTS
 from bridge.broker.channel import Broker, broker_errors
 from bridge.errors import ClusterDown
 from bridge.relay.checking import check_held
@@ -81,6 +81,7 @@ class Collector:
             for queue_name, workers, handle in (
                 (RESULTS, RESULT_WORKERS, self._results),
                 (EVENTS, EVENT_WORKERS, self._events),
+                (PINGS, 1, self._events),
                 (LOGS, 1, self._logs),  # one at a time: log text stays in order (I5)
             ):
                 arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue(PREFETCH)

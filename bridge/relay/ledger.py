@@ -16,6 +16,8 @@ from bridge.relay.policy import Replace
 
 SQL: Final[Mapping[str, str]] = queries(Path(__file__).with_name("ledger.sql"))
 
+CLOSED_KEPT_S: Final = 90 * 86_400.0  # longer than the longest outage
+
 Key = tuple[JobId, Attempt]
 
 
@@ -177,8 +179,10 @@ class Ledger:
     async def log_moved(self, key: Key, worker: WorkerName, chars: int) -> None:
         await self._execute("log_moved", _of(key) | {"worker": worker, "chars": chars})
 
-    async def prune(self, before: float) -> None:
-        await self._execute("prune", {"before": before})
+    async def prune(self) -> None:
+        """Forget what was closed long ago (I6). Too early is harmless: the cluster keeps the first result."""
+        await self._execute("restamp", {})
+        await self._execute("prune", {"before": self._clock.wall_s() - CLOSED_KEPT_S})
         await self._execute("prune_log_progress", {})
 
     async def add_part(self, blob: Blob) -> None:

@@ -138,6 +138,10 @@ ON CONFLICT (job_id, attempt, worker) DO UPDATE SET chars = excluded.chars;
 DELETE FROM log_progress
  WHERE NOT EXISTS (SELECT 1 FROM ledger WHERE ledger.job_id = log_progress.job_id);
 
+-- name: restamp
+-- Closed while our clock was ahead: without this such a row would be kept for years.
+UPDATE ledger SET closed_at = :now WHERE state = 'closed' AND closed_at > :now + 86400;
+
 -- name: prune
 DELETE FROM ledger WHERE state = 'closed' AND closed_at < :before;
 

@@ -20,7 +20,7 @@ from bridge.relay.telling import tell
 log = structlog.get_logger()
 
 AT_ONCE: Final = 16  # pings in flight: thousands of jobs make no storm
-CLOSED_KEPT_S: Final = 90 * 86_400.0
+PRUNE_EVERY_S: Final = 3600.0
 
 
 class Watch:
@@ -44,8 +44,11 @@ class Watch:
 
     async def run(self) -> None:
         """Ping for every job in custody, for ever; stops exactly when custody ends."""
-        await self._ledger.prune(self._clock.wall_s() - CLOSED_KEPT_S)
+        pruned_s: float | None = None
         while True:
+            if pruned_s is None or self._clock.monotonic_s() - pruned_s > PRUNE_EVERY_S:
+                await self._ledger.prune()
+                pruned_s = self._clock.monotonic_s()
             bound = asyncio.Semaphore(AT_ONCE)
             async with asyncio.TaskGroup() as group:
                 for custody in await self._ledger.in_custody():

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
-from agent.wire.routing import CONTROL, DEAD, EVENTS, JOBS, LOGS, RESULTS, UP
+from agent.wire.routing import CONTROL, DEAD, EVENTS, JOBS, LOGS, PINGS, RESULTS, UP
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.process import Process
 
 LATENCY_S: Final = (0.001, 0.15)
 BYTE_S: Final = 1e-6
 NOTICED_S: Final = (0.0, 25.0)  # how long until a silent link counts as lost: the heartbeats
-UP_QUEUES: Final = {"result": RESULTS, "blob": RESULTS, "event": EVENTS, "log": LOGS}
+UP_QUEUES: Final = {"result": RESULTS, "blob": RESULTS, "event": EVENTS, "ping": PINGS, "log": LOGS}
 
 
 @dataclass(eq=False)
@@ -110,7 +110,7 @@ class SimBroker:
         self.tags = itertools.count(1)
         self.dead: list[tuple[bytes, str]] = []
         self.sessions: list[Session] = []
-        for name in (RESULTS, EVENTS, LOGS):
+        for name in (RESULTS, EVENTS, PINGS, LOGS):
             self.declare(name)
 
     def latency_s(self) -> float:
