@@ -1,5 +1,6 @@
 """I1: a published job that was damaged on the way is sent again, and no forgery ends one."""
 
+import hashlib
 from pathlib import Path
 
 import msgpack
@@ -8,9 +9,10 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from agent.compression import decompress
 from agent.wire.claims import Tag
-from agent.wire.envelope import unseal
-from agent.wire.routing import JOBS, job_queue
-from tests.support.mail import channel, next_of, put_again
+from agent.wire.envelope import pack, unseal
+from agent.wire.messages import Rejected
+from agent.wire.routing import JOBS, UP, job_queue
+from tests.support.mail import channel, next_of, put, put_again
 from tests.support.until import until
 from tests.support.world import Agent, World
 
@@ -67,18 +69,20 @@ async def test_a_flood_of_forgeries_ends_no_job(world: World, tmp_path: Path) ->
 
 
 async def test_what_can_never_be_proved_ends_with_a_reason(world: World, tmp_path: Path) -> None:
-    """Every attempt comes with our own bytes and a wrong signature: it is ours, and cannot be delivered."""
+    """A site refuses each attempt with the SHA-256 of our own bytes: it is ours, and cannot be delivered."""
     agent = await world.agent("bash")
     job, message = await taken_out(world, agent, tmp_path / "trace")
     for attempt in range(1, 6):
-        await put_again(world, JOBS, message, headers={"kid": "stranger", "sig": "AAAA"})
-        await agent.start()
-        agent_saw = attempt
-        await until(lambda n=agent_saw: len(agent.events("job.refused")) == n)
-        agent.stop()
+        body = unseal(message.body, message.content_encoding, decompress)
+        refused = Rejected(
+            reason="BadSignature: the key is unknown", sha256=hashlib.sha256(body).hexdigest(),
+            claimed_job_id=job, claimed_attempt=attempt,
+        )  # fmt: skip
+        await put(world, UP, "event.ag-site-x", pack([refused]))
         if attempt < 5:
             async with channel(world) as opened:
                 message = await next_of(opened, job_queue(Tag("bash")))
     record = await world.cluster.done(job)
     assert record["result"]["error"]["name"] == "Rejected"
     assert "BadSignature" in record["result"]["error"]["message"]
+    assert [row["outcome"] for row in world.cluster.attempts(job)] == ["lost"] * 5
