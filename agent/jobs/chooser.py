@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from agent.jobs.model import Held, Key, State
 from agent.wire.claims import Tag
@@ -22,6 +22,7 @@ class Expire:
 Action: TypeAlias = Start | Expire
 
 UNSTARTED = (State.WAITING, State.READY)
+TICK_S: Final = 0.001  # a timer may fire a little early, and must not be set for nothing again and again
 
 
 def choose(held: Sequence[Held], in_slots: Collection[Key], slots: int, now_s: float) -> list[Action]:
@@ -39,7 +40,7 @@ def choose(held: Sequence[Held], in_slots: Collection[Key], slots: int, now_s: f
 def next_expiry_s(held: Iterable[Held], now_s: float) -> float | None:
     """Seconds until the next held job expires, or None when none will."""
     times = [job.expires_s for job in held if job.state in UNSTARTED and job.expires_s is not None]
-    return max(0.0, min(times) - now_s) if times else None
+    return max(TICK_S, min(times) - now_s) if times else None
 
 
 def wanted_tags(

@@ -1,4 +1,4 @@
-"""A real agent whose clock is at 1970 or jumps by years: its jobs run, expire and are dated as they should."""
+"""A real agent whose clock is at 1970 or jumps: its jobs run, expire and are dated as they should."""
 
 import time
 from datetime import UTC, datetime, timedelta

@@ -1,21 +1,23 @@
 """What goes wrong, when, and for how long: drawn from a seed, carried out on the simulated world."""
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from agent.compression import compress
+from agent.compression import compress, decompress
 from agent.wire.claims import Attempt, JobId
-from agent.wire.envelope import pack, seal
+from agent.wire.envelope import pack, seal, unpack, unseal
 from agent.wire.messages import Job
 from agent.wire.routing import job_queue
-from tests.simulation.broker import Mail, cut, restore
+from tests.simulation.broker import Mail, Queue, cut, restore
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 LENGTHS_S: Final = ((0.5, 5.0), (5.0, 60.0), (60.0, 900.0))
+BAD_SIGNATURE: Final = base64.b64encode(bytes(64)).decode()
 STEPS_MAX: Final = 400
 JUMPS_S: Final = (-1.7e9, -86_400.0, -30.0, 30.0, 86_400.0, 3.0e8)
 
@@ -90,6 +92,8 @@ def disk_full(world: "World", fault: Fault) -> None:
 def clock_jumps(world: "World", fault: Fault) -> None:
     clocks = [site.clock for site in world.sites] + [world.bridge.clock]
     clock = clocks[int(fault.choice * len(clocks))]
+    if clock is world.bridge.clock:
+        world.bridge_jumped_s = min(world.bridge_jumped_s, world.loop.time())
     clock.wrong_by_s = JUMPS_S[int(fault.lasts_s * 1000) % len(JUMPS_S)]
 
 
@@ -110,6 +114,43 @@ def forge(world: "World", fault: Fault) -> None:
     queue = world.broker.declare(job_queue(tag))
     queue.ready.append(mail)
     queue.pump()
+
+
+def reboot_site(world: "World", fault: Fault) -> None:
+    """The power goes; the clock of the machine may come up wrong."""
+    site = world.site(fault.choice)
+    world.down_for(site, fault.lasts_s)
+    site.clock.reboot()
+    site.clock.wrong_by_s = JUMPS_S[int(fault.lasts_s * 1000) % len(JUMPS_S)]
+
+
+def damage(world: "World", fault: Fault) -> None:
+    """The signature of a true job rots in its queue: it is ours, and cannot be proved."""
+    if found := _waiting(world, fault):
+        queue = found[0]
+        mail = queue.ready.popleft()
+        queue.ready.append(replace(mail, headers=dict(mail.headers) | {"sig": BAD_SIGNATURE, "forged": 1}))
+
+
+def forge_true(world: "World", fault: Fault) -> None:
+    """Beside a true job stands one that says it is the same, with other code (I4)."""
+    if found := _waiting(world, fault):
+        queue = found[0]
+        mail = queue.ready[0]
+        (job,) = unpack(unseal(mail.body, mail.content_encoding, decompress))
+        envelope = seal(pack([replace(job, code="forged")]), compress, lambda _body: ("sim", b"\0" * 64))
+        headers = dict(envelope.headers) | {"forged": 1}
+        queue.ready.appendleft(Mail(mail.key, envelope.body, headers, envelope.content_encoding))
+
+
+def _waiting(world: "World", fault: Fault) -> list[Queue]:
+    """A job queue in which something waits, if there is one."""
+    queues = [
+        queue
+        for name, queue in sorted(world.broker.queues.items())
+        if name.startswith("orvanta.jobs.") and queue.ready
+    ]
+    return [queues[int(fault.choice * len(queues))]] if queues else []
 
 
 def repeat(world: "World", fault: Fault) -> None:
@@ -143,5 +184,6 @@ KINDS: Final[dict[str, Callable[["World", Fault], None]]] = {
     for one in (
         kill_site, kill_site_at_step, kill_bridge, kill_bridge_at_step, cut_site, cut_bridge, broker_away,
         cluster_away, disk_full, clock_jumps, cancel, forge, repeat, misroute,
+        reboot_site, damage, forge_true,
     )
 }  # fmt: skip

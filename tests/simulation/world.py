@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -87,6 +88,7 @@ class World:
         self.specs = [(self.draw.uniform(0, SUBMIT_S), self._spec(number)) for number in range(jobs)]
         self.faults = plan(self.draw, faults, FAULTS_S)
         self.happened: Counter[str] = Counter()
+        self.bridge_jumped_s = math.inf  # from then on its clock, which deadlines go by, is not the true time
 
     def site(self, choice: float) -> SimSite:
         return self.sites[int(choice * len(self.sites))]
@@ -206,6 +208,9 @@ class World:
             result_chars=300_000 if draw.random() < 0.08 else 20,
             lines=draw.randrange(1, 5),
             priority=draw.choice((None, None, 5)),
+            lost_after_s=draw.choice((None, None, 60.0, 1000.0)),
+            replace=draw.choice((None, None, Replace.NEVER, Replace.WHEN_LOST)),
+            not_after_s=draw.choice((None, None, 30.0, 300.0, 2000.0)),
         )
 
     def _digest(self) -> str:

@@ -1,4 +1,4 @@
-"""The wall clock of a real process, wrong and moved while it runs (libfaketime); the monotonic one goes on."""
+"""The wall clock of a real process, wrong and moved while it runs (libfaketime); its monotonic is right."""
 
 import time
 from pathlib import Path
