@@ -71,6 +71,7 @@ class SimCluster:
         self.loop = loop
         self.draw = draw
         self.is_down = False
+        self.deadlines_lie_by_s = 0.0  # sabotage: a job is handed out with less time than it has
         self.jobs: dict[JobId, SimJob] = {}
         self._pushed = asyncio.Event()
 
@@ -127,7 +128,7 @@ class SimSource:
         job.state = "running"
         await asyncio.sleep(self._cluster.draw.uniform(*CALL_S))
         self._process.step()
-        return _pulled(job)
+        return _pulled(job, self._cluster.deadlines_lie_by_s)
 
     async def put_back(self, out: frozenset[JobId]) -> None:
         self._process.step()
@@ -184,8 +185,9 @@ class SimSource:
             raise ClusterDown("the answer was lost")
 
 
-def _pulled(job: SimJob) -> Pulled:
+def _pulled(job: SimJob, lie_s: float) -> Pulled:
     spec = job.spec
+    not_after = None if spec.not_after_s is None else EPOCH_S + job.deadline_s - lie_s
     return Pulled(
         job_id=spec.job_id,
         workspace="main",
@@ -200,7 +202,7 @@ def _pulled(job: SimJob) -> Pulled:
         delivery=spec.delivery,
         lost_after_s=spec.lost_after_s,
         replace=spec.replace,
-        not_after=None if spec.not_after_s is None else EPOCH_S + job.submitted_s + spec.not_after_s,
+        not_after=not_after,
         priority=spec.priority,
         created_by="ada",
         permissioned_as="u/ada",

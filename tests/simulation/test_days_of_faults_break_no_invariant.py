@@ -52,6 +52,7 @@ def test_a_seed_replays_its_history_exactly() -> None:
         ("broker_forgets", "lost"),
         ("disk_lies", "violations"),
         ("executor_repeats", "started_twice_at_most_once"),
+        ("deadlines_lie", "violations"),
     ],
 )
 def test_a_broken_promise_is_seen(sabotage: str, key: str) -> None:

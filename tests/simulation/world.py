@@ -82,6 +82,7 @@ class World:
             )
             for name, tags, slots, ahead in SITES
         ]  # fmt: skip
+        self.cluster.deadlines_lie_by_s = 100.0 if sabotage == "deadlines_lie" else 0.0
         for site in self.sites:
             site.disk.lies = sabotage == "disk_lies"
             site.repeats_starts = sabotage == "executor_repeats"
