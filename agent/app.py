@@ -20,9 +20,10 @@ from agent.jobs.control import Control
 from agent.jobs.intake import Intake
 from agent.jobs.reporter import Reporter
 from agent.jobs.runner import DISK_RETRY_S, Executor, Runner, Site
-from agent.life import Connect, Enrol, Life, ahead_limits
+from agent.life import Connect, Enrol, Life, Sleep, ahead_limits
 from agent.link.amqp import connect
 from agent.link.enrol import enrol, keyring
+from agent.link.interfaces import until_interface_up
 from agent.link.link import Enrolment, Link
 from agent.spool.spool import Spool
 
@@ -40,6 +41,7 @@ class Parts:
     executor: Executor
     enrol: Enrol
     connect: Connect
+    sleep: Sleep = asyncio.sleep  # between two tries of the link
 
 
 class Agent:
@@ -52,7 +54,13 @@ class Agent:
         self._book = Book(spool, parts.clock)
         self._reporter = Reporter(self._book, spool, parts.clock)
         self._life = Life(
-            spool, self._book, parts.clock, enrol=parts.enrol, connect=parts.connect, slots=slots
+            spool,
+            self._book,
+            parts.clock,
+            enrol=parts.enrol,
+            connect=parts.connect,
+            slots=slots,
+            sleep=parts.sleep,
         )
         self._site = Site("", socket.gethostname(), base_url, "")
         self._runner = Runner(
@@ -153,6 +161,7 @@ async def serve(settings: Settings) -> None:
             executor=executor,
             enrol=lambda suffix, about: enrol(settings.base_url, settings.token, suffix, about),
             connect=connect,
+            sleep=until_interface_up,
         )
         agent = Agent(spool, parts, base_url=settings.base_url, slots=settings.slots, ahead=settings.ahead)
         loop = asyncio.get_running_loop()

@@ -35,8 +35,20 @@ class Enrolment:
 
 
 class Link(Protocol):
+    @property
+    def blocked(self) -> str:
+        """Why the broker takes nothing from us now; empty while it does."""
+        ...
+
+    async def blocked_changed(self) -> None:
+        """Return when `blocked` has changed."""
+        ...
+
     async def publish(self, kind: str, messages: Sequence[Message]) -> None:
-        """Hand these up as one envelope. On return the broker has confirmed it. Raises `LinkDown`."""
+        """Hand these up as one envelope. On return the broker has confirmed it. Raises `LinkDown`.
+
+        Waits for as long as the broker is blocked; what came down can be acknowledged meanwhile.
+        """
         ...
 
     async def open_tag(self, tag: Tag, prefetch: int) -> None:

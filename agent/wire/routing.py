@@ -14,6 +14,7 @@ RESULTS: Final = "orvanta.results"
 EVENTS: Final = "orvanta.events"
 PINGS: Final = "orvanta.pings"
 LOGS: Final = "orvanta.logs"
+CANARY: Final = "canary"  # a kind of message that an agent sends to itself, through the broker
 
 NAME_MAX_BYTES: Final = 255  # AMQP 0-9-1 short string
 

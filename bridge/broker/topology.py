@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.routing import (
+    CANARY,
     CONTROL,
     DEAD,
     EVENTS,
@@ -16,6 +17,7 @@ from agent.wire.routing import (
     control_queue,
     job_binding,
     job_queue,
+    up_key,
 )
 
 REDELIVERIES_MAX: Final = 1_000_000  # said outright: RabbitMQ 4 would drop a message after 20
@@ -69,5 +71,7 @@ def tag_queue(tag: Tag) -> Queue:
 
 
 def agent_queue(worker: WorkerName) -> Queue:
+    """What the bridge tells it, and the canaries by which it proves to itself that it consumes."""
     name = control_queue(worker)
-    return Queue(name, {"x-queue-type": "classic", "x-expires": CONTROL_EXPIRES_MS}, ((CONTROL, name),))
+    bindings = ((CONTROL, name), (UP, up_key(CANARY, worker)))
+    return Queue(name, {"x-queue-type": "classic", "x-expires": CONTROL_EXPIRES_MS}, bindings)

@@ -58,7 +58,7 @@ class Relay:
         out = await self._ledger.in_custody()
         await self._source.put_back(frozenset(custody.job_id for custody in out))
         watch = Watch(
-            self._source, self._ledger, lambda: self._broker, self._clock, self._lost, self._recorder
+            self._source, self._ledger, self._taking_broker, self._clock, self._lost, self._recorder
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run(), name="watch")
@@ -68,11 +68,13 @@ class Relay:
         """Make the queues that an enrolling agent needs. Raises `BrokerDown`."""
         if self._broker is None:
             raise BrokerDown("RabbitMQ is not reachable from the bridge now; try again")
-        await self._broker.ensure_agent(worker)
-        for tag in sorted(tags):
-            await self._broker.ensure_tag(tag)
+        await self._broker.admit(worker, sorted(tags))
         if self._dispatcher is not None:
             self._dispatcher.wake()
+
+    def _taking_broker(self) -> Broker | None:
+        """None also while it is blocked: then no agent can be told anything, and none can be heard."""
+        return None if self._broker is None or self._broker.blocked else self._broker
 
     async def _sessions(self) -> None:
         while True:
@@ -120,6 +122,7 @@ class Relay:
                 log.info("broker.up")
                 async with asyncio.TaskGroup() as group:
                     group.create_task(broker.lost(), name="broker")
+                    group.create_task(self._say_blocked(broker), name="blocking")
                     group.create_task(collector.run(), name="collector")
                     group.create_task(dispatcher.run(), name="dispatcher")
         except* BrokerDown as errors:
@@ -128,3 +131,12 @@ class Relay:
                 raise BrokerDown(str(errors.exceptions[0])) from errors
         finally:
             self._broker = self._dispatcher = None
+
+    async def _say_blocked(self, broker: Broker) -> None:
+        """A memory or disk alarm pauses what we publish and ends nothing."""
+        said = ""
+        while True:
+            if broker.blocked != said:
+                said = broker.blocked
+                log.warning("broker.blocked" if said else "broker.unblocked", reason=said)
+            await broker.blocked_changed()

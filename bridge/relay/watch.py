@@ -19,6 +19,7 @@ from bridge.relay.telling import tell
 
 log = structlog.get_logger()
 
+TELL_S: Final = 10.0  # a broker that is blocked in this very moment must not keep the pings waiting
 AT_ONCE: Final = 16  # pings in flight: thousands of jobs make no storm
 PRUNE_EVERY_S: Final = 3600.0
 
@@ -61,15 +62,16 @@ class Watch:
         try:
             await self._lost.look(hearing=broker is not None)
             if broker is not None:
-                await revoke_all(self._ledger, broker)
-        except (ClusterDown, BrokerDown) as error:
+                async with asyncio.timeout(TELL_S):
+                    await revoke_all(self._ledger, broker)
+        except (ClusterDown, BrokerDown, TimeoutError) as error:
             log.warning("custody.lost_not_taken", reason=str(error))
 
     async def _ping(self, custody: Custody, bound: asyncio.Semaphore) -> None:
         async with bound:
             try:
                 await self._act(custody, await self._source.ping(custody))
-            except (ClusterDown, BrokerDown) as error:
+            except (ClusterDown, BrokerDown, TimeoutError) as error:
                 log.warning("custody.ping_failed", job_id=custody.job_id, reason=str(error))
 
     async def _act(self, custody: Custody, reply: PingReply) -> None:
@@ -98,4 +100,5 @@ class Watch:
         if broker is None:
             raise BrokerDown("no session with RabbitMQ now")
         cancel = Cancel(job_id=custody.job_id, attempt=custody.attempt, by=by, reason=reason)
-        await tell(broker, custody.custodian, [cancel])
+        async with asyncio.timeout(TELL_S):
+            await tell(broker, custody.custodian, [cancel])

@@ -1,7 +1,7 @@
 """The real relay on a simulated store and session."""
 
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -112,6 +112,18 @@ class SimBrokerSession:
     def __init__(self, broker: SimBroker, session: Session) -> None:
         self._broker = broker
         self._session = session
+
+    @property
+    def blocked(self) -> str:
+        return self._broker.alarm
+
+    async def blocked_changed(self) -> None:
+        await self._broker.alarms.newer_than(self._broker.alarms.version)
+
+    async def admit(self, worker: WorkerName, tags: Iterable[Tag]) -> None:
+        await self.ensure_agent(worker)
+        for tag in tags:
+            await self.ensure_tag(tag)
 
     async def ensure_tag(self, tag: Tag) -> None:
         await self._ensure(job_queue(tag))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
+from agent.changes import Changes
 from agent.wire.routing import CONTROL, DEAD, EVENTS, JOBS, LOGS, PINGS, RESULTS, UP
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.process import Process
@@ -106,6 +107,8 @@ class SimBroker:
         self.draw = draw
         self.forgets = forgets  # sabotage: what was not acknowledged is gone with its session
         self.is_down = False
+        self.alarm = ""  # why it takes nothing: low on memory or disk
+        self.alarms = Changes()
         self.queues: dict[str, Queue] = {}
         self.tags = itertools.count(1)
         self.dead: list[tuple[bytes, str]] = []
@@ -146,6 +149,14 @@ class SimBroker:
     def come_up(self) -> None:
         self.is_down = False
 
+    def block(self, why: str) -> None:
+        """From now on it takes no message; it goes on to deliver, and to hear acknowledgements."""
+        self.alarm = why
+        self.alarms.note()
+
+    def unblock(self) -> None:
+        self.block("")
+
 
 class Session:
     """One connection. `down` makes the product's own error for a link that is gone."""
@@ -177,6 +188,7 @@ class Session:
     async def publish(self, exchange: str, mail: Mail, declare: Callable[[], object] | None = None) -> None:
         """Returns with the confirm. An error leaves open whether it arrived."""
         self.process.step()
+        await self.unblocked()
         await self._travel()
         if not self.broker.route(exchange, mail):
             assert declare is not None, f"nothing takes {mail.key}"
@@ -184,6 +196,11 @@ class Session:
             self.broker.route(exchange, mail)
         await self._travel()
         self.process.step()
+
+    async def unblocked(self) -> None:
+        """Wait while an alarm lasts, or until the session ends."""
+        while self.broker.alarm and self.lost_why is None:
+            await self.broker.alarms.newer_than(self.broker.alarms.version)
 
     async def call(self) -> None:
         """There and back, for what changes nothing that matters here."""
@@ -236,6 +253,7 @@ class Session:
             return
         self.lost_why = why
         self.gone.set()
+        self.broker.alarms.note()
         self.party.sessions.remove(self)
         self.broker.sessions.remove(self)
         for consumer in self.consumers:

@@ -78,6 +78,12 @@ def broker_away(world: "World", fault: Fault) -> None:
     world.later(fault.lasts_s, world.broker.come_up)
 
 
+def broker_alarm(world: "World", fault: Fault) -> None:
+    """It is low on memory: it takes nothing, and everything else goes on."""
+    world.broker.block("low on memory")
+    world.later(fault.lasts_s, world.broker.unblock)
+
+
 def cluster_away(world: "World", fault: Fault) -> None:
     world.cluster.is_down = True
     world.later(fault.lasts_s, lambda: setattr(world.cluster, "is_down", False))
@@ -183,7 +189,7 @@ KINDS: Final[dict[str, Callable[["World", Fault], None]]] = {
     one.__name__: one
     for one in (
         kill_site, kill_site_at_step, kill_bridge, kill_bridge_at_step, cut_site, cut_bridge, broker_away,
-        cluster_away, disk_full, clock_jumps, cancel, forge, repeat, misroute,
+        broker_alarm, cluster_away, disk_full, clock_jumps, cancel, forge, repeat, misroute,
         reboot_site, damage, forge_true,
     )
 }  # fmt: skip

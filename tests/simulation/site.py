@@ -154,10 +154,18 @@ class SimLink:
             control_queue(site.worker), 100, lambda one: self._control.put_nowait(SimDelivery(site, one))
         )
 
+    @property
+    def blocked(self) -> str:
+        return self._site.broker.alarm
+
+    async def blocked_changed(self) -> None:
+        await self._site.broker.alarms.newer_than(self._site.broker.alarms.version)
+
     async def publish(self, kind: str, messages: Sequence[Message]) -> None:
         envelope = seal(pack(messages), compress)
         mail = Mail(up_key(kind, self._site.worker), envelope.body, {}, envelope.content_encoding)
         try:
+            await self._session.unblocked()
             async with asyncio.timeout(PUBLISH_S):
                 await self._session.publish(UP, mail)
         except TimeoutError as error:

@@ -152,6 +152,7 @@ class World:
         """From here on nothing more goes wrong; clocks stay as wrong as they are."""
         self.cluster.is_down = False
         self.broker.come_up()
+        self.broker.unblock()
         for party in (*self.sites, self.bridge):
             restore(party.party)
             party.disk.is_full = False
