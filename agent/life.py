@@ -99,7 +99,7 @@ class Life:
                 self.link_up = False
 
     async def _greet(self, link: Link, enrolment: Enrolment) -> None:
-        """The first that goes up. While the broker takes nothing it waits, and the jobs do not wait for it."""
+        """The first that goes up. While the broker takes nothing, this waits and the jobs do not."""
         await link.publish("event", [self._hello(enrolment)])
         self._restarted = False
         await self._set_link("up", "")
