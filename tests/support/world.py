@@ -65,6 +65,10 @@ class Service:
         """From its next start: SIGKILL at this step of `killed_at`, once, when the file `mark` is there."""
         self._command[2:2] = ["tests.support.killed_at", step, str(mark)]
 
+    def run_inside(self, *words: str) -> None:
+        """From its next start: through this command, which ends by becoming the words that follow it."""
+        self._command[:0] = words
+
     def launch(self) -> None:
         """Start it; returns at once."""
         self._running = Running(self._command, env=environment(self.settings), log=self.log, cwd=ROOT)
