@@ -15,7 +15,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, PublishError
 from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
-from aiormq.exceptions import ChannelAccessRefused
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
 from agent.changes import Changes
 
@@ -116,14 +116,27 @@ class Session:
         RabbitMQ asks for no right to it before 4.2.6, for `configure` in 4.2.6 and 4.3.0, for any after.
         """
         with session_errors(self._down):
-            async with asyncio.timeout(CONNECT_S):
-                channel = await self._consuming.channel(publisher_confirms=False)  # a refusal ends this one
-                try:
-                    declared = await channel.declare_queue(queue, passive=True)
-                except ChannelAccessRefused:
-                    return None
-                await channel.close()
-                return declared.declaration_result.consumer_count
+            try:
+                return await self._look_at(queue)
+            except ChannelAccessRefused:
+                return None
+
+    async def has_queue(self, queue: str) -> bool:
+        """For whoever may configure it."""
+        with session_errors(self._down):
+            try:
+                await self._look_at(queue)
+            except ChannelNotFoundEntity:
+                return False
+            return True
+
+    async def _look_at(self, queue: str) -> int | None:
+        """On a channel of its own, because a refusal ends it."""
+        async with asyncio.timeout(CONNECT_S):
+            channel = await self._consuming.channel(publisher_confirms=False)
+            declared = await channel.declare_queue(queue, passive=True)
+            await channel.close()
+            return declared.declaration_result.consumer_count
 
     async def lost(self) -> None:
         """Return never; raise the owner's error when the session is gone."""

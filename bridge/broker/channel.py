@@ -17,6 +17,8 @@ from bridge.errors import BrokerDown
 
 HEARTBEAT_S: Final = 20
 
+QueueGone = Callable[[Tag], Awaitable[None]]
+
 
 def broker_down(why: str) -> BrokerDown:
     return BrokerDown(f"RabbitMQ is unreachable: {why}")
@@ -30,8 +32,10 @@ def broker_errors() -> AbstractContextManager[None]:
 class Broker:
     """Made by `connect`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, queue_gone: QueueGone) -> None:
         self._session = session
+        self._queue_gone = queue_gone
+        self._making = asyncio.Lock()  # two that find a queue gone must not both say so
         self._declarer: AbstractChannel  # on the connection that an alarm of the broker does not block
         self._declared: set[str] = set()
 
@@ -44,29 +48,30 @@ class Broker:
         await self._session.changes.newer_than(self._session.changes.version)
 
     async def ensure_tag(self, tag: Tag) -> None:
-        await self._ensure(tag_queue(tag))
+        if tag_queue(tag).name not in self._declared:
+            await self._make_tag(tag)
 
     async def ensure_agent(self, worker: WorkerName) -> None:
-        await self._ensure(agent_queue(worker))
+        if agent_queue(worker).name not in self._declared:
+            await self._make(agent_queue(worker))
 
     async def admit(self, worker: WorkerName, tags: Iterable[Tag]) -> None:
         """Declare all that this agent needs, known or not: it may come because some of it is gone."""
-        with broker_errors():
-            async with asyncio.timeout(CONNECT_S):
-                for queue in (agent_queue(worker), *map(tag_queue, tags)):
-                    await self._declare(queue)
+        await self._make(agent_queue(worker))
+        for tag in tags:
+            await self._make_tag(tag)
 
     async def publish_job(self, workspace: str, tag: Tag, envelope: Envelope) -> None:
         """Hop 2: persistent, mandatory, confirmed. What comes back unroutable declares anew, never lost."""
-        await self._publish(JOBS, job_key(workspace, tag), envelope, lambda: self._declare(tag_queue(tag)))
+        await self._publish(JOBS, job_key(workspace, tag), envelope, lambda: self._make_tag(tag))
 
     async def publish_control(self, worker: WorkerName, envelope: Envelope) -> None:
         key = control_queue(worker)
-        await self._publish(CONTROL, key, envelope, lambda: self._declare(agent_queue(worker)))
+        await self._publish(CONTROL, key, envelope, lambda: self._make(agent_queue(worker)))
 
     async def publish_dead(self, body: bytes, reason: str, about: Mapping[str, str]) -> None:
         envelope = Envelope(body, None, {**about, "reason": reason[:1000]})
-        await self._publish(DEAD, "", envelope, self._declare_fixed)
+        await self._publish(DEAD, "", envelope, self._make_fixed)
 
     async def consume(self, queue_name: str, prefetch: int, arrived: Arrived) -> None:
         """Hand every message of `queue_name` to `arrived`, which acknowledges it."""
@@ -79,20 +84,31 @@ class Broker:
         await self._session.lost()
 
     async def _begin(self) -> None:
-        self._declarer = await self._session.channel()
-        await self._declare_fixed()
+        with broker_errors():
+            async with asyncio.timeout(CONNECT_S):
+                self._declarer = await self._session.channel()
+        await self._make_fixed()
 
-    async def _declare_fixed(self) -> None:
-        for exchange in EXCHANGES:
-            await self._declarer.declare_exchange(exchange.name, exchange.kind, durable=True)
-        for queue in QUEUES:
-            await self._declare(queue)
-
-    async def _ensure(self, queue: Queue) -> None:
-        if queue.name not in self._declared:
-            with broker_errors():
-                async with asyncio.timeout(CONNECT_S):
+    async def _make_fixed(self) -> None:
+        with broker_errors():
+            async with asyncio.timeout(CONNECT_S):
+                for exchange in EXCHANGES:
+                    await self._declarer.declare_exchange(exchange.name, exchange.kind, durable=True)
+                for queue in QUEUES:
                     await self._declare(queue)
+
+    async def _make_tag(self, tag: Tag) -> None:
+        """When it is gone, what waited in it is gone too: said before there is a new one to publish to."""
+        queue = tag_queue(tag)
+        async with self._making:
+            if not await self._session.has_queue(queue.name):
+                await self._queue_gone(tag)
+            await self._make(queue)
+
+    async def _make(self, queue: Queue) -> None:
+        with broker_errors():
+            async with asyncio.timeout(CONNECT_S):
+                await self._declare(queue)
 
     async def _declare(self, queue: Queue) -> None:
         declared = await self._declarer.declare_queue(queue.name, durable=True, arguments=queue.arguments)
@@ -113,9 +129,7 @@ class Broker:
         try:
             await self._session.publish(exchange, message, key)
         except Unroutable:
-            with broker_errors():
-                async with asyncio.timeout(CONNECT_S):
-                    await declare()
+            await declare()
             await self._publish_again(exchange, message, key)
 
     async def _publish_again(self, exchange: str, message: aio_pika.Message, key: str) -> None:
@@ -126,11 +140,12 @@ class Broker:
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[Broker]:
-    """A session with everything declared, for as long as the block lasts. Raises `BrokerDown`."""
+async def connect(url: str, queue_gone: QueueGone) -> AsyncIterator[Broker]:
+    """A session with everything declared, for as long as the block lasts. Raises `BrokerDown`.
+
+    `queue_gone` is told of a tag whose queue was not there: what was published to it has to go out again.
+    """
     async with open_session(url, "orvanta bridge", HEARTBEAT_S, broker_down) as session:
-        broker = Broker(session)
-        with broker_errors():
-            async with asyncio.timeout(CONNECT_S):
-                await broker._begin()  # noqa: SLF001 the second half of making one
+        broker = Broker(session, queue_gone)
+        await broker._begin()  # noqa: SLF001 the second half of making one
         yield broker

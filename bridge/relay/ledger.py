@@ -73,6 +73,10 @@ class Ledger:
     async def published(self, key: Key) -> None:
         await self._execute("published", _of(key))
 
+    async def publish_again(self, tag: Tag) -> int:
+        """How many jobs go out again (I1). A second copy of one that was taken is fenced as ever."""
+        return await self._store.write(lambda db: db.execute(SQL["publish_again"], {"tag": tag}).rowcount)
+
     async def accept(self, key: Key, worker: WorkerName) -> Delivery | None:
         """The job's delivery if `worker` is the custodian of this attempt (I1, I2), else None."""
         values = _of(key) | {"worker": worker, "now": self._clock.wall_s()}

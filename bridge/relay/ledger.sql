@@ -20,6 +20,10 @@ SELECT job_id, attempt, workspace, tag, body FROM ledger WHERE state = 'taken' O
 UPDATE ledger SET published_at = :now, state = CASE state WHEN 'taken' THEN 'published' ELSE state END
  WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed';
 
+-- name: publish_again
+-- The queue of this tag is gone: what it held, and nobody has accepted, goes out again as the same attempt (I1).
+UPDATE ledger SET state = 'taken', published_at = NULL WHERE tag = :tag AND state = 'published';
+
 -- name: accept
 -- Compare and set: the first acceptor of an attempt is its custodian (I1, I2).
 -- One row: yours, also when asked twice. No row: somebody else holds it, or it is closed.

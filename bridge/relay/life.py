@@ -10,7 +10,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from agent.clock import Clock
 from agent.wire.claims import Tag, WorkerName
-from bridge.broker.channel import Broker
+from bridge.broker.channel import Broker, QueueGone
 from bridge.errors import BrokerDown
 from bridge.relay.collector import Collector
 from bridge.relay.dispatcher import Dispatcher
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 GAP_MAX_S: Final = 10
 
-Connect = Callable[[], AbstractAsyncContextManager[Broker]]
+Connect = Callable[[QueueGone], AbstractAsyncContextManager[Broker]]
 
 
 class Relay:
@@ -93,7 +93,7 @@ class Relay:
         """
         came_up = False
         try:
-            async with self._connect() as broker:
+            async with self._connect(self._publish_again) as broker:
                 for agent in await self._ledger.agents():
                     await broker.ensure_agent(WorkerName(agent["worker"]))
                     for tag in agent["tags"]:
@@ -131,6 +131,13 @@ class Relay:
                 raise BrokerDown(str(errors.exceptions[0])) from errors
         finally:
             self._broker = self._dispatcher = None
+
+    async def _publish_again(self, tag: Tag) -> None:
+        """The broker lost a queue, by an operator's hand or with its disk; the ledger has what was in it."""
+        if jobs := await self._ledger.publish_again(tag):
+            log.warning("queue.gone", tag=tag, jobs=jobs)
+        if self._dispatcher is not None:
+            self._dispatcher.wake()
 
     async def _say_blocked(self, broker: Broker) -> None:
         """A memory or disk alarm pauses what we publish and ends nothing."""

@@ -118,6 +118,21 @@ async def test_a_cancelled_consumer_is_opened_again(site: Site, tmp_path: Path) 
     await until(lambda: management.consumers(job_queue(Tag(TAG))) == 1, within_s=FOUND_S)
 
 
+async def test_what_waited_in_a_deleted_queue_goes_out_again(site: Site, tmp_path: Path) -> None:
+    place, work = site.places.place("gone", ahead=1), Work(site.places, tmp_path, "gone")
+    await place.agent.start()
+    await work.hold()
+    waits_at_broker = work.submit("queued", gated=True)  # more than the site may hold
+    cluster = site.places.cluster
+    await until(
+        lambda: any(row["published_at"] for row in cluster.attempts(waits_at_broker)), within_s=FOUND_S
+    )
+    site.places.management.delete_queue(job_queue(Tag("gone")))
+    work.open_gate()
+    await work.recorded_once(["running", "waiting", "queued"], within_s=BACK_S)
+    assert [one["jobs"] for one in site.places.world.bridge.events("queue.gone")] == [1]
+
+
 async def test_a_link_that_is_lost_for_seconds_runs_no_job_twice(site: Site, tmp_path: Path) -> None:
     """Celery #6951: what runs when the connection is lost runs again, once for each loss."""
     agent, work = site.place.agent, Work(site.places, tmp_path, TAG)

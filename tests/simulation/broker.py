@@ -7,7 +7,7 @@ when a session ends comes again, to anyone.
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -149,6 +149,13 @@ class SimBroker:
     def come_up(self) -> None:
         self.is_down = False
 
+    def delete(self, name: str) -> None:
+        """With all that is in it. Whoever consumed from it is told, and ends its session."""
+        queue = self.queues.pop(name)
+        for consumer in list(queue.consumers):
+            consumer.unacked.clear()
+            consumer.session.end("the broker cancelled a consumer")
+
     def block(self, why: str) -> None:
         """From now on it takes no message; it goes on to deliver, and to hear acknowledgements."""
         self.alarm = why
@@ -185,14 +192,16 @@ class Session:
             raise down("cannot connect")
         return cls(broker, party, process, down)
 
-    async def publish(self, exchange: str, mail: Mail, declare: Callable[[], object] | None = None) -> None:
+    async def publish(
+        self, exchange: str, mail: Mail, declare: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Returns with the confirm. An error leaves open whether it arrived."""
         self.process.step()
         await self.unblocked()
         await self._travel()
         if not self.broker.route(exchange, mail):
             assert declare is not None, f"nothing takes {mail.key}"
-            declare()
+            await declare()
             self.broker.route(exchange, mail)
         await self._travel()
         self.process.step()

@@ -84,6 +84,13 @@ def broker_alarm(world: "World", fault: Fault) -> None:
     world.later(fault.lasts_s, world.broker.unblock)
 
 
+def queue_deleted(world: "World", fault: Fault) -> None:
+    """An operator deletes the queue of a tag, with the jobs that wait in it."""
+    name = job_queue(world.site(fault.choice).tags[0])
+    if name in world.broker.queues:
+        world.broker.delete(name)
+
+
 def cluster_away(world: "World", fault: Fault) -> None:
     world.cluster.is_down = True
     world.later(fault.lasts_s, lambda: setattr(world.cluster, "is_down", False))
@@ -117,9 +124,9 @@ def forge(world: "World", fault: Fault) -> None:
     )  # fmt: skip
     envelope = seal(pack([forged]), compress, lambda _body: ("sim", b"\0" * 64))
     mail = Mail(f"main.{tag}", envelope.body, dict(envelope.headers) | {"forged": 1}, None)
-    queue = world.broker.declare(job_queue(tag))
-    queue.ready.append(mail)
-    queue.pump()
+    if queue := world.broker.queues.get(job_queue(tag)):
+        queue.ready.append(mail)
+        queue.pump()
 
 
 def reboot_site(world: "World", fault: Fault) -> None:
@@ -166,7 +173,9 @@ def repeat(world: "World", fault: Fault) -> None:
 
 def misroute(world: "World", fault: Fault) -> None:
     """A true job appears in the queue of another tag (I4)."""
-    _copy(world, fault, lambda _queue: world.broker.declare(job_queue(world.site(fault.choice).tags[-1])))
+    other = world.broker.queues.get(job_queue(world.site(fault.choice).tags[-1]))
+    if other is not None:
+        _copy(world, fault, lambda _queue: other)
 
 
 def _copy(world: "World", fault: Fault, target: Callable) -> None:
@@ -189,7 +198,7 @@ KINDS: Final[dict[str, Callable[["World", Fault], None]]] = {
     one.__name__: one
     for one in (
         kill_site, kill_site_at_step, kill_bridge, kill_bridge_at_step, cut_site, cut_bridge, broker_away,
-        broker_alarm, cluster_away, disk_full, clock_jumps, cancel, forge, repeat, misroute,
+        broker_alarm, queue_deleted, cluster_away, disk_full, clock_jumps, cancel, forge, repeat, misroute,
         reboot_site, damage, forge_true,
     )
 }  # fmt: skip

@@ -173,6 +173,8 @@ class SimLink:
 
     async def open_tag(self, tag: Tag, prefetch: int) -> None:
         await self._session.call()
+        if job_queue(tag) not in self._site.broker.queues:
+            raise LinkDown(f"no queue {job_queue(tag)}")
         self._consumers[tag] = self._session.consume(
             job_queue(tag), prefetch, lambda one: self._jobs.put_nowait(SimDelivery(self._site, one))
         )

@@ -31,7 +31,7 @@ def test_no_history_breaks_an_invariant() -> None:
     board = simulate("--seeds", str(SEEDS))
     assert board["violations"] == 0, board["said"]
     assert board["histories"] == SEEDS
-    assert len(board["faults_by_kind"]) == 18
+    assert len(board["faults_by_kind"]) == 19
 
 
 @pytest.mark.parametrize("seed", REGRESSIONS)
