@@ -32,7 +32,7 @@ CANARY_LIVES_MS: Final = 60_000  # none waits in the queue of an agent that is a
 PROGRESS_BYTES: Final = (
     4096  # in CANARY_BACK_S: a link that brings so much is slow, not dead; heartbeats are less
 )
-COUNT_EVERY_S: Final = 60.0
+COUNT_EVERY_S: Final = 30.0
 
 
 def link_down(why: str) -> LinkDown:

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import pytest
 import pytest_asyncio
 
+from agent.wire.claims import Tag
+from agent.wire.routing import job_queue
 from dev_tools.brokers.broker import Broker
 from dev_tools.proxy import Cut
 from tests.support.amqp_proxy import Swallowed
@@ -16,13 +17,14 @@ from tests.support.until import until
 
 pytestmark = pytest.mark.broker
 
-FOUND_S: Final = 75.0  # a canary leaves every 20 s; 30 s for its confirm, 15 s for its way back
+FOUND_S: Final = 90.0  # two counts 30 s apart; a canary every 20 s, 30 s for its confirm, 15 s for its way
 BACK_S: Final = 45.0
 
 TROUBLES: Final[dict[str, Callable[[Place], None]]] = {
     "deaf": lambda place: place.amqp_link.swallow(Swallowed.DELIVERIES),
     "unconfirmed": lambda place: place.amqp_link.swallow(Swallowed.CONFIRMS),
     "halfopen": lambda place: place.amqp_link.cut(Cut.STALL),
+    "consumerless": lambda place: place.amqp_link.cancel_consumer(job_queue(Tag("consumerless"))),
     "beatless": lambda place: place.amqp_link.swallow(Swallowed.HEARTBEATS),
 }
 
@@ -63,9 +65,14 @@ async def _works_on(site: Struck) -> None:
     await site.work.recorded_once(["running", "waiting", "late"], within_s=BACK_S)
 
 
-async def test_no_link_is_up_and_without_consumers(struck: dict[str, Struck]) -> None:
+async def test_no_link_is_up_and_delivers_nothing(struck: dict[str, Struck]) -> None:
     """aio-pika #231: after a reconnect all looks well, and nothing is delivered any more."""
     await _found_and_mended(struck["deaf"], "connected but not consuming")
+
+
+async def test_no_link_is_up_and_without_a_tags_consumer(struck: dict[str, Struck]) -> None:
+    """aio-pika #231: connected, and the broker counts zero consumers."""
+    await _found_and_mended(struck["consumerless"], "the broker counts no consumer of consumerless")
 
 
 async def test_no_publish_hangs_for_ever(struck: dict[str, Struck]) -> None:
@@ -83,6 +90,6 @@ async def test_a_half_open_connection_is_given_up(struck: dict[str, Struck]) -> 
     await _works_on(site)
 
 
-async def test_lost_heartbeats_cost_no_job(struck: dict[str, Struck], tmp_path: Path) -> None:
+async def test_lost_heartbeats_cost_no_job(struck: dict[str, Struck]) -> None:
     """Whether the broker still hears enough of us or hangs up: the work goes on."""
     await _works_on(struck["beatless"])

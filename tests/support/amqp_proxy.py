@@ -11,7 +11,8 @@ from dev_tools.proxy import LinkProxy
 HEADER_BYTES: Final = 8
 FRAME_HEAD: Final = struct.Struct(">BHI")  # type, channel, size; the payload and an end octet follow
 METHOD, HEARTBEAT = 1, 8
-DELIVER, ACK, NACK = (60, 60), (60, 80), (60, 120)
+CONSUME, CANCEL, DELIVER, ACK, NACK = (60, 20), (60, 30), (60, 60), (60, 80), (60, 120)
+NO_WAIT: Final = b"\x01"
 
 
 class Swallowed(Enum):
@@ -28,6 +29,13 @@ class _Flow:
         self.is_up = is_up
         self.swallowed: Swallowed | None = None
         self._dropping: set[int] = set()  # channels whose delivery's content is still to come
+        self.consumers: dict[str, tuple[int, bytes]] = {}  # by queue: the channel, the consumer's name
+
+    def note(self, kind: int, channel: int, payload: bytes) -> None:
+        """What passes up tells who consumes what."""
+        if self.is_up and kind == METHOD and struct.unpack_from(">HH", payload) == CONSUME:
+            queue, rest = _short(payload[6:])
+            self.consumers[queue.decode()] = channel, _short(rest)[0]
 
     def drops(self, kind: int, channel: int, payload: bytes) -> bool:
         if self.swallowed is Swallowed.HEARTBEATS:
@@ -55,8 +63,11 @@ class AmqpProxy(LinkProxy):
 
     def acknowledge_nonsense(self) -> None:
         """In the client's name, on every channel 1: the broker answers a channel error, 406."""
-        body = struct.pack(">HHQB", *ACK, 999_999, 0)
-        self._call(self._inject(FRAME_HEAD.pack(METHOD, 1, len(body)) + body + b"\xce"))
+        self._call(self._inject(_method(1, ACK, struct.pack(">QB", 999_999, 0))))
+
+    def cancel_consumer(self, queue: str) -> None:
+        """In the client's name, and without a word to it: it is connected, and consumes no more."""
+        self._call(self._cancel(queue))
 
     async def _swallow(self, what: Swallowed) -> None:
         for flow in self._running:
@@ -66,6 +77,11 @@ class AmqpProxy(LinkProxy):
         for flow in self._running:
             if flow.is_up:
                 flow.writer.write(frame)
+
+    async def _cancel(self, queue: str) -> None:
+        (flow,) = (flow for flow in self._running if queue in flow.consumers)
+        channel, consumer = flow.consumers[queue]
+        flow.writer.write(_method(channel, CANCEL, bytes([len(consumer)]) + consumer + NO_WAIT))
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_up: bool) -> None:
         flow = _Flow(writer, is_up=is_up)
@@ -79,9 +95,21 @@ class AmqpProxy(LinkProxy):
                     kind, channel, size = FRAME_HEAD.unpack(head)
                     rest = await reader.readexactly(size + 1)
                     await self._flows.wait()
+                    flow.note(kind, channel, rest)
                     if not flow.drops(kind, channel, rest):
                         writer.write(head + rest)
                         await writer.drain()
         finally:
             self._running.discard(flow)
         writer.close()
+
+
+def _method(channel: int, method: tuple[int, int], arguments: bytes) -> bytes:
+    body = struct.pack(">HH", *method) + arguments
+    return FRAME_HEAD.pack(METHOD, channel, len(body)) + body + b"\xce"
+
+
+def _short(text: bytes) -> tuple[bytes, bytes]:
+    """AMQP's short string, and what follows it."""
+    end = 1 + text[0]
+    return text[1:end], text[end:]

@@ -5,9 +5,10 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, urlsplit
 
+import aio_pika
 import httpx
 
 from dev_tools.brokers.broker import Broker
@@ -27,6 +28,7 @@ class Management:
     def __init__(self, broker: Broker, amqp_url: str) -> None:
         assert broker.management_url is not None
         self.user: Final = f"sites-{secrets.token_hex(4)}"
+        self._amqp_url: Final = amqp_url
         self._vhost: Final = quote(urlsplit(amqp_url).path[1:], safe="")
         self._api: Final = httpx.Client(base_url=f"{broker.management_url}/api", timeout=REQUEST_S)
         self.set_password("first")
@@ -43,9 +45,12 @@ class Management:
     def delete_queue(self, name: str) -> None:
         self._api.delete(f"/queues/{self._vhost}/{quote(name, safe='')}").raise_for_status()
 
-    def consumers(self, queue: str) -> int:
-        seen: dict[str, Any] = self._api.get(f"/queues/{self._vhost}/{quote(queue, safe='')}").json()
-        return int(seen.get("consumers", 0))
+    async def consumers(self, queue: str) -> int:
+        """As the broker counts them at this moment; the statistics of the API are seconds old."""
+        async with await aio_pika.connect(self._amqp_url) as connection:
+            channel = await connection.channel()
+            declared = await channel.declare_queue(queue, passive=True)
+            return declared.declaration_result.consumer_count or 0
 
     def close(self) -> None:
         self._api.delete(f"/users/{self.user}").raise_for_status()
