@@ -12,6 +12,7 @@ import structlog
 from agent.clock import Clock, SystemClock
 from agent.config import Settings
 from agent.database import WriteFailed
+from agent.errors import SpoolError
 from agent.executor.limits import Limits
 from agent.executor.process import Executor as ProcessExecutor
 from agent.executor.process import Interpreters
@@ -20,12 +21,13 @@ from agent.jobs.control import Control
 from agent.jobs.intake import Intake
 from agent.jobs.reporter import Reporter
 from agent.jobs.runner import DISK_RETRY_S, Executor, Runner, Site
-from agent.life import Connect, Enrol, Life, Sleep, ahead_limits
+from agent.life import Connect, Enrol, Life, Sleep, ahead_limits, first
 from agent.link.amqp import connect
 from agent.link.enrol import enrol, keyring
 from agent.link.interfaces import until_interface_up
 from agent.link.link import Enrolment, Link
 from agent.spool.spool import Spool
+from agent.spool.watch import Watch
 
 log = structlog.get_logger()
 
@@ -151,10 +153,11 @@ class Agent:
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, then drain. Raises `SpoolError` when the spool is not to be used."""
     clock = SystemClock()
-    spool = await Spool.open(settings.spool, clock)
+    spool = await Spool.open(settings.spool, clock, settings.bounds)
     try:
         interpreters = Interpreters.found(settings.bash_path, settings.python_path)
-        executor = ProcessExecutor(spool.folder.work, Limits(), interpreters)
+        limits = Limits(result_bytes=settings.bounds.result_most_bytes(spool.folder.disk_bytes()))
+        executor = ProcessExecutor(spool.folder.work, limits, interpreters)
         log.info("leftovers.killed", processes=executor.kill_leftovers())
         parts = Parts(
             clock=clock,
@@ -167,6 +170,21 @@ async def serve(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, agent.drain)
-        await agent.run()
+        await _watched(spool, agent)
     finally:
         await spool.close()
+
+
+async def _watched(spool: Spool, agent: Agent) -> None:
+    """Run the agent for as long as its spool is there. Raises `SpoolGone`: running jobs are stopped then."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(Watch(spool).run(), name="watch")
+            await agent.run()
+            watching.cancel()
+    except BaseExceptionGroup as ended:
+        gone, others = ended.split(SpoolError)
+        if gone is None or others is not None:
+            raise
+        log.error("spool.gone", reason=str(first(gone)))
+        raise first(gone) from None

@@ -94,7 +94,7 @@ class Life:
                     group.create_task(self._heed_blocking(link), name="blocking")
                     group.create_task(one_life(link, enrolment), name="life of the link")
             except* (LinkDown, WriteFailed) as errors:  # a full disk ends the link, not the jobs
-                raise LinkDown(str(_first(errors))) from errors
+                raise LinkDown(str(first(errors))) from errors
             finally:
                 self.link_up = False
 
@@ -185,7 +185,7 @@ def ahead_limits(enrolment: Enrolment, slots: int, ahead: int | None) -> dict[Ta
     }
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

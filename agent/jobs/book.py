@@ -51,6 +51,10 @@ class Book:
         """Jobs whose result has not reached the broker."""
         return [job for job in self._held.values() if job.state is State.FINISHED]
 
+    def has_backlog(self) -> bool:
+        """Whether results are here that make room when they leave."""
+        return any(job.state in (State.FINISHED, State.SENT) for job in self._held.values())
+
     async def hold(self, job: Job, body: bytes) -> bool:
         """Take custody (hop 3). On return it is on disk. False: this attempt was here before."""
         key = (job.job_id, job.attempt)

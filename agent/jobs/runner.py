@@ -1,6 +1,7 @@
 """Hop 4: runs what the chooser starts, and keeps each result with its state in one commit."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ log = structlog.get_logger()
 
 DISK_RETRY_S: Final = 5.0  # a result that the disk refused is offered to it again this often, for ever
 IDLE_S: Final = 3600.0
+ROOM_CHECK_S: Final = 5.0  # nobody tells us when a disk gets free
 JOB_DAMAGED: Final = "the job's bytes do not match their checksum"
 
 
@@ -87,13 +89,16 @@ class Runner:
                 version = self._book.changes.version
                 self._freed.clear()
                 actions = choose(self._book.all(), self._running, self._slots, self._clock.monotonic_s())
+                waits = False
                 for action in actions:
                     if isinstance(action, Expire):
                         await self._expire(action.job)
                     elif isinstance(action, Start):
-                        self._begin(group, action.job)
-                if not actions:
-                    await self._something_new(version)
+                        waits = not self._has_room_for(action.job.key) or waits
+                        if not waits:
+                            self._begin(group, action.job)
+                if waits or not actions:
+                    await self._something_new(version, most_s=ROOM_CHECK_S if waits else IDLE_S)
 
     async def cancel(self, key: Key, by: str, reason: str) -> None:
         """A person no longer wants this job: it never starts (I7), or is stopped."""
@@ -116,6 +121,10 @@ class Runner:
         """From now on nothing new is started; what runs goes on."""
         self._slots = 0
 
+    def _has_room_for(self, key: Key) -> bool:
+        """Room for its result is promised before it starts; until there is some it waits (I6)."""
+        return self._spool.room.reserve(key, backlog=self._book.has_backlog)
+
     def _begin(self, group: asyncio.TaskGroup, job: Held) -> None:
         stop = Stop()
         self._running[job.key] = stop  # takes the slot before the first await
@@ -136,6 +145,7 @@ class Runner:
             log.error("spool.refused", job_id=held.job_id, error=str(error))
             await asyncio.sleep(DISK_RETRY_S)  # the job is as it was; the chooser starts it again
         finally:
+            self._spool.room.release(held.key)
             del self._running[held.key]
             self._freed.set()
 
@@ -160,8 +170,11 @@ class Runner:
         await self._keep(held.key, Event.EXITED, self._result(job, held, outcome, joblog.length))
 
     async def _keep(self, key: Key, event: Event, result: Result) -> None:
-        """I6: a result is never dropped. While the disk refuses it, it waits in memory."""
+        """I6: a result is never dropped. While the disk or the quota refuses it, it waits in memory."""
         while True:
+            if not self._spool.room.may_keep(key, len(result.document), backlog=self._book.has_backlog):
+                await self._news(most_s=DISK_RETRY_S)
+                continue
             try:
                 await self._book.finish(key, event, result)
             except (WriteFailed, OSError) as error:
@@ -225,15 +238,21 @@ class Runner:
         )
         await self._keep(job.key, event, result)
 
-    async def _something_new(self, version: int) -> None:
-        """Wait for a change in the book, a free slot, or the next expiry."""
+    async def _news(self, most_s: float) -> None:
+        """Wait for a change in the book, or this long: nobody tells us when a disk gets free."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(most_s):
+                await self._book.changes.newer_than(self._book.changes.version)
+
+    async def _something_new(self, version: int, most_s: float) -> None:
+        """Wait for a change in the book, a free slot, or the next expiry; `most_s` at most."""
         timeout = next_expiry_s(self._book.all(), self._clock.monotonic_s())
         changed = asyncio.ensure_future(self._book.changes.newer_than(version))
         freed = asyncio.ensure_future(self._freed.wait())
         try:
             await asyncio.wait(
                 (changed, freed),
-                timeout=IDLE_S if timeout is None else timeout,
+                timeout=most_s if timeout is None else min(timeout, most_s),
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:

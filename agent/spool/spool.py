@@ -11,12 +11,14 @@ from zlib import crc32
 
 from agent.changes import Changes
 from agent.clock import Clock
-from agent.database import Database, WriteFailed, queries
+from agent.database import Database, ReadFailed, WriteFailed, queries
 from agent.spool.blobs import Blobs
-from agent.spool.folder import FLOOR_BYTES, Folder
+from agent.spool.budget import Bounds, Measured
+from agent.spool.folder import Folder
 from agent.spool.lifetime import Lifetime
 from agent.spool.lifetime import read as read_lifetime
 from agent.spool.recovery import open_database
+from agent.spool.room import Room
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import BLOB_PART_BYTES, pack, unpack
 from agent.wire.messages import Job, Result
@@ -25,6 +27,7 @@ HERE: Final = Path(__file__).parent
 MIGRATIONS: Final = ((HERE / "schema.sql").read_text(), (HERE / "lived.sql").read_text())
 SQL: Final[Mapping[str, str]] = queries(HERE / "spool.sql")
 
+GIVE_BACK_PAGES: Final = 1024  # at most so many at once; fewer are kept for the next job
 SEEN_FOR_S: Final = 90 * 86_400  # of running: the dedupe memory outlives the longest outage, at any clock
 LIVED: Final = "lived_s"
 
@@ -64,7 +67,9 @@ class LogChunk:
 class Spool:
     """Every write returns after its fsync. Opened by `Spool.open`; `WriteFailed` means nothing was kept."""
 
-    def __init__(self, folder: Folder, blobs: Blobs, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, folder: Folder, blobs: Blobs, database: Database, clock: Clock, bounds: Bounds | None = None
+    ) -> None:
         self.folder = folder
         self.blobs = blobs
         self._database = database
@@ -72,9 +77,12 @@ class Spool:
         self._lifetime = Lifetime(clock)
         self._may_have_unreported = True  # False spares the reporter a read for every event
         self.log_changes = Changes()  # one for every piece of log text kept
+        self.room = Room(bounds or Bounds(), self._measure, folder.note_room)
+        self.work_bytes = 0  # files of running jobs, as the watch saw them last
+        self._log_sizes: dict[int, int] = {}  # of the chunks that are being sent
 
     @classmethod
-    async def open(cls, path: Path, clock: Clock) -> "Spool":
+    async def open(cls, path: Path, clock: Clock, bounds: Bounds | None = None) -> "Spool":
         """Lock the folder, mend what is damaged, and open. Raises `SpoolError`."""
         folder = Folder(path)
         try:
@@ -82,10 +90,12 @@ class Spool:
         except BaseException:
             folder.release()
             raise
-        spool = cls(folder, Blobs(folder.blobs), database, clock)
+        database.may_use = folder.is_ours
+        spool = cls(folder, Blobs(folder.blobs), database, clock, bounds)
         spool._lifetime = Lifetime(clock, read_lifetime(await spool.get_meta(LIVED)))
         with contextlib.suppress(WriteFailed):  # a full disk: it is pruned another time
             await spool.prune()
+            await spool._take_stock()
         return spool
 
     async def close(self) -> None:
@@ -98,7 +108,17 @@ class Spool:
         await self._execute("prune_seen", [{"before": self._lifetime.now_s() - SEEN_FOR_S}])
 
     def has_room(self) -> bool:
-        return self.folder.free_bytes() > FLOOR_BYTES  # I6
+        return self.room.may_take()  # I6
+
+    async def is_writable(self) -> bool:
+        """Whether commits succeed; after a refusal it tries one."""
+        if not self._database.failing:
+            return True
+        try:
+            await self.set_meta("probe", "")
+        except WriteFailed:
+            return False
+        return True
 
     async def hold(self, job: Job, body: bytes, state: str) -> bool:
         """Take custody. On return the job survives a power cut (I3). False: it was here before."""
@@ -155,8 +175,16 @@ class Spool:
         return kept if isinstance(kept, Result) else None
 
     def document(self, result: Result) -> bytes | None:
-        """The large document of a kept result; None when it is gone or damaged. Blocks on the disk."""
-        return self.blobs.get(_owner((result.job_id, result.attempt)), result.blob_sha256)
+        """The large document of a kept result; None when it is gone or damaged. Blocks on the disk.
+
+        Raises `ReadFailed` when the disk refuses everything, and not only these bytes.
+        """
+        try:
+            return self.blobs.get(_owner((result.job_id, result.attempt)), result.blob_sha256)
+        except OSError as error:
+            if self.folder.fault() is None:
+                return None  # a bad sector: the rest of the disk works
+            raise ReadFailed(f"cannot read a document of the spool: {error}") from error
 
     async def held(self) -> list[Row]:
         rows = await self._database.read(lambda db: db.execute(SQL["all_held"]).fetchall())
@@ -180,7 +208,9 @@ class Spool:
                 db.execute(SQL["forget"], _of(key))
                 db.execute(SQL["remember"], _of(key) | {"at": lived_s})
                 if not keep_log:
-                    db.execute(SQL["forget_log"], _of(key))
+                    gone = db.execute(SQL["forget_log"], _of(key)).fetchall()
+                    self.room.count_log(-sum(row["size"] for row in gone))
+            give_back(db)
 
         await self._database.write(delete)
         for key in keys:
@@ -194,17 +224,20 @@ class Spool:
             db.execute(SQL["log_length"], _of(key) | {"log_chars": offset + len(text)})
 
         await self._database.write(insert)
+        self.room.count_log(len(text))
         self.log_changes.note()
 
     async def pending_log(self, most: int) -> list[LogChunk]:
         """The oldest text that has not been sent, at most `most` chunks."""
         rows = await self._database.read(lambda db: db.execute(SQL["pending_log"], {"most": most}).fetchall())
+        self._log_sizes = {row["id"]: len(row["text"]) for row in rows}
         return [
             LogChunk(row["id"], (row["job_id"], row["attempt"]), row["start"], row["text"]) for row in rows
         ]
 
     async def log_sent(self, chunk_ids: Sequence[int]) -> None:
         await self._execute("log_sent", [{"id": chunk_id} for chunk_id in chunk_ids])
+        self.room.count_log(-sum(self._log_sizes.get(chunk_id, 0) for chunk_id in chunk_ids))
 
     async def quarantined_keys(self) -> set[Key]:
         rows = await self._database.read(lambda db: db.execute(SQL["quarantined_keys"]).fetchall())
@@ -246,6 +279,21 @@ class Spool:
     async def drop_result(self, key: Key, state: str) -> None:
         await self._execute("drop_result", [_of(key) | {"state": state}])
 
+    def _measure(self) -> Measured:
+        used = self._database.used_bytes + self.blobs.used_bytes + self.work_bytes
+        return Measured(used=used, free=self.folder.free_bytes())
+
+    async def _take_stock(self) -> None:
+        """Begin the counts, and drop the documents whose rows went in the moment of a crash."""
+        names = await asyncio.to_thread(self.blobs.names)  # before the owners
+        owners: set[str] = set()
+        if names:
+            rows = await self._database.read(lambda db: db.execute(SQL["keys"]).fetchall())
+            owners = {_owner((row["job_id"], row["attempt"])) for row in rows}
+        await asyncio.to_thread(self.blobs.sweep, names, owners)
+        kept = await self._database.read(lambda db: db.execute(SQL["log_size"]).fetchone())
+        self.room.count_log(kept["size"])
+
     async def _checked(self, key: Key, column: str) -> Job | Result | None:
         """What this column holds. None when its bytes are damaged, or the row stands under another's key."""
         row = await self._database.read(lambda db: db.execute(SQL[column], _of(key)).fetchone())
@@ -261,6 +309,13 @@ class Spool:
         name = self.blobs.put(_owner((result.job_id, result.attempt)), result.document)
         parts = -(-len(result.document) // BLOB_PART_BYTES)
         return replace(result, document=b"", blob_sha256=name, blob_parts=parts)
+
+
+def give_back(db: sqlite3.Connection) -> None:
+    """Return free pages to the disk once most of the file is free: then each page costs one move at most."""
+    pages, free = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
+    if free > max(GIVE_BACK_PAGES, pages // 2):
+        db.execute(f"PRAGMA incremental_vacuum({GIVE_BACK_PAGES})").fetchall()
 
 
 def _of(key: Key) -> dict[str, Any]:

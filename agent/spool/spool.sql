@@ -38,7 +38,7 @@ UPDATE held SET accepted_sent = 0 WHERE job_id = :job_id AND attempt = :attempt;
 DELETE FROM held WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: forget_log
-DELETE FROM log_chunk WHERE job_id = :job_id AND attempt = :attempt;
+DELETE FROM log_chunk WHERE job_id = :job_id AND attempt = :attempt RETURNING length(text) AS size;
 
 -- name: remember
 -- The dedupe memory outlives the row.
@@ -51,6 +51,14 @@ DELETE FROM seen WHERE at < :before;
 SELECT job_id, attempt, tag, state, delivery, priority, max_interruptions, interruptions, remaining_s, held_at,
        accepted_sent, started_at, started_sent, canceled_by, cancel_reason, log_chars
   FROM held ORDER BY held_at;
+
+-- name: keys
+-- From the key's own index: no row is read.
+SELECT job_id, attempt FROM held;
+
+-- name: log_size
+-- What the log's bound has to reckon with at start.
+SELECT coalesce(sum(length(text)), 0) AS size FROM log_chunk;
 
 -- name: body
 SELECT body, body_crc FROM held WHERE job_id = :job_id AND attempt = :attempt;

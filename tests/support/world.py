@@ -32,6 +32,9 @@ OURS: Final = (
     "PUBLIC_AMQP_URL",
     "BASH_PATH",
     "PYTHON_PATH",
+    "SPOOL_QUOTA_MB",
+    "SPOOL_FLOOR_MB",
+    "SPOOL_LOG_MB",
 )
 START_S: Final = 20.0
 JOB_S: Final = 30.0
