@@ -138,10 +138,11 @@ class Database:
                 self._read_connection, self._read_file = _connect(self._path, mode="rw"), self._file
             return work(self._read_connection)
         except sqlite3.Error as error:
-            if _mend(error) is None:
+            if _mend(error) is None and not self.failing:
                 raise
-            self._close_reader()
-            raise ReadFailed(f"cannot read {self._path}: {error}: {_mend(error)}.") from error
+            self._close_reader()  # on a disk that fails, a whole file can look damaged: it is read afresh
+            mend = _mend(error) or "the disk fails"
+            raise ReadFailed(f"cannot read {self._path}: {error}: {mend}.") from error
 
     def _close_reader(self) -> None:
         if self._read_connection is not None:

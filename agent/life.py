@@ -86,7 +86,10 @@ class Life:
                 raise  # what ends every life at once, a full disk for one, must not become a storm
 
     async def _live_once(self, one_life: OneLife) -> None:
-        enrolment = await self._enrolled()
+        try:
+            enrolment = await self._enrolled()
+        except WriteFailed as error:  # the disk does not even give what was learnt last time
+            raise LinkDown(str(error)) from error
         async with self._connect(enrolment.amqp_url, WorkerName(enrolment.worker)) as link:
             try:
                 async with asyncio.TaskGroup() as group:
