@@ -229,6 +229,12 @@ def _answer(group: list[_Write[Any]]) -> None:
             item.future.set_result(item.result)
 
 
+def open_alone(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
+    """For a tool that holds the lock: no thread, no group. Raises `sqlite3.Error`, `TooNew`."""
+    _migrate(path, migrations)
+    return _connect(path, mode="rw")
+
+
 def _file_at(path: Path) -> tuple[int, int]:
     """What a name stands for now. Raises OSError."""
     found = path.stat()

@@ -24,7 +24,7 @@ from agent.wire.envelope import BLOB_PART_BYTES, pack, unpack
 from agent.wire.messages import Job, Result
 
 HERE: Final = Path(__file__).parent
-MIGRATIONS: Final = ((HERE / "schema.sql").read_text(), (HERE / "lived.sql").read_text())
+MIGRATIONS: Final = tuple((HERE / name).read_text() for name in ("schema.sql", "lived.sql", "schema_3.sql"))
 SQL: Final[Mapping[str, str]] = queries(HERE / "spool.sql")
 
 GIVE_BACK_PAGES: Final = 1024  # at most so many at once; fewer are kept for the next job
@@ -269,7 +269,7 @@ class Spool:
             row = db.execute(SQL["body"], _of(key)).fetchone()
             if row is None:
                 return  # its receipt came in this moment: it is gone because it is recorded
-            values = _of(key) | {"at": now, "what": what, "bytes": row["body"]}
+            values = _of(key) | {"at": now, "what": what, "bytes": row["body"], "crc": row["body_crc"]}
             db.execute(SQL["quarantine"], values)
             db.execute(SQL["forget"], _of(key))
 

@@ -67,7 +67,8 @@ SELECT body, body_crc FROM held WHERE job_id = :job_id AND attempt = :attempt;
 SELECT result, result_crc FROM held WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: quarantine
-INSERT INTO quarantine (at, job_id, attempt, what, bytes) VALUES (:at, :job_id, :attempt, :what, :bytes);
+INSERT INTO quarantine (at, job_id, attempt, what, bytes, crc)
+VALUES (:at, :job_id, :attempt, :what, :bytes, :crc);
 
 -- name: quarantined_keys
 SELECT job_id, attempt FROM quarantine;
