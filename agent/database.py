@@ -264,9 +264,7 @@ def _connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
     address = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
     connection.row_factory = sqlite3.Row
-    connection.execute(
-        "PRAGMA auto_vacuum = INCREMENTAL"
-    )  # holds for a new file: deleted rows give room back
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file: so it can give room back
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")

@@ -27,7 +27,7 @@ HERE: Final = Path(__file__).parent
 MIGRATIONS: Final = tuple((HERE / name).read_text() for name in ("schema.sql", "lived.sql", "schema_3.sql"))
 SQL: Final[Mapping[str, str]] = queries(HERE / "spool.sql")
 
-GIVE_BACK_PAGES: Final = 1024  # at most so many at once; fewer are kept for the next job
+GIVE_BACK_PAGES: Final = 512  # at most so many at once; fewer are kept for the next job
 SEEN_FOR_S: Final = 90 * 86_400  # of running: the dedupe memory outlives the longest outage, at any clock
 LIVED: Final = "lived_s"
 
@@ -315,7 +315,8 @@ def give_back(db: sqlite3.Connection) -> None:
     """Return free pages to the disk once most of the file is free: then each page costs one move at most."""
     pages, free = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
     if free > max(GIVE_BACK_PAGES, pages // 2):
-        db.execute(f"PRAGMA incremental_vacuum({GIVE_BACK_PAGES})").fetchall()
+        for _ in range(GIVE_BACK_PAGES):
+            db.execute("PRAGMA incremental_vacuum(1)")  # Python takes one step only, so one page a call
 
 
 def _of(key: Key) -> dict[str, Any]:

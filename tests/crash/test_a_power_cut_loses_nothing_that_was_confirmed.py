@@ -10,6 +10,7 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.spool.spool import Spool
+from agent.wire.claims import Attempt, JobId
 from dev_tools.places import ROOT
 from tests.support.disks import LoopDisk, loop_disk, needs_root
 from tests.support.until import until
@@ -78,7 +79,7 @@ async def test_every_confirmed_result_is_there(disk: LoopDisk, lines: int) -> No
     kept = {row.job_id: row for row in await spool.held()}
     for number in confirmed:
         assert kept[f"j{number}"].state == "finished"
-        result = await spool.result((f"j{number}", 1))  # type: ignore[arg-type]
+        result = await spool.result((JobId(f"j{number}"), Attempt(1)))
         assert result is not None
         assert spool.document(result) if result.blob_sha256 else result.document
     assert len(confirmed) >= lines

@@ -60,7 +60,7 @@ def to_change(path: Path) -> Iterator[Opened]:
             db.execute("BEGIN IMMEDIATE")
             yield Opened(path, db)
             db.execute("COMMIT")
-            db.execute("PRAGMA incremental_vacuum").fetchall()
+            db.executescript("PRAGMA incremental_vacuum")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         finally:
             db.close()  # takes back what was not committed
