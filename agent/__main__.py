@@ -10,14 +10,17 @@ from pathlib import Path
 
 from agent import config, logs, status
 from agent.app import serve
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError, ConfigError, ToolRefused
+from agent.spool.tools import command as tools
 
 USAGE_ERROR = 2
 
 
 def main(argv: Sequence[str]) -> int:
-    options = _parser().parse_args(argv)
     try:
+        if argv[:1] == ["spool"]:
+            return tools.run(argv[1:], print)
+        options = _parser().parse_args(argv)
         if options.command == "status":
             seen = status.read(options.spool)
             print(json.dumps(seen) if options.json else status.render(seen))
@@ -27,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
         if sys.version_info < (3, 12):
             asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
         asyncio.run(serve(settings))
-    except ConfigError as error:
+    except (ConfigError, ToolRefused) as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
     except AgentError as error:
@@ -41,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m agent",
         description="Takes custody of jobs, runs them with or without a link, and keeps their results.",
         epilog="Settings: MODE=agent AGENT_TOKEN BASE_INTERNAL_URL; "
-        "BASH_PATH and PYTHON_PATH choose interpreters.",
+        "BASH_PATH and PYTHON_PATH choose interpreters; "
+        "SPOOL_QUOTA_MB, SPOOL_FLOOR_MB and SPOOL_LOG_MB bound the spool. "
+        "`python -m agent spool --help` tells of the spool's tools.",
     )
     parser.add_argument("command", nargs="?", choices=["run", "status"], default="run")
     parser.add_argument("--spool", type=Path, required=True, metavar="DIR", help="where everything is kept")

@@ -13,6 +13,7 @@ import structlog
 from agent.clock import Clock, SystemClock
 from agent.config import Settings
 from agent.database import Damaged, WriteFailed
+from agent.errors import SpoolError
 from agent.executor.limits import Limits
 from agent.executor.process import Executor as ProcessExecutor
 from agent.executor.process import Interpreters
@@ -22,11 +23,13 @@ from agent.jobs.intake import Intake
 from agent.jobs.reporter import Reporter
 from agent.jobs.runner import DISK_RETRY_S, Executor, Runner, Site
 from agent.jobs.upkeep import upkeep_of
-from agent.life import Connect, Enrol, Life, ahead_limits
+from agent.life import Connect, Enrol, Life, Sleep, ahead_limits, first
 from agent.link.amqp import connect
 from agent.link.enrol import enrol, keyring
+from agent.link.interfaces import until_interface_up
 from agent.link.link import Enrolment, Link
 from agent.spool.spool import Spool
+from agent.spool.watch import Watch
 
 log = structlog.get_logger()
 
@@ -42,6 +45,7 @@ class Parts:
     executor: Executor
     enrol: Enrol
     connect: Connect
+    sleep: Sleep = asyncio.sleep  # between two tries of the link
 
 
 class Agent:
@@ -54,7 +58,13 @@ class Agent:
         self._book = Book(spool, parts.clock)
         self._reporter = Reporter(self._book, spool, parts.clock)
         self._life = Life(
-            spool, self._book, parts.clock, enrol=parts.enrol, connect=parts.connect, slots=slots
+            spool,
+            self._book,
+            parts.clock,
+            enrol=parts.enrol,
+            connect=parts.connect,
+            slots=slots,
+            sleep=parts.sleep,
         )
         self._site = Site("", socket.gethostname(), base_url, "")
         self._runner = Runner(
@@ -142,11 +152,11 @@ async def serve(settings: Settings) -> None:
     damaged = False
     while True:
         began_s = time.monotonic()
-        spool = await Spool.open(settings.spool, SystemClock(), damaged=damaged)
+        spool = await Spool.open(settings.spool, SystemClock(), settings.bounds, damaged=damaged)
         try:
             await _run_agent(settings, spool)
         except* Damaged as group:
-            log.error("spool.damaged", error=str(_first(group)))
+            log.error("spool.damaged", error=str(first(group)))
             damaged = True
         else:
             return
@@ -158,23 +168,33 @@ async def serve(settings: Settings) -> None:
 
 async def _run_agent(settings: Settings, spool: Spool) -> None:
     interpreters = Interpreters.found(settings.bash_path, settings.python_path)
-    executor = ProcessExecutor(spool.folder.work, Limits(), interpreters)
+    limits = Limits(result_bytes=settings.bounds.result_most_bytes(spool.folder.disk_bytes()))
+    executor = ProcessExecutor(spool.folder.work, limits, interpreters)
     log.info("leftovers.killed", processes=executor.kill_leftovers())
     parts = Parts(
         clock=SystemClock(),
         executor=executor,
         enrol=lambda suffix, about: enrol(settings.base_url, settings.token, suffix, about),
         connect=connect,
+        sleep=until_interface_up,
     )
     agent = Agent(spool, parts, base_url=settings.base_url, slots=settings.slots, ahead=settings.ahead)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.drain)
-    await agent.run()
+    await _watched(spool, agent)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+async def _watched(spool: Spool, agent: Agent) -> None:
+    """Run the agent for as long as its spool is there. Raises `SpoolGone`: running jobs are stopped then."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(Watch(spool).run(), name="watch")
+            await agent.run()
+            watching.cancel()
+    except BaseExceptionGroup as ended:
+        gone, others = ended.split(SpoolError)
+        if gone is None or others is not None:
+            raise
+        log.error("spool.gone", reason=str(first(gone)))
+        raise first(gone) from None

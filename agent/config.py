@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from agent.errors import ConfigError
 from agent.logs import Secret
+from agent.spool.budget import MIB, Bounds
+from agent.spool.folder import FLOOR_BYTES
 from agent.wire.tokens import AGENT_PREFIX
 
 
@@ -19,6 +21,7 @@ class Settings:
     ahead: int | None  # unstarted jobs to hold per tag; None = auto
     bash_path: str | None
     python_path: str | None
+    bounds: Bounds  # of the spool
 
 
 def read(env: Mapping[str, str], spool: Path, slots: int | None, ahead: int | None) -> Settings:
@@ -33,7 +36,27 @@ def read(env: Mapping[str, str], spool: Path, slots: int | None, ahead: int | No
         ahead=None if ahead is None else _positive("--ahead", ahead, 1),
         bash_path=env.get("BASH_PATH"),
         python_path=env.get("PYTHON_PATH"),
+        bounds=_bounds(env),
     )
+
+
+def _bounds(env: Mapping[str, str]) -> Bounds:
+    quota = _megabytes(env, "SPOOL_QUOTA_MB")
+    floor = _megabytes(env, "SPOOL_FLOOR_MB")
+    return Bounds(
+        quota_bytes=quota,
+        floor_bytes=FLOOR_BYTES if floor is None else floor,
+        log_bytes=_megabytes(env, "SPOOL_LOG_MB"),
+    )
+
+
+def _megabytes(env: Mapping[str, str], name: str) -> int | None:
+    raw = env.get(name, "").strip()
+    if not raw:
+        return None
+    if not raw.isascii() or not raw.isdecimal() or int(raw) < 1:
+        raise ConfigError(f"{name} must be a whole number of megabytes above 0, not {raw!r}")
+    return int(raw) * MIB
 
 
 def _token(env: Mapping[str, str]) -> str:

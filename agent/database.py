@@ -5,6 +5,8 @@ its checksum in the WAL does not match. What we give: when `write` returns, its 
 """
 
 import asyncio
+import contextlib
+import errno
 import queue
 import re
 import sqlite3
@@ -21,14 +23,26 @@ Work = Callable[[sqlite3.Connection], T]
 GROUP_MAX: Final = 256  # writes that share one fsync at most
 MARK: Final = 0x4F520000  # "OR": the header holds the schema's number twice, so one flipped bit is no version
 QUEUE_MAX: Final = 10_000  # writes that may wait; at the bound callers wait too (I6)
+MENDS: Final = {
+    sqlite3.SQLITE_FULL: "the disk is full; free some space",
+    sqlite3.SQLITE_READONLY: "the disk is read-only; mount it writable",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; is its folder still there?",
+    sqlite3.SQLITE_IOERR: "the disk answers with an error; check its health",
+    sqlite3.SQLITE_PERM: "the file may not be written; give this user the folder",
+    sqlite3.SQLITE_BUSY: "another process holds the file; stop that one",
+}  # by SQLite's primary result code: what says nothing of the file's content
 
 
 class DatabaseError(Exception):
-    """DatabaseError: WriteFailed · Damaged · TooNew"""
+    """DatabaseError: WriteFailed(ReadFailed) · Damaged · TooNew"""
 
 
 class WriteFailed(DatabaseError):
     """The disk refused a commit (full, read-only, I/O error). Nothing of that group was kept."""
+
+
+class ReadFailed(WriteFailed):
+    """The disk refused to read. To a caller it is the same: nothing has changed, it is asked again later."""
 
 
 class Damaged(DatabaseError):
@@ -56,6 +70,10 @@ class _Write(Generic[T]):
 class Database:
     """Open with `await Database.open(path, migrations)`; close with `await close()`."""
 
+    used_bytes = 0  # of its pages; those that deleted rows have left free are not counted
+    failing = False  # the last commit was refused
+    may_use: Callable[[], bool] = staticmethod(lambda: True)  # False: the file is somebody else's now
+
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
         self._path = path
         self._loop = loop
@@ -63,6 +81,8 @@ class Database:
         self._readers = ThreadPoolExecutor(1, thread_name_prefix=f"read {path.name}")
         self._read_connection: sqlite3.Connection | None = None
         self._closed = False
+        self._file = _file_at(path)  # the one that the writer has open
+        self._read_file = self._file
         self._thread = threading.Thread(target=self._serve, name=f"write {path.name}", daemon=True)
 
     @classmethod
@@ -92,7 +112,10 @@ class Database:
         return await future
 
     async def read(self, work: Work[T]) -> T:
-        """Run `work` on what is committed. It never waits for an fsync. Raises `Damaged`."""
+        """Run `work` on what is committed. It never waits for an fsync.
+
+        Raises `ReadFailed` when the disk refuses, and `Damaged`.
+        """
         return await self._loop.run_in_executor(self._readers, self._read, work)
 
     async def close(self) -> None:
@@ -104,19 +127,33 @@ class Database:
         await self._loop.run_in_executor(self._readers, self._close_reader)
         self._readers.shutdown()
 
+    def is_there(self) -> bool:
+        """Whether the open file is the one that its path names: a deleted file can be written for ever."""
+        try:
+            return _file_at(self._path) == self._file
+        except OSError:
+            return False
+
     def _read(self, work: Work[T]) -> T:
         try:
+            if self._read_file != self._file:  # the writer has found another one under this name
+                self._close_reader()
             if self._read_connection is None:
-                self._read_connection = _connect(self._path)
+                self._read_connection, self._read_file = _connect(self._path, mode="rw"), self._file
             return work(self._read_connection)
-        except sqlite3.DatabaseError as error:
-            if is_damage(error):
+        except sqlite3.Error as error:
+            if is_damage(error) and not self.failing:
                 raise Damaged(f"{self._path.name}: {error}") from error
-            raise
+            if _mend(error) is None and not self.failing:
+                raise
+            self._close_reader()  # on a disk that fails, a whole file can look damaged: it is read afresh
+            mend = _mend(error) or "the disk fails"
+            raise ReadFailed(f"cannot read {self._path}: {error}: {mend}.") from error
 
     def _close_reader(self) -> None:
         if self._read_connection is not None:
-            self._read_connection.close()
+            _close(self._read_connection)
+            self._read_connection = None
 
     def _serve(self) -> None:
         connection: sqlite3.Connection | None = None
@@ -135,35 +172,55 @@ class Database:
             connection = self._commit(connection, group)
             self._loop.call_soon_threadsafe(_answer, group)
         if connection is not None:
-            connection.close()
+            _close(connection)
 
     def _commit(
         self, connection: sqlite3.Connection | None, group: list[_Write[Any]]
     ) -> sqlite3.Connection | None:
         """Commit `group` with one fsync. After a failure the connection is dropped, never fsynced again.
 
-        The next group opens another one, and fails by itself where that cannot be.
+        The next group opens the file again, and fails by itself where that cannot be.
         """
         try:
-            connection = connection or _connect(self._path)
+            if connection is None:
+                connection = self._reopened()
             connection.execute("BEGIN IMMEDIATE")
             for item in group:
                 _apply(connection, item)
+            self.used_bytes = _used_bytes(connection)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+            self._must_be_there()
+        except Exception as error:  # noqa: BLE001 a bug too belongs to the callers: they would wait for ever
+            refusal = self._refusal(error) if isinstance(error, sqlite3.Error | OSError) else error
+            self.failing = isinstance(refusal, WriteFailed)
             for item in group:
-                item.error = self._refusal(error)
+                item.error = refusal
             if connection is not None:
-                connection.close()
+                _close(connection)
             return None
+        self.failing = False
         return connection
 
-    def _refusal(self, error: sqlite3.Error) -> DatabaseError:
-        if is_damage(error):
-            return Damaged(f"{self._path.name}: {error}")
-        return WriteFailed(
-            f"cannot write {self._path}: {error}; free the disk or check its health. Nothing was confirmed."
-        )
+    def _must_be_there(self) -> None:
+        """I3: what is committed to a file that nobody will ever find is not kept. Raises `sqlite3.Error`."""
+        if not (self.may_use() and self.is_there()):
+            raise sqlite3.OperationalError("it was deleted, or another file is in its place")
+
+    def _reopened(self) -> sqlite3.Connection:
+        """The file that is there now. Never makes a new one: that would hold nothing and look well."""
+        if not self.may_use():
+            raise OSError(errno.ENOENT, "its folder was deleted, or another one is in its place")
+        connection = _connect(self._path, mode="rw")
+        self._file = _file_at(self._path)
+        return connection
+
+    def _refusal(self, error: Exception) -> DatabaseError:
+        if isinstance(error, sqlite3.Error) and is_damage(error) and not self.failing:
+            return Damaged(
+                f"{self._path.name}: {error}"
+            )  # on a disk that fails, a whole file can look so too
+        mend = _mend(error) or "check the health of the disk"
+        return WriteFailed(f"cannot write {self._path}: {error}: {mend}. Nothing was confirmed.")
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -201,9 +258,42 @@ def _answer(group: list[_Write[Any]]) -> None:
             item.future.set_result(item.result)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+def open_alone(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
+    """For a tool that holds the lock: no thread, no group. Raises `sqlite3.Error`, `TooNew`."""
+    _migrate(path, migrations)
+    return _connect(path, mode="rw")
+
+
+def _file_at(path: Path) -> tuple[int, int]:
+    """What a name stands for now. Raises OSError."""
+    found = path.stat()
+    return (found.st_dev, found.st_ino)
+
+
+def _mend(error: Exception) -> str | None:
+    """What to do about a disk that refuses; None when the error is not the disk's."""
+    return MENDS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+
+
+def _close(connection: sqlite3.Connection) -> None:
+    with contextlib.suppress(sqlite3.Error):  # what it could not write is in the log, or was never confirmed
+        connection.close()
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
+    """Three numbers of the file's first page: what costs nothing may be asked at every commit."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
+    address = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
     connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file: so it can give room back
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")

@@ -3,7 +3,7 @@
 
 class AgentError(Exception):
     """AgentError: ConfigError · LinkDown(TokenRefused, NoEnrolment, AdmissionWaits)
-    · SpoolError(SpoolLocked, SpoolUnusable) · Refused(TagNotHeld)
+    · SpoolError(SpoolLocked, SpoolUnusable, SpoolGone, SpoolFull) · ToolRefused · Refused(TagNotHeld)
     """
 
 
@@ -41,6 +41,24 @@ class SpoolLocked(SpoolError):
 
 class SpoolUnusable(SpoolError):
     """The folder is missing and cannot be made, is not writable, or its disk is full."""
+
+
+class SpoolGone(SpoolError):
+    """The folder was deleted, or another one is in its place, while the agent ran."""
+
+
+class SpoolFull(SpoolError):
+    """At the quota or the floor: nothing new starts; what runs goes on (I6)."""
+
+    def __init__(self, free_mb: float, need_mb: float) -> None:
+        super().__init__(
+            f"the spool has {free_mb:g} MB free and this job reserves {need_mb:g} MB; "
+            "raise SPOOL_QUOTA_MB or free the disk. Held jobs go on."
+        )
+
+
+class ToolRefused(AgentError):
+    """What `agent spool` was asked for cannot be done as it was asked."""
 
 
 class Refused(AgentError):

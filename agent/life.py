@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -29,14 +29,23 @@ EVENTS: Final = {TokenRefused: "token.refused", AdmissionWaits: "link.admission_
 
 Connect = Callable[[str, WorkerName], AbstractAsyncContextManager[Link]]
 Enrol = Callable[[str, dict[str, Any]], Awaitable[Enrolment]]
-OneLife = Callable[[Link, Enrolment], Awaitable[None]]
+OneLife = Callable[[Link, Enrolment], Coroutine[Any, Any, None]]
+Sleep = Callable[[float], Awaitable[bool | None]]  # True: it ended early, because a network interface came up
 
 
 class Life:
     """Knows whether the link is up. Everything it must remember is in the spool's meta table."""
 
     def __init__(
-        self, spool: Spool, book: Book, clock: Clock, *, enrol: Enrol, connect: Connect, slots: int
+        self,
+        spool: Spool,
+        book: Book,
+        clock: Clock,
+        *,
+        enrol: Enrol,
+        connect: Connect,
+        slots: int,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._spool = spool
         self._book = book
@@ -44,6 +53,7 @@ class Life:
         self._enrol = enrol
         self._connect = connect
         self._slots = slots
+        self._sleep = sleep
         self._restarted = True
         self.link_up = False
 
@@ -54,7 +64,7 @@ class Life:
     async def run(self, one_life: OneLife) -> None:
         """For ever. Only a bug or a cancellation ends it."""
         while True:
-            policy = reconnect(asyncio.sleep, self._say_why)
+            policy = reconnect(self._sleep, self._say_why)
             async for attempt in policy:
                 with attempt:
                     await self._noted_life(one_life)
@@ -76,17 +86,38 @@ class Life:
                 raise  # what ends every life at once, a full disk for one, must not become a storm
 
     async def _live_once(self, one_life: OneLife) -> None:
-        enrolment = await self._enrolled()
+        try:
+            enrolment = await self._enrolled()
+        except WriteFailed as error:  # the disk does not even give what was learnt last time
+            raise LinkDown(str(error)) from error
         async with self._connect(enrolment.amqp_url, WorkerName(enrolment.worker)) as link:
-            await link.publish("event", [self._hello(enrolment)])
-            self._restarted = False
-            await self._set_link("up", "")
             try:
-                await one_life(link, enrolment)
-            except* (LinkDown, WriteFailed) as group:  # a full disk ends the link, not the jobs
-                raise LinkDown(str(_first(group))) from group
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._greet(link, enrolment), name="greeting")
+                    group.create_task(self._heed_blocking(link), name="blocking")
+                    group.create_task(one_life(link, enrolment), name="life of the link")
+            except* (LinkDown, WriteFailed) as errors:  # a full disk ends the link, not the jobs
+                raise LinkDown(str(first(errors))) from errors
             finally:
                 self.link_up = False
+
+    async def _greet(self, link: Link, enrolment: Enrolment) -> None:
+        """The first that goes up. While the broker takes nothing, this waits and the jobs do not."""
+        await link.publish("event", [self._hello(enrolment)])
+        self._restarted = False
+        await self._set_link("up", "")
+
+    async def _heed_blocking(self, link: Link) -> None:
+        """Say when the broker takes nothing, and when it does again. The link stays; its senders wait."""
+        said = ""
+        while True:
+            if link.blocked == said:
+                await link.blocked_changed()
+                continue
+            said = link.blocked
+            why = f"blocked by the broker: {said}" if said else ""
+            log.warning("link.blocked" if said else "link.unblocked", reason=why)
+            await self._note_link("up", why)
 
     async def say_bye(self, link: Link) -> None:
         await link.publish("event", [Bye(held=self._book.held)])
@@ -95,7 +126,8 @@ class Life:
         """Ask anew; when nobody answers, what was learnt last time serves. A turn that is named is kept."""
         try:
             enrolment = await self._enrol(
-                self._spool.folder.identity, {"version": VERSION, "slots": self._slots}
+                self._spool.folder.identity,
+                {"version": VERSION, "slots": self._slots, "wall_s": self._clock.wall_s()},
             )
         except (TokenRefused, NoEnrolment, AdmissionWaits):
             raise
@@ -105,6 +137,8 @@ class Life:
                 raise
             log.info("enrolment.from_cache", reason=str(error))
             return cached
+        if enrolment.wall_s is not None:
+            await self._book.learn_bridge_time(enrolment.wall_s)
         if enrolment != await self.cached_enrolment():
             await self._remember("enrolment", to_json(enrolment))
         return enrolment
@@ -120,11 +154,16 @@ class Life:
             tags=list(enrolment.tags),
             hostname=socket.gethostname(),
             restarted=self._restarted,
+            hello_id=self._book.bridge_time.ask(),
+            clock_offset_ms=self._book.bridge_time.clock_offset_ms(),
         )
 
     async def _set_link(self, state: str, why: str) -> None:
         self.link_up = state == "up"
         log.info("link.up" if state == "up" else "link.down", reason=why)
+        await self._note_link(state, why)
+
+    async def _note_link(self, state: str, why: str) -> None:
         await self._remember("link", f"{state}\n{self._clock.wall_s()}\n{why}")
 
     async def _remember(self, key: str, value: str) -> None:
@@ -149,7 +188,7 @@ def ahead_limits(enrolment: Enrolment, slots: int, ahead: int | None) -> dict[Ta
     }
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -1,6 +1,7 @@
 """What the spool says of the agent, from another terminal, also while the agent is down."""
 
 import json
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any
 
 from agent.errors import SpoolUnusable
 from agent.jobs.model import State
-from agent.spool.folder import is_locked
+from agent.spool.budget import MIB
+from agent.spool.folder import is_locked, noted_room
 from agent.spool.spool import SQL
+from agent.spool.watch import used_below
 
 
 def read(spool: Path) -> dict[str, Any]:
@@ -28,6 +31,7 @@ def read(spool: Path) -> dict[str, Any]:
         meta = {
             key: connection.execute(SQL["get_meta"], {"key": key}).fetchone() for key in ("link", "enrolment")
         }
+        used_bytes = _used_bytes(connection)
         quarantined = connection.execute(SQL["quarantined"]).fetchone()["rows"]
     except sqlite3.DatabaseError as error:
         raise SpoolUnusable(
@@ -50,6 +54,31 @@ def read(spool: Path) -> dict[str, Any]:
         "backlog": backlog,
         "backlog_age_s": round(time.time() - oldest) if oldest else None,
         "quarantined": quarantined,
+        "spool": _room(spool, used_bytes),
+    }
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _room(spool: Path, database_bytes: int) -> dict[str, Any]:
+    """What the spool uses now; its bounds, and what is promised, as the agent last said."""
+    try:
+        told: dict[str, Any] = json.loads(noted_room(spool))
+    except ValueError:
+        told = {}
+    disk = os.statvfs(spool)
+    used = database_bytes + used_below(spool / "blobs") + used_below(spool / "work")
+    if not is_locked(spool):
+        told |= {"reserved_mb": 0.0, "waiting_for_room": 0}
+    return told | {
+        "used_mb": round(used / MIB, 1),
+        "free_mb": round(disk.f_bavail * disk.f_frsize / MIB, 1),
     }
 
 
@@ -63,6 +92,19 @@ def render(status: dict[str, Any]) -> str:
         f"custody  {custody}",
         f"backlog  {status['backlog']} results wait to leave{age}",
     ]
+    lines.append(f"spool    {_room_text(status['spool'])}")
+    if status["spool"].get("fault"):
+        lines.append(f"disk     {status['spool']['fault']}")
+    if status["spool"].get("waiting_for_room"):
+        lines.append(f"waiting  {status['spool']['waiting_for_room']} jobs wait for room in the spool")
     if status["quarantined"]:
         lines.append(f"damaged  {status['quarantined']} rows in quarantine")
     return "\n".join(lines)
+
+
+def _room_text(room: dict[str, Any]) -> str:
+    quota = room.get("quota_mb")
+    used = f"{room['used_mb']:g} MB used" + ("" if quota is None else f" of {quota:g}")
+    floor = f" (floor {room['floor_mb']:g})" if "floor_mb" in room else ""
+    full = "" if room.get("takes_jobs", True) else "; takes nothing new"
+    return f"{used}, {room.get('reserved_mb', 0):g} MB reserved, {room['free_mb']:g} MB free{floor}{full}"

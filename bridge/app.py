@@ -96,7 +96,13 @@ async def relay(settings: Settings) -> None:
 def _relay(settings: Settings, source: Source, ledger: Ledger, signer: Signer, clock: Clock) -> Relay:
     url = settings.amqp_url.reveal()
     return Relay(
-        lambda: connect(url), source, ledger, signer, clock, settings.policies, ready_max=settings.ready_max
+        lambda gone: connect(url, gone),
+        source,
+        ledger,
+        signer,
+        clock,
+        settings.policies,
+        ready_max=settings.ready_max,
     )
 
 

@@ -1,6 +1,7 @@
 """A job's own directory: made before it starts, removed after it ended, found again after a crash."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import re
@@ -68,11 +69,12 @@ def remove_tree(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
     if not path.exists():
         return
-    path.chmod(0o700)
-    for folder, names, _ in os.walk(path):
-        for one in (Path(folder, name) for name in names):
-            if not one.is_symlink():  # chmod would change what it points to
-                one.chmod(0o700)
+    with contextlib.suppress(OSError):  # a disk that fails
+        path.chmod(0o700)
+        for folder, names, _ in os.walk(path):
+            for one in (Path(folder, name) for name in names):
+                if not one.is_symlink():  # chmod would change what it points to
+                    one.chmod(0o700)
     shutil.rmtree(path, ignore_errors=True)
     if path.exists():
         log.warning("job.directory_left", path=str(path))

@@ -5,21 +5,27 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from agent.changes import Changes
 from agent.clock import Clock
 from agent.database import WriteFailed
-from agent.jobs.model import OVER, Event, Held, Key, OutOfOrder, State, first_state, step
+from agent.jobs.bridge_time import BridgeTime
+from agent.jobs.deadline import Deadline, age_on_arrival, deadline_of, expires_s
+from agent.jobs.model import OVER, UNSTARTED, Event, Held, Key, OutOfOrder, State, first_state, step
 from agent.jobs.unfinished import Unfinished
 from agent.jobs.whole import whole
-from agent.spool.spool import Kept, Row, Spool, Taken
+from agent.spool.rows import Kept, Row, Taken
+from agent.spool.spool import Spool
 from agent.wire.claims import Tag
 from agent.wire.messages import Delivery, Job, Result
 
 log = structlog.get_logger()
+
+MAY_START: Final = (*UNSTARTED, State.STARTED)  # started: an interruption makes it ready
+UNDATED_MAX: Final = 100_000  # results whose clock offset may still be learnt
 
 
 class Book:
@@ -37,9 +43,12 @@ class Book:
         self.orphans: dict[Key, None] = {}  # started jobs that nobody runs, since their result was damaged
         self.changes = Changes()
         self.in_hand: set[asyncio.Task[Any]] = set()
+        self.bridge_time = BridgeTime(spool, clock)
+        self._undated: dict[Key, float] = {}  # results that finished while the bridge's clock was not known
 
     async def load(self) -> None:
         """Read what is not over: state is in the spool, so a start is a recovery. Raises `WriteFailed`."""
+        await self.bridge_time.load()
         backlog, sent = await self._spool.count_over()
         self._over = Counter({State.FINISHED: backlog, State.SENT: sent})
         for row in await self._spool.open_rows():
@@ -49,7 +58,7 @@ class Book:
             if row.state in OVER:
                 continue
             try:
-                self.unfinished.put(self._mirror(row))
+                self.unfinished.put(self._mirror(row, await self._deadline(row)))
             except (ValueError, TypeError) as error:
                 log.error("row.damaged", job_id=row.job_id, attempt=row.attempt, reason=str(error))
                 await self._spool.quarantine(key, f"the row makes no sense: {error}")
@@ -73,6 +82,10 @@ class Book:
         """Jobs of which the bridge may not know that they are here."""
         return [key for key, _ in zip(self._unaccepted, range(most), strict=False)]
 
+    def has_backlog(self) -> bool:
+        """Whether results are here that make room when they leave."""
+        return self._over.total() > 0
+
     async def missing(self, keys: Iterable[Key]) -> set[Key]:
         """Those of `keys` that are not in custody."""
         unknown = {key for key in keys if key not in self.unfinished}
@@ -88,9 +101,10 @@ class Book:
         key = (job.job_id, job.attempt)
         state = first_state(job.delivery)
         held_at = self._clock.wall_s()
+        job = replace(job, age_s=age_on_arrival(job.age_s, job.dispatched_at, self.bridge_time.now_s()))
         taken = await self._spool.hold(job, body, state)
         if taken is Taken.NEW:
-            left_s = None if job.lives_s is None else job.lives_s - job.age_s
+            deadline = None if job.lives_s is None else self._counted(job, job.lives_s - job.age_s)
             self.unfinished.put(
                 Held(
                     job_id=job.job_id,
@@ -101,7 +115,8 @@ class Book:
                     held_at=held_at,
                     priority=job.priority,
                     max_interruptions=job.max_interruptions,
-                    expires_s=None if left_s is None else self._clock.monotonic_s() + left_s,
+                    expires_s=self._expires_s(deadline),
+                    deadline=deadline,
                 )
             )
         if taken is not Taken.OVER:
@@ -146,10 +161,27 @@ class Book:
         after = self._must(key, event).after(event)
         if after.state is not State.FINISHED:  # a cancel of what has just been started: the runner stops it
             raise OutOfOrder(after.state, event)
+        result = replace(result, clock_offset_ms=self.bridge_time.clock_offset_ms())
+        if result.clock_offset_ms is None and len(self._undated) < UNDATED_MAX:
+            self._undated[key] = self.bridge_time.wall_ahead_s()
         if await self._spool.finish(key, after.state, result):
             self._over[State.FINISHED] += 1
         self.unfinished.drop(key)
         self.changes.note()
+
+    async def learn_bridge_time(self, bridge_wall_s: float) -> None:
+        """From now on the bridge's clock counts the age of every held job."""
+        await self.bridge_time.learn(bridge_wall_s)
+        for job in self.unfinished.with_deadline():
+            self.unfinished.put(replace(job, expires_s=self._expires_s(job.deadline)))
+        self.changes.note()
+
+    def dated(self, result: Result) -> Result:
+        """The result with the clock offset of when it finished, which may be known only now."""
+        if result.clock_offset_ms is not None:
+            return result
+        ahead_s = self._undated.get((result.job_id, result.attempt))
+        return replace(result, clock_offset_ms=self.bridge_time.offset_ms_of(ahead_s))
 
     @whole
     async def note_accepted(self, keys: Sequence[Key]) -> None:
@@ -173,6 +205,8 @@ class Book:
         """The broker has these results (hop 5)."""
         state = step(State.FINISHED, Event.CONFIRMED)
         moved = await self._spool.sent(keys, state)
+        for key in keys:
+            self._undated.pop(key, None)
         self._over[State.FINISHED] -= moved
         self._over[state] += moved
         self.changes.note()
@@ -221,7 +255,8 @@ class Book:
             return  # its receipt came in this moment
         self._over[State.FINISHED] -= 1
         try:
-            job = replace(self._mirror(row), state=State.STARTED, started_sent=True)
+            job = self._mirror(row, await self._deadline(row))
+            job = replace(job, state=State.STARTED, started_sent=True)
         except (ValueError, TypeError) as error:
             await self.set_aside(key, f"the row makes no sense: {error}")
             return
@@ -240,13 +275,23 @@ class Book:
         if state in OVER:
             self._over[State(state)] -= 1
 
-    def _mirror(self, row: Row) -> Held:
+    async def _deadline(self, row: Row) -> Deadline | None:
+        """Of what may still start. The signed job says when, so its bytes are read for it."""
+        if row.remaining_s is None or row.state not in MAY_START:
+            return None
+        job = await self._spool.job((row.job_id, row.attempt))
+        return None if job is None else self._counted(job, row.remaining_s)
+
+    def _counted(self, job: Job, left_s: float) -> Deadline:
+        """Our own count goes on from `left_s`."""
+        return deadline_of(left_s, job.lives_s or 0.0, job.dispatched_at, self._clock.monotonic_s())
+
+    def _expires_s(self, deadline: Deadline | None) -> float | None:
+        return None if deadline is None else expires_s(deadline, self.bridge_time.ahead_s)
+
+    def _mirror(self, row: Row, deadline: Deadline | None) -> Held:
         """Raises ValueError, TypeError when damage has changed what the columns say."""
         _require_numbers(row)
-        expires = None
-        if row.remaining_s is not None:
-            age_s = max(0.0, self._clock.wall_s() - row.held_at)
-            expires = self._clock.monotonic_s() + row.remaining_s - age_s
         return Held(
             job_id=row.job_id,
             attempt=row.attempt,
@@ -257,7 +302,8 @@ class Book:
             priority=row.priority,
             max_interruptions=row.max_interruptions,
             interruptions=row.interruptions,
-            expires_s=expires,
+            expires_s=self._expires_s(deadline),
+            deadline=deadline,
             canceled_by=row.canceled_by,
             cancel_reason=row.cancel_reason,
             started_at=row.started_at,

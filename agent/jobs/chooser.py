@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from agent.jobs.model import Held, Key, State
 from agent.wire.claims import Tag
@@ -19,6 +19,8 @@ class Expire:
 
 
 Action: TypeAlias = Start | Expire
+
+TICK_S: Final = 0.001  # a timer may fire a little early, and must not be set for nothing again and again
 
 
 def choose(
@@ -43,7 +45,7 @@ def choose(
 def next_expiry_s(expiring: Sequence[Held], in_slots: Collection[Key], now_s: float) -> float | None:
     """Seconds until the next job expires that has no slot, or None when none will."""
     times = [job.expires_s for job in expiring if job.expires_s is not None and job.key not in in_slots]
-    return max(0.0, min(times) - now_s) if times else None
+    return max(TICK_S, min(times) - now_s) if times else None
 
 
 def wanted_tags(

@@ -1,4 +1,4 @@
-"""What the bridge tells this agent about the jobs it holds: grant, revoke, cancel, check, receipt."""
+"""What the bridge tells this agent: grant, revoke, cancel, check, receipt, settings."""
 
 import asyncio
 import contextlib
@@ -15,11 +15,12 @@ from agent.link.link import Delivery, Link
 from agent.spool.spool import Spool
 from agent.wire.envelope import unpack, unseal
 from agent.wire.errors import WireError
-from agent.wire.messages import Cancel, Check, Grant, Message, Receipt, Rejected, Revoke
+from agent.wire.messages import Cancel, Check, Grant, Message, Receipt, Rejected, Revoke, Settings
 
 log = structlog.get_logger()
 
 NOT_HELD: Final = "NotHeld: the agent has restarted and its spool does not hold this attempt any more"
+OVER: Final = ("orvanta", "the job has ended without this attempt")  # by whom it is stopped, and why
 READERS: Final = 4  # taken at once, so that their commits share an fsync
 
 
@@ -72,12 +73,21 @@ class Control:
         if isinstance(message, Cancel):
             await self._runner.cancel((message.job_id, message.attempt), message.by, message.reason)
             return
-        if not isinstance(message, Grant | Revoke):
-            return
+        if isinstance(message, Settings) and self._book.bridge_time.answers(message):
+            await self._book.learn_bridge_time(message.wall_s)
+            log.info("clock.learnt", clock_offset_ms=self._book.bridge_time.clock_offset_ms())
+        if isinstance(message, Grant | Revoke) and self._book.get((message.job_id, message.attempt)):
+            await (self._grant(message) if isinstance(message, Grant) else self._revoke(message))
+
+    async def _grant(self, message: Grant) -> None:
+        await self._book.apply((message.job_id, message.attempt), Event.GRANTED)
+
+    async def _revoke(self, message: Revoke) -> None:
+        """What has not started is dropped. What runs goes on while its result may be the first."""
         key = (message.job_id, message.attempt)
-        if self._book.get(key) is None:
-            return
-        event = Event.GRANTED if isinstance(message, Grant) else Event.REVOKED
         with contextlib.suppress(OutOfOrder):  # it ended in the same moment
-            if (await self._book.apply(key, event)).state is State.DROPPED:
+            after = await self._book.apply(key, Event.REVOKED)
+            if after.state is State.DROPPED:
                 await self._book.forget([key], keep_log=False)
+            elif after.state is State.STARTED and message.over:
+                await self._runner.cancel(key, *OVER)

@@ -1,6 +1,7 @@
 """Hop 3: a delivery becomes custody: spooled, fsynced, acknowledged, in milliseconds."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -13,7 +14,7 @@ from agent.jobs.chooser import wanted_tags
 from agent.link.link import Delivery, Link
 from agent.spool.spool import Spool
 from agent.wire.claims import Attempt, JobId, Tag
-from agent.wire.envelope import Verify, open_job, unseal
+from agent.wire.envelope import Verify, claimed_job, open_job, unseal
 from agent.wire.errors import WireError
 from agent.wire.messages import Job, Rejected
 
@@ -23,6 +24,7 @@ PREFETCH: Final = 20  # deliveries on their way at once, per tag: what custody m
 HOLDERS: Final = 8  # deliveries spooled at once, so that they share an fsync
 BODY_SHOWN_MAX: Final = 12 * 1024 * 1024  # of a refused message, sent on whole to the dead letters
 BODY_CUT: Final = 65536  # what is sent on of a larger one
+JOB_ID_MAX: Final = 100  # characters of a claimed id; ours have 36
 ROOM_CHECK_S: Final = 5.0  # nobody tells us when a disk gets free
 
 
@@ -53,12 +55,13 @@ class Intake:
                 group.create_task(self._take_all(), name=f"intake {number}")
 
     async def take(self, delivery: Delivery) -> None:
+        body = b""
         try:
             body = unseal(delivery.body, delivery.content_encoding, decompress)
             job = self._admit(open_job(body, delivery.headers, self._verify))  # I4
         except (WireError, Refused) as error:
             log.warning("job.refused", reason=f"{type(error).__name__}: {error}")
-            self._reject(_report(delivery, error))
+            self._reject(_report(delivery, body, error))
         else:
             await self._book.hold(job, body)  # returns after the fsync
         await delivery.ack()  # I3: milliseconds after arrival, never after the run
@@ -93,8 +96,14 @@ class Intake:
                 continue
 
 
-def _report(delivery: Delivery, error: Exception) -> Rejected:
-    """What the bridge writes to the dead letters. Only a job whose signature held is named."""
+def _report(delivery: Delivery, signed: bytes, error: Exception) -> Rejected:
+    """What the bridge writes to the dead letters. Only a job whose signature held is named.
+
+    Of another we say what it claims to be, for the bridge to check: its own job may have come damaged (I1).
+    """
+    claimed = claimed_job(signed)
+    if claimed is not None and len(claimed.job_id) > JOB_ID_MAX:
+        claimed = None
     job = error.args[1] if isinstance(error, TagNotHeld) else None
     body = delivery.body
     cut = "" if len(body) <= BODY_SHOWN_MAX else f" (first {BODY_CUT} of {len(body)} bytes)"
@@ -103,4 +112,7 @@ def _report(delivery: Delivery, error: Exception) -> Rejected:
         body=body if not cut else body[:BODY_CUT],
         job_id=job.job_id if job else JobId(""),
         attempt=job.attempt if job else Attempt(0),
+        sha256=hashlib.sha256(signed).hexdigest(),
+        claimed_job_id=claimed.job_id if claimed else JobId(""),
+        claimed_attempt=claimed.attempt if claimed else Attempt(0),
     )

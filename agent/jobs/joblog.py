@@ -81,6 +81,11 @@ class JobLog:
         text = "".join(self._waiting)
         self._waiting.clear()
         self._waiting_chars = 0
+        if text and not self._spool.room.may_log(len(text)):
+            if not self._dropped:
+                log.warning("joblog.over_limit", job_id=self._key[0])
+            self._dropped += len(text)
+            text = ""
         if not text and not (marks_gap and self._dropped):
             return True
         gap, self._dropped = self._dropped, 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from agent.jobs.deadline import Deadline
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.messages import Delivery
 
@@ -101,6 +102,7 @@ class Held:
     max_interruptions: int = 3
     interruptions: int = 0
     expires_s: float | None = None  # monotonic
+    deadline: Deadline | None = None  # what `expires_s` follows from
     canceled_by: str | None = None
     cancel_reason: str | None = None
     started_at: float | None = None  # wall seconds

@@ -10,7 +10,8 @@ from agent.clock import Clock
 from agent.jobs.book import Book
 from agent.jobs.pace import Pace
 from agent.link.link import Link
-from agent.spool.spool import Kept, Spool
+from agent.spool.rows import Kept
+from agent.spool.spool import Spool
 from agent.wire.messages import Blob, Result
 
 log = structlog.get_logger()
@@ -57,7 +58,8 @@ class Outbox:
 
     async def _send_batch(self, batch: Sequence[Kept]) -> None:
         began_s = self._clock.monotonic_s()
-        await self._link.publish("result", [kept.result for kept in batch if kept.result is not None])
+        results = [self._book.dated(kept.result) for kept in batch if kept.result is not None]
+        await self._link.publish("result", results)
         self._pace = self._pace.after(self._clock.monotonic_s() - began_s)
         await self._book.note_sent([kept.key for kept in batch])  # only now: the broker holds them
         self._batches -= 1

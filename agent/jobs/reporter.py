@@ -12,7 +12,8 @@ from agent.jobs.book import Book
 from agent.jobs.model import Held, Key
 from agent.jobs.outbox import Outbox
 from agent.link.link import Link
-from agent.spool.spool import LogChunk, Spool
+from agent.spool.rows import LogChunk
+from agent.spool.spool import Spool
 from agent.wire.claims import Attempt, JobId
 from agent.wire.messages import Accepted, Log, Message, Ping, Rejected, Started
 
@@ -107,8 +108,9 @@ class Reporter:
                 running=self._book.unfinished.started_count(),
                 backlog=self._book.backlog,
                 wall_s=self._clock.wall_s(),
+                clock_offset_ms=self._book.bridge_time.clock_offset_ms(),
             )
-            await link.publish("event", [ping])
+            await link.publish("ping", [ping])
             await asyncio.sleep(PING_EVERY_S)
 
 

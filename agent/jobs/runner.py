@@ -1,6 +1,7 @@
 """Hop 4: runs what the chooser starts, and keeps each result with its state in one commit."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ log = structlog.get_logger()
 DISK_RETRY_S: Final = 5.0  # a result that the disk refused is offered to it again this often, for ever
 IDLE_S: Final = 3600.0
 EXPIRED_MAX: Final = 100  # ended in one turn; the next one takes the rest
+ROOM_CHECK_S: Final = 5.0  # nobody tells us when a disk gets free
 JOB_DAMAGED: Final = "the job's bytes do not match their checksum"
 
 
@@ -63,6 +65,7 @@ class Runner:
         self._site = site
         self._link_is_up = link_is_up
         self._running: dict[Key, Stop] = {}
+        self._ending: set[Key] = set()  # cancelled, and the disk has not taken that yet
         self._freed = asyncio.Event()
 
     @property
@@ -80,19 +83,24 @@ class Runner:
                 self._freed.clear()
                 await self._adopt()
                 actions = self._next_actions()
+                waits = False
                 for action in actions:
                     if isinstance(action, Expire):
                         await self._expire(action.job)
                     elif isinstance(action, Start):
-                        self._begin(group, action.job)
-                if not actions:
-                    await self._something_new(version)
+                        waits = not self._has_room_for(action.job.key) or waits
+                        if not waits:
+                            self._begin(group, action.job)
+                if waits or not actions:
+                    await self._something_new(version, most_s=ROOM_CHECK_S if waits else IDLE_S)
 
     def _next_actions(self) -> list[Action]:
         now_s = self._clock.monotonic_s()
         unfinished = self._book.unfinished
         has_slot = len(self._running) < self._slots
-        ready = unfinished.ready(self._slots) if has_slot else []  # as many as are running may be among them
+        most = self._slots + len(self._ending)  # as many as are running may be among them
+        ready = unfinished.ready(most) if has_slot else []
+        ready = [job for job in ready if job.key not in self._ending]  # I7
         expiring = unfinished.expiring(EXPIRED_MAX + len(self._running), up_to_s=now_s)
         return choose(ready, expiring, self._running, self._slots, now_s)
 
@@ -104,12 +112,15 @@ class Runner:
         stop = self._running.get(key)
         try:
             if stop is None and job.state is not State.STARTED:
+                self._ending.add(key)
                 error = canceled_error(by, reason)
                 await self._end_unrun(job, Event.CANCELLED, error, by=by, reason=reason)
                 return
             await self._book.apply(key, Event.CANCELLED, by=by, reason=reason)
         except OutOfOrder:  # it was started, or ended, in the same moment
             stop = None
+        finally:
+            self._ending.discard(key)
         if stop is not None:
             stop.request(by, reason)
         else:
@@ -124,6 +135,10 @@ class Runner:
     def stop_starting(self) -> None:
         """From now on nothing new is started; what runs goes on."""
         self._slots = 0
+
+    def _has_room_for(self, key: Key) -> bool:
+        """Room for its result is promised before it starts; until there is some it waits (I6)."""
+        return self._spool.room.reserve(key, backlog=self._book.has_backlog)
 
     def _begin(self, group: asyncio.TaskGroup, job: Held) -> None:
         stop = Stop()
@@ -145,6 +160,7 @@ class Runner:
             log.error("spool.refused", job_id=held.job_id, error=str(error))
             await asyncio.sleep(DISK_RETRY_S)  # the job is as it was; the chooser starts it again
         finally:
+            self._spool.room.release(held.key)
             del self._running[held.key]
             self._freed.set()
 
@@ -170,8 +186,11 @@ class Runner:
         await self._keep(held.key, Event.EXITED, self._result(job, held, outcome, joblog.length))
 
     async def _keep(self, key: Key, event: Event, result: Result) -> None:
-        """I6: a result is never dropped. While the disk refuses it, it waits in memory."""
+        """I6: a result is never dropped. While the disk or the quota refuses it, it waits in memory."""
         while True:
+            if not self._spool.room.may_keep(key, len(result.document), backlog=self._book.has_backlog):
+                await self._news(most_s=DISK_RETRY_S)
+                continue
             try:
                 await self._book.finish(key, event, result)
             except (WriteFailed, OSError) as error:
@@ -259,8 +278,14 @@ class Runner:
         )
         await self._keep(job.key, event, result)
 
-    async def _something_new(self, version: int) -> None:
-        """Wait for a change in the book, a free slot, or the next expiry."""
+    async def _news(self, most_s: float) -> None:
+        """Wait for a change in the book, or this long: nobody tells us when a disk gets free."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(most_s):
+                await self._book.changes.newer_than(self._book.changes.version)
+
+    async def _something_new(self, version: int, most_s: float) -> None:
+        """Wait for a change in the book, a free slot, or the next expiry; `most_s` at most."""
         soonest = self._book.unfinished.expiring(len(self._running) + 1)
         timeout = next_expiry_s(soonest, self._running, self._clock.monotonic_s())
         changed = asyncio.ensure_future(self._book.changes.newer_than(version))
@@ -268,7 +293,7 @@ class Runner:
         try:
             await asyncio.wait(
                 (changed, freed),
-                timeout=IDLE_S if timeout is None else timeout,
+                timeout=most_s if timeout is None else min(timeout, most_s),
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:

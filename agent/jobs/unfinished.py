@@ -73,6 +73,9 @@ class Unfinished:
         """Started jobs of whose start the bridge has not been told."""
         return [self._jobs[key] for key, _ in zip(self._untold, range(most), strict=False)]
 
+    def with_deadline(self) -> Sequence[Held]:
+        return [job for job in self._jobs.values() if job.deadline is not None]
+
     def unstarted(self) -> Mapping[Tag, int]:
         """How many wait, by tag: what custody is bounded by (I6)."""
         return self._unstarted

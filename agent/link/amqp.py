@@ -1,51 +1,42 @@
-"""The link over RabbitMQ: one supervised session on a plain connection; any trouble ends all of it.
+"""The link over RabbitMQ: a supervised session that proves, through the broker, that it consumes.
 
-aio-pika's robust connection is known to come back with no consumer (its issues 231, 334), so a
-session is torn down whole and built anew by `life.py`.
+Any trouble ends the session whole, and `life.py` builds a new one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
 
 import aio_pika
-from aio_pika.abc import AbstractConnection, AbstractExchange, AbstractIncomingMessage, AbstractQueue
-from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from agent.broker_session import Session, Unroutable, open_session, session_errors
 from agent.compression import compress
 from agent.errors import LinkDown
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.envelope import CONTENT_TYPE, pack, seal
 from agent.wire.messages import Message
-from agent.wire.routing import UP, control_queue, job_queue, up_key
+from agent.wire.routing import CANARY, UP, control_queue, job_queue, up_key
 
-CONNECT_S: Final = 15.0
-CONFIRM_S: Final = 30.0
-CLOSE_S: Final = 3.0
+log = structlog.get_logger()
+
 HEARTBEAT_S: Final = 10
 CONTROL_PREFETCH: Final = 100
 ARRIVED_MAX: Final = 1000  # deliveries in hand; far above what the prefetches let in
+CANARY_EVERY_S: Final = 20.0
+CANARY_BACK_S: Final = 15.0  # for the way back, after the confirm
+CANARY_LIVES_MS: Final = 60_000  # none waits in the queue of an agent that is away
+PROGRESS_BYTES: Final = (
+    4096  # in CANARY_BACK_S: a link that brings so much is slow, not dead; heartbeats are less
+)
+COUNT_EVERY_S: Final = 30.0
 
 
-@contextmanager
-def link_errors() -> Iterator[None]:
-    """The one place where the client's errors become ours."""
-    try:
-        yield
-    except (
-        AMQPError,
-        ChannelInvalidStateError,
-        OSError,
-        RuntimeError,
-    ) as error:  # TimeoutError is an OSError
-        raise LinkDown(f"broker unreachable: {type(error).__name__}: {error}") from error
-    except asyncio.CancelledError:
-        # The client cancels its own waiters when a connection dies; only a real cancellation may pass as one.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise LinkDown("broker unreachable: the connection was closed") from None
+def link_down(why: str) -> LinkDown:
+    return LinkDown(f"broker unreachable: {why}")
 
 
 class AmqpDelivery:
@@ -58,21 +49,33 @@ class AmqpDelivery:
         self.headers: Mapping[str, object] = message.headers
 
     async def ack(self) -> None:
-        with link_errors():
+        with session_errors(link_down):
             await self._message.ack()
 
 
 class AmqpLink:
-    """Made by `connect`; implements `link.Link`."""
+    """Made by `connect`; implements `link.Link`.
 
-    def __init__(self, worker: WorkerName, connection: AbstractConnection) -> None:
+    One channel carries every consumer, so the canary that comes back through it speaks for all of them.
+    """
+
+    def __init__(self, worker: WorkerName, session: Session) -> None:
         self._worker = worker
-        self._connection = connection
-        self._up: AbstractExchange
-        self._consumers: dict[Tag, tuple[AbstractQueue, str]] = {}
+        self._session = session
+        self._channel: AbstractChannel
+        self._consumers: dict[Tag, str] = {}
+        self._opening = asyncio.Lock()  # a prefetch belongs to the consumer that is opened next
         self._jobs: asyncio.Queue[AmqpDelivery] = asyncio.Queue(ARRIVED_MAX)
         self._control: asyncio.Queue[AmqpDelivery] = asyncio.Queue(ARRIVED_MAX)
-        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._canary = ""
+        self._canary_back = asyncio.Event()
+
+    @property
+    def blocked(self) -> str:
+        return self._session.blocked
+
+    async def blocked_changed(self) -> None:
+        await self._session.changes.newer_than(self._session.changes.version)
 
     async def publish(self, kind: str, messages: Sequence[Message]) -> None:
         envelope = seal(pack(messages), compress)
@@ -83,27 +86,22 @@ class AmqpLink:
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
             type=kind,
         )
-        with link_errors():
-            async with asyncio.timeout(CONFIRM_S):
-                await self._up.publish(message, up_key(kind, self._worker), mandatory=True)
+        try:
+            await self._session.publish(UP, message, up_key(kind, self._worker))
+        except Unroutable as error:
+            raise link_down(f"{error}; the bridge declares it") from error
 
     async def open_tag(self, tag: Tag, prefetch: int) -> None:
-        if tag in self._consumers:
-            return
-        with link_errors():
-            async with asyncio.timeout(CONNECT_S):
-                channel = await self._channel(prefetch)
-                queue = await channel.get_queue(job_queue(tag), ensure=False)
-                consumer = await queue.consume(self._job_arrived)
-                self._consumers[tag] = (queue, consumer)
+        async with self._opening:
+            if tag not in self._consumers:
+                self._consumers[tag] = await self._session.consume(
+                    self._channel, job_queue(tag), prefetch, self._job_arrived
+                )
 
     async def close_tag(self, tag: Tag) -> None:
-        if tag not in self._consumers:
-            return
-        queue, consumer = self._consumers.pop(tag)
-        with link_errors():
-            async with asyncio.timeout(CONNECT_S):
-                await queue.cancel(consumer)
+        async with self._opening:
+            if consumer := self._consumers.pop(tag, None):
+                await self._session.cancel(self._channel, job_queue(tag), consumer)
 
     async def next_job(self) -> AmqpDelivery:
         return await self._jobs.get()
@@ -112,64 +110,103 @@ class AmqpLink:
         return await self._control.get()
 
     async def lost(self) -> None:
-        await asyncio.shield(self._gone)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._session.lost(), name="session")
+                group.create_task(self._keep_proving(), name="canaries")
+                group.create_task(self._keep_counting(), name="consumers")
+        except* LinkDown as errors:
+            raise errors.exceptions[0] from None
 
     async def _begin(self) -> None:
-        # A close during the handshake below is noticed too, so this comes first.
-        self._connection.close_callbacks.add(self._closed)
-        publisher = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
-        publisher.close_callbacks.add(self._closed)
-        self._up = await publisher.get_exchange(UP, ensure=False)
-        control = await self._channel(CONTROL_PREFETCH)
-        queue = await control.get_queue(control_queue(self._worker), ensure=False)
-        await queue.consume(self._control_arrived)
+        """Up means: a canary has come back, or the broker says that it takes nothing now."""
+        with session_errors(link_down):
+            self._channel = await self._session.channel()
+        await self._session.consume(
+            self._channel, control_queue(self._worker), CONTROL_PREFETCH, self._control_arrived
+        )
+        proving = asyncio.ensure_future(self._prove())
+        told = asyncio.ensure_future(self.blocked_changed())
+        try:
+            await asyncio.wait((proving, told), return_when=asyncio.FIRST_COMPLETED)
+            if proving.done():
+                proving.result()
+        except Unroutable as error:  # a bridge of an older release made our queue
+            log.warning("canary.unbound", reason=str(error))
+        finally:
+            proving.cancel()
+            told.cancel()
 
-    async def _channel(self, prefetch: int) -> aio_pika.abc.AbstractChannel:
-        channel = await self._connection.channel(publisher_confirms=False)
-        channel.close_callbacks.add(self._closed)
-        await channel.set_qos(prefetch_count=prefetch)
-        underlay = await channel.get_underlay_channel()
-        underlay.on_consumer_cancel_callbacks.add(self._consumer_cancelled)
-        return channel
+    async def _prove(self) -> None:
+        """Send a canary through the broker and see it come back by our own consumer. Raises `LinkDown`."""
+        self._canary = secrets.token_hex(8)
+        self._canary_back.clear()
+        message = aio_pika.Message(
+            b"", type=CANARY, correlation_id=self._canary, expiration=CANARY_LIVES_MS / 1000
+        )
+        await self._session.publish(UP, message, up_key(CANARY, self._worker))
+        while True:
+            came_before = self._session.came_bytes
+            try:
+                async with asyncio.timeout(CANARY_BACK_S):
+                    await self._canary_back.wait()
+            except TimeoutError:
+                if self._session.came_bytes - came_before < PROGRESS_BYTES:
+                    raise LinkDown(
+                        "connected but not consuming: the broker confirmed a canary and did not bring it "
+                        f"back within {CANARY_BACK_S:.0f} s (does a copy of this spool run elsewhere?)"
+                    ) from None
+            else:
+                return
+
+    async def _keep_proving(self) -> None:
+        has_come = self._canary_back.is_set()
+        while True:
+            await asyncio.sleep(CANARY_EVERY_S)
+            try:
+                await self._prove()
+            except Unroutable as error:
+                if has_come:  # it was bound: enrolling again makes the bridge bind it
+                    raise link_down(str(error)) from error
+            else:
+                has_come = True
+
+    async def _keep_counting(self) -> None:
+        """Does the broker count a consumer on each queue that we opened?
+
+        Twice in a row, because it counts none while it elects the queue's leader.
+        """
+        suspects: set[Tag] = set()
+        while True:
+            await asyncio.sleep(COUNT_EVERY_S)
+            missing: set[Tag] = set()
+            for tag, consumer in list(self._consumers.items()):
+                count = await self._session.consumers(job_queue(tag))
+                if count is None:
+                    return
+                if count == 0 and self._consumers.get(tag) == consumer:
+                    missing.add(tag)
+            if again := sorted(missing & suspects):
+                raise link_down(f"the broker counts no consumer of {', '.join(again)}, which is open here")
+            suspects = missing
 
     async def _job_arrived(self, message: AbstractIncomingMessage) -> None:
         await self._jobs.put(AmqpDelivery(message))
 
     async def _control_arrived(self, message: AbstractIncomingMessage) -> None:
-        await self._control.put(AmqpDelivery(message))
-
-    def _closed(self, _sender: Any, error: BaseException | None) -> None:
-        self._fail(f"the connection to the broker was closed: {error}")
-
-    def _consumer_cancelled(self, *_about: Any) -> None:
-        self._fail("the broker cancelled a consumer; its queue is gone or moved")
-
-    def _fail(self, why: str) -> None:
-        if not self._gone.done():
-            self._gone.set_exception(LinkDown(why))
-            self._gone.exception()  # read once here, so that an unwatched link does not warn
+        if message.type != CANARY:
+            await self._control.put(AmqpDelivery(message))
+            return
+        if message.correlation_id == self._canary:
+            self._canary_back.set()
+        with session_errors(link_down):
+            await message.ack()
 
 
 @asynccontextmanager
 async def connect(url: str, worker: WorkerName) -> AsyncIterator[AmqpLink]:
     """A link for as long as the block lasts. Raises `LinkDown`."""
-    with link_errors():
-        async with asyncio.timeout(CONNECT_S):
-            connection = await aio_pika.connect(
-                url,
-                heartbeat=HEARTBEAT_S,
-                timeout=CONNECT_S,
-                client_properties={"connection_name": worker},
-            )
-    link = AmqpLink(worker, connection)
-    try:
-        with link_errors():
-            async with asyncio.timeout(CONNECT_S):
-                await link._begin()  # noqa: SLF001 the second half of making one
+    async with open_session(url, worker, HEARTBEAT_S, link_down) as session:
+        link = AmqpLink(worker, session)
+        await link._begin()  # noqa: SLF001 the second half of making one
         yield link
-    finally:
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await connection.close()
-        except (AMQPError, OSError, RuntimeError):
-            pass  # it is gone already, which is what was wanted

@@ -74,6 +74,7 @@ def from_json(text: str) -> Enrolment:
             amqp_url=raw["amqp_url"],
             keys=dict(raw["keys"]),
             base_url=raw.get("base_url", ""),
+            wall_s=raw.get("wall_s"),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise LinkDown(

@@ -1,7 +1,7 @@
 """What the agent needs of a link, whatever it is made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.wire.claims import Tag
@@ -31,11 +31,24 @@ class Enrolment:
     amqp_url: str
     keys: Mapping[str, str]  # key id → 32 raw bytes, base64
     base_url: str = ""
+    wall_s: float | None = field(default=None, compare=False)  # the bridge's clock when it answered
 
 
 class Link(Protocol):
+    @property
+    def blocked(self) -> str:
+        """Why the broker takes nothing from us now; empty while it does."""
+        ...
+
+    async def blocked_changed(self) -> None:
+        """Return when `blocked` has changed."""
+        ...
+
     async def publish(self, kind: str, messages: Sequence[Message]) -> None:
-        """Hand these up as one envelope. On return the broker has confirmed it. Raises `LinkDown`."""
+        """Hand these up as one envelope. On return the broker has confirmed it. Raises `LinkDown`.
+
+        Waits for as long as the broker is blocked; what came down can be acknowledged meanwhile.
+        """
         ...
 
     async def open_tag(self, tag: Tag, prefetch: int) -> None:

@@ -11,14 +11,28 @@ JITTER: Final = wait_random_exponential(multiplier=0.5, max=30)
 
 
 def reconnect(
-    sleep: Callable[[float], Awaitable[None]], before_sleep: Callable[[RetryCallState], None]
+    sleep: Callable[[float], Awaitable[bool | None]], before_sleep: Callable[[RetryCallState], None]
 ) -> AsyncRetrying:
-    """For ever: custody has no last attempt. Full jitter, gaps of 30 s at most, or as the bridge says."""
+    """For ever: custody has no last attempt. Full jitter, gaps of 30 s at most, or as the bridge says.
+
+    When `sleep` says that a network interface came up, the gaps are short again: its address follows it.
+    """
+    last: RetryCallState | None = None
+
+    def noted(state: RetryCallState) -> None:
+        nonlocal last
+        last = state
+        before_sleep(state)
+
+    async def slept(seconds: float) -> None:
+        if await sleep(seconds) and last is not None:
+            last.attempt_number = 0
+
     return AsyncRetrying(
         retry=retry_if_exception_type(LinkDown),
         wait=_gap_s,
-        sleep=sleep,
-        before_sleep=before_sleep,
+        sleep=slept,
+        before_sleep=noted,
         reraise=True,
     )
 

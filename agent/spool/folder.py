@@ -7,11 +7,12 @@ import os
 from pathlib import Path
 from typing import Final
 
-from agent.errors import SpoolLocked, SpoolUnusable
+from agent.errors import SpoolGone, SpoolLocked, SpoolUnusable
 from agent.spool.blobs import fsync_dir
 from agent.spool.identity import identity_of
 
 PROBE_BYTES: Final = 128 * 1024  # what SQLite needs to open and write one row
+NOTE_BYTES: Final = 1024
 FLOOR_BYTES: Final = 16 * 1024 * 1024  # below this much free disk nothing new is taken (I6)
 
 
@@ -34,17 +35,61 @@ class Folder:
             self.work.mkdir(exist_ok=True)
             self._probe()
             self.identity = identity_of(path)
+            self._room = os.open(path / "room", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             os.close(self._lock)
             raise SpoolUnusable(why_unusable(path, error)) from error
 
     def free_bytes(self) -> int:
-        disk = os.statvfs(self.path)
+        """0 when the disk does not even say: nothing new is taken then."""
+        try:
+            disk = os.statvfs(self.path)
+        except OSError:
+            return 0
         return disk.f_bavail * disk.f_frsize
+
+    def disk_bytes(self) -> int:
+        disk = os.statvfs(self.path)
+        return disk.f_blocks * disk.f_frsize
+
+    def is_ours(self) -> bool:
+        """Whether the lock that is held is still the one that the next agent would find."""
+        try:
+            there, held = (self.path / "lock").stat(), os.fstat(self._lock)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)
+
+    def take_again(self) -> None:
+        """The same spool came back in another mount: lock it there. Raises `SpoolGone`, `SpoolLocked`."""
+        known = self.path / "identity"
+        try:
+            if known.read_text(errors="replace").strip() != self.identity or not self.database.exists():
+                raise SpoolGone(gone(self.path))
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise SpoolGone(gone(self.path)) from error
+        os.close(self._lock)
+        self._lock = lock
+        self._take_lock()
+
+    def fault(self) -> OSError | None:
+        """What the disk says to a small durable write; None when it takes it."""
+        try:
+            self._probe()
+        except OSError as error:
+            return error
+        return None
+
+    def note_room(self, text: str) -> None:
+        """In place, in a block that is there already: this works on a full disk too. Only for people."""
+        with contextlib.suppress(OSError):
+            os.pwrite(self._room, text.encode()[:NOTE_BYTES].ljust(NOTE_BYTES), 0)
 
     def release(self) -> None:
         if self._lock >= 0:
             os.close(self._lock)
+            os.close(self._room)
             self._lock = -1
 
     def _take_lock(self) -> None:
@@ -83,6 +128,14 @@ def _make(path: Path) -> None:
             fsync_dir(folder.parent)
 
 
+def noted_room(path: Path) -> str:
+    """What the agent of this spool said last about its room; empty when it never did."""
+    try:
+        return (path / "room").read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def is_locked(path: Path) -> bool:
     """Whether an agent holds the spool at `path` now."""
     try:
@@ -105,9 +158,22 @@ def why_unusable(path: Path, error: OSError) -> str:
         return (
             f"the disk of the spool {path} is full; free some space, then start again. What it holds is kept."
         )
+    if error.errno == errno.EIO:
+        return (
+            f"the disk of the spool {path} answers with I/O errors; check its health (dmesg, smartctl), "
+            "then start again. What it holds is kept."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return (
             f"the spool {path} is not writable ({error.strerror}); "
             "give this user the folder (chown, mount rw), or name another one with --spool."
         )
     return f"the spool {path} cannot be used: {error.strerror}; name another folder with --spool."
+
+
+def gone(path: Path) -> str:
+    return (
+        f"the spool {path} was deleted, or another folder is in its place, while the agent ran; "
+        "put it back if there is a copy, then start the agent again. "
+        "Without it the bridge sends again, or ends, each job that was held."
+    )

@@ -2,94 +2,62 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zlib import crc32
 
 from agent.changes import Changes
 from agent.clock import Clock
-from agent.database import Damaged, Database, queries
+from agent.database import Database, ReadFailed, WriteFailed, queries
 from agent.spool.blobs import Blobs
-from agent.spool.folder import FLOOR_BYTES, Folder
+from agent.spool.budget import Bounds, Measured
+from agent.spool.folder import Folder
+from agent.spool.lifetime import Lifetime
+from agent.spool.lifetime import read as read_lifetime
 from agent.spool.recovery import open_database
-from agent.wire.claims import Attempt, JobId, Tag
-from agent.wire.envelope import BLOB_PART_BYTES, pack, unpack
+from agent.spool.room import Room
+from agent.spool.rows import Kept, Key, LogChunk, Row, Taken, checked, kept_of, row_of
+from agent.wire.claims import Attempt, JobId
+from agent.wire.envelope import BLOB_PART_BYTES, pack
 from agent.wire.messages import Job, Result
 
 HERE: Final = Path(__file__).parent
-MIGRATIONS: Final = tuple((HERE / name).read_text() for name in ("schema.sql", "schema_2.sql"))
+MIGRATIONS: Final = tuple(
+    (HERE / name).read_text() for name in ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql")
+)
 SQL: Final[Mapping[str, str]] = queries(HERE / "spool.sql")
 
-SEEN_FOR_S: Final = 90 * 86_400  # the dedupe memory outlives the longest outage
+GIVE_BACK_PAGES: Final = 512  # at most so many at once; fewer are kept for the next job
+SEEN_FOR_S: Final = 90 * 86_400  # of running: the dedupe memory outlives the longest outage, at any clock
+LIVED: Final = "lived_s"
+STRETCH: Final = 1000  # keys looked at in one step
 
-Key = tuple[JobId, Attempt]
-
-
-class Taken(Enum):
-    """What became of a job that was offered."""
-
-    NEW = "new"
-    AGAIN = "again"  # it is here already, and is to be announced once more
-    OVER = "over"  # it was here and has been brought to its end
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What the spool knows of one job in custody, without its bytes."""
-
-    job_id: JobId
-    attempt: Attempt
-    tag: Tag
-    state: str
-    delivery: str
-    priority: int | None
-    max_interruptions: int
-    interruptions: int
-    remaining_s: float | None
-    held_at: float
-    accepted_sent: bool
-    started_at: float | None
-    started_sent: bool
-    canceled_by: str | None
-    cancel_reason: str | None
-    log_chars: int
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A finished row on its way out. `result` is None when its bytes are damaged."""
-
-    row_id: int
-    key: Key
-    result: Result | None
-    parts_left: int  # of a large document; -1: not counted
-    size: int  # bytes on the wire, nearly
-
-
-@dataclass(frozen=True, slots=True)
-class LogChunk:
-    chunk_id: int
-    key: Key
-    offset: int
-    text: str
+T = TypeVar("T")
 
 
 class Spool:
     """Every write returns after its fsync. Opened by `Spool.open`; `WriteFailed` means nothing was kept."""
 
-    def __init__(self, folder: Folder, blobs: Blobs, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, folder: Folder, blobs: Blobs, database: Database, clock: Clock, bounds: Bounds | None = None
+    ) -> None:
         self.folder = folder
         self.blobs = blobs
         self._database = database
         self._clock = clock
+        self._lifetime = Lifetime(clock)
         self._may_have_unreported = True  # False spares the reporter a read for every event
         self.log_changes = Changes()  # one for every piece of log text kept
+        self.room = Room(bounds or Bounds(), self._measure, folder.note_room)
+        self.work_bytes = 0  # files of running jobs, as the watch saw them last
+        self._log_sizes: dict[int, int] = {}  # of the chunks that are being sent
 
     @classmethod
-    async def open(cls, path: Path, clock: Clock, *, damaged: bool = False) -> "Spool":
+    async def open(
+        cls, path: Path, clock: Clock, bounds: Bounds | None = None, *, damaged: bool = False
+    ) -> "Spool":
         """Lock the folder, mend what is damaged, and open. Raises `SpoolError`.
 
         `damaged`: the database was found so while it was used, so what can be read goes into a new one.
@@ -100,14 +68,31 @@ class Spool:
         except BaseException:
             folder.release()
             raise
-        return cls(folder, Blobs(folder.blobs), database, clock)
+        database.may_use = folder.is_ours
+        spool = cls(folder, Blobs(folder.blobs), database, clock, bounds)
+        spool._lifetime = Lifetime(clock, read_lifetime(await spool.get_meta(LIVED)))
+        return spool
 
     async def close(self) -> None:
         await self._database.close()
         self.folder.release()
 
+    async def note_lifetime(self) -> None:
+        """The dedupe memory counts in time that agents of this spool have run. Raises `WriteFailed`."""
+        await self.set_meta(LIVED, str(self._lifetime.now_s()))
+
     def has_room(self) -> bool:
-        return self.folder.free_bytes() > FLOOR_BYTES  # I6
+        return self.room.may_take()  # I6
+
+    async def is_writable(self) -> bool:
+        """Whether commits succeed; after a refusal it tries one."""
+        if not self._database.failing:
+            return True
+        try:
+            await self.set_meta("probe", "")
+        except WriteFailed:
+            return False
+        return True
 
     async def hold(self, job: Job, body: bytes, state: str) -> Taken:
         """Take custody. On return the job survives a power cut (I3)."""
@@ -160,13 +145,13 @@ class Spool:
     async def job(self, key: Key) -> Job | None:
         """The job as it was signed; None when its bytes are damaged or stand under another's key."""
         row = await self._database.read(lambda db: db.execute(SQL["body"], _of(key)).fetchone())
-        kept = None if row is None else _checked(key, row["body"], row["body_crc"])
+        kept = None if row is None else checked(key, row["body"], row["body_crc"])
         return kept if isinstance(kept, Job) else None
 
     async def result(self, key: Key) -> Result | None:
         """The kept result, sent or not; None when its bytes are damaged or there is none."""
         row = await self._database.read(lambda db: db.execute(SQL["result"], _of(key)).fetchone())
-        kept = None if row is None else _checked(key, row["result"], row["result_crc"])
+        kept = None if row is None else checked(key, row["result"], row["result_crc"])
         return kept if isinstance(kept, Result) else None
 
     async def results(self, skip: Collection[int], most: int, most_bytes: int) -> list[Kept]:
@@ -202,23 +187,27 @@ class Spool:
         return await self._execute("parts_left", [_of(key) | {"parts_left": left}]) > 0
 
     async def is_whole(self, result: Result) -> bool:
-        """Whether the large document of a kept result is there and undamaged. It is not read into memory."""
+        """Whether the large document of a kept result is there and undamaged. It is not read into memory.
+
+        Raises `ReadFailed` when the disk refuses everything, and not only these bytes.
+        """
         owner = _owner((result.job_id, result.attempt))
-        return await asyncio.to_thread(self.blobs.is_whole, owner, result.blob_sha256)
+        return await self._of_document(lambda: self.blobs.is_whole(owner, result.blob_sha256), else_=False)
 
     async def part(self, result: Result, index: int) -> bytes:
-        """One part of the large document of a kept result; empty when it is gone."""
+        """One part of the large document of a kept result; empty when it is gone. Raises `ReadFailed`."""
         owner = _owner((result.job_id, result.attempt))
-        return await asyncio.to_thread(self.blobs.part, owner, index * BLOB_PART_BYTES, BLOB_PART_BYTES)
+        offset = index * BLOB_PART_BYTES
+        return await self._of_document(lambda: self.blobs.part(owner, offset, BLOB_PART_BYTES), else_=b"")
 
     async def open_rows(self) -> list[Row]:
         """What is not over, and what the bridge has not confirmed to have heard of; the oldest first."""
         rows = await self._database.read(lambda db: db.execute(SQL["open_rows"]).fetchall())
-        return [_row(row) for row in rows]
+        return [row_of(row) for row in rows]
 
     async def row(self, key: Key) -> Row | None:
         found = await self._database.read(lambda db: db.execute(SQL["one_row"], _of(key)).fetchone())
-        return None if found is None else _row(found)
+        return None if found is None else row_of(found)
 
     async def states(self, keys: Iterable[Key]) -> dict[Key, str]:
         """The state of each of these that is held."""
@@ -254,18 +243,21 @@ class Spool:
 
         The states of those that were here.
         """
-        now = self._clock.wall_s()
+        lived_s = self._lifetime.now_s()
 
         def delete(db: sqlite3.Connection) -> dict[Key, str]:
             gone = {}
+            db.execute(SQL["set_meta"], {"key": LIVED, "value": str(lived_s)})
             for key in keys:
                 row = db.execute(SQL["forget"], _of(key)).fetchone()
                 if row is None:
                     continue
                 gone[key] = row["state"]
-                db.execute(SQL["remember"], _of(key) | {"at": now})
+                db.execute(SQL["remember"], _of(key) | {"at": lived_s})
                 if not keep_log:
-                    db.execute(SQL["forget_log"], _of(key))
+                    dropped = db.execute(SQL["forget_log"], _of(key)).fetchall()
+                    self.room.count_log(-sum(piece["size"] for piece in dropped))
+            give_back(db)
             return gone
 
         gone = await self._database.write(delete)
@@ -275,7 +267,7 @@ class Spool:
 
     async def prune_seen(self, after: Key, most: int) -> Key | None:
         """Take what is too old out of a stretch of the dedupe memory. Its last key; None at the end."""
-        before = self._clock.wall_s() - SEEN_FOR_S
+        before = self._lifetime.now_s() - SEEN_FOR_S
         values = _of(after) | {"most": most}
         rows = await self._database.read(lambda db: db.execute(SQL["seen_after"], values).fetchall())
         if old := [_of((row["job_id"], row["attempt"])) for row in rows if row["at"] < before]:
@@ -290,17 +282,20 @@ class Spool:
             db.execute(SQL["log_length"], _of(key) | {"log_chars": offset + len(text)})
 
         await self._database.write(insert)
+        self.room.count_log(len(text))
         self.log_changes.note()
 
     async def pending_log(self, most: int) -> list[LogChunk]:
         """The oldest text that has not been sent, at most `most` chunks."""
         rows = await self._database.read(lambda db: db.execute(SQL["pending_log"], {"most": most}).fetchall())
+        self._log_sizes = {row["id"]: len(row["text"]) for row in rows}
         return [
             LogChunk(row["id"], (row["job_id"], row["attempt"]), row["start"], row["text"]) for row in rows
         ]
 
     async def log_sent(self, chunk_ids: Sequence[int]) -> None:
         await self._execute("log_sent", [{"id": chunk_id} for chunk_id in chunk_ids])
+        self.room.count_log(-sum(self._log_sizes.get(chunk_id, 0) for chunk_id in chunk_ids))
 
     async def quarantined(self, keys: Iterable[Key]) -> set[Key]:
         """Those of `keys` that stand in quarantine."""
@@ -339,7 +334,7 @@ class Spool:
             row = db.execute(SQL["body"], _of(key)).fetchone()
             if row is None:
                 return None
-            values = _of(key) | {"at": now, "what": what, "bytes": row["body"]}
+            values = _of(key) | {"at": now, "what": what, "bytes": row["body"], "crc": row["body_crc"]}
             db.execute(SQL["quarantine"], values)
             return str(db.execute(SQL["forget"], _of(key)).fetchone()["state"])
 
@@ -351,6 +346,39 @@ class Spool:
         """False: there is no such result any more."""
         return await self._execute("drop_result", [_of(key) | {"state": state}]) > 0
 
+    async def _keys_after(self, after: Key, most: int) -> list[Key]:
+        values = _of(after) | {"most": most}
+        rows = await self._database.read(lambda db: db.execute(SQL["keys_after"], values).fetchall())
+        return [(row["job_id"], row["attempt"]) for row in rows]
+
+    async def _of_document(self, read: Callable[[], T], *, else_: T) -> T:
+        try:
+            return await asyncio.to_thread(read)
+        except OSError as error:
+            if self.folder.fault() is None:
+                return else_  # a bad sector: the rest of the disk works
+            raise ReadFailed(f"cannot read a document of the spool: {error}") from error
+
+    async def take_stock(self) -> None:
+        """Begin the counts of what is kept, and drop the documents whose rows went in the moment of a crash.
+
+        Beside the work: a start never waits for it. Until then the quota knows only of what came since.
+        """
+        names = await asyncio.to_thread(self.blobs.names)  # before the owners
+        wanted: set[str] = set()
+        after: Key | None = (JobId(""), Attempt(0))
+        while names and after is not None:
+            keys = await self._keys_after(after, STRETCH)
+            wanted |= await asyncio.to_thread(self.blobs.names_of, [_owner(key) for key in keys])
+            after = keys[-1] if len(keys) == STRETCH else None
+        await asyncio.to_thread(self.blobs.sweep, names, wanted)
+        kept = await self._database.write(lambda db: db.execute(SQL["log_size"]).fetchone())
+        self.room.log_bytes = kept["size"]
+
+    def _measure(self) -> Measured:
+        used = self._database.used_bytes + self.blobs.used_bytes + self.work_bytes
+        return Measured(used=used, free=self.folder.free_bytes())
+
     async def _execute(self, name: str, values: Sequence[Mapping[str, Any]]) -> int:
         """How many rows it changed."""
         return await self._database.write(lambda db: db.executemany(SQL[name], values).rowcount)
@@ -361,6 +389,14 @@ class Spool:
         return replace(result, document=b"", blob_sha256=name, blob_parts=parts)
 
 
+def give_back(db: sqlite3.Connection) -> None:
+    """Return free pages to the disk once most of the file is free: then each page costs one move at most."""
+    pages, free = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
+    if free > max(GIVE_BACK_PAGES, pages // 2):
+        for _ in range(GIVE_BACK_PAGES):
+            db.execute("PRAGMA incremental_vacuum(1)")  # Python takes one step only, so one page a call
+
+
 def _of(key: Key) -> dict[str, Any]:
     return {"job_id": key[0], "attempt": key[1]}
 
@@ -369,27 +405,5 @@ def _owner(key: Key) -> str:
     return f"{key[0]}/{key[1]}"
 
 
-def _checked(key: Key, packed: bytes | None, crc: int | None) -> Job | Result | None:
-    """What these bytes hold. None when they are damaged, or the row stands under another's key."""
-    if not isinstance(packed, bytes) or crc32(packed) != crc:
-        return None
-    (kept,) = unpack(packed)
-    return kept if isinstance(kept, Job | Result) and (kept.job_id, kept.attempt) == key else None
-
-
 def _kept(db: sqlite3.Connection, row_id: int) -> Kept:
-    """The row that an index names; within the index's own snapshot, so that it must be there."""
-    row = db.execute(SQL["kept_result"], {"row_id": row_id}).fetchone()
-    if row is None:
-        raise Damaged(f"an index names row {row_id}, which has no unsent result")
-    key = (row["job_id"], row["attempt"])
-    kept = _checked(key, row["result"], row["result_crc"])
-    size = len(row["result"] or b"")
-    return Kept(row_id, key, kept if isinstance(kept, Result) else None, row["parts_left"], size)
-
-
-def _row(row: sqlite3.Row) -> Row:
-    values = dict(row)
-    for name in ("accepted_sent", "started_sent"):
-        values[name] = bool(values[name])
-    return Row(**values)
+    return kept_of(row_id, db.execute(SQL["kept_result"], {"row_id": row_id}).fetchone())

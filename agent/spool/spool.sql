@@ -44,7 +44,7 @@ UPDATE held SET accepted_sent = 0 WHERE job_id = :job_id AND attempt = :attempt;
 DELETE FROM held WHERE job_id = :job_id AND attempt = :attempt RETURNING state;
 
 -- name: forget_log
-DELETE FROM log_chunk WHERE job_id = :job_id AND attempt = :attempt;
+DELETE FROM log_chunk WHERE job_id = :job_id AND attempt = :attempt RETURNING length(text) AS size;
 
 -- name: remember
 -- The dedupe memory outlives the row.
@@ -103,6 +103,15 @@ SELECT state, count(*) AS jobs FROM held INDEXED BY held_open
  WHERE (state NOT IN ('finished', 'sent') OR accepted_sent = 0) AND state NOT IN ('finished', 'sent')
  GROUP BY state;
 
+-- name: keys_after
+-- A stretch of what is held, from the key's own index: no row is read.
+SELECT job_id, attempt FROM held WHERE (job_id, attempt) > (:job_id, :attempt)
+ ORDER BY job_id, attempt LIMIT :most;
+
+-- name: log_size
+-- What the log's bound has to reckon with at start.
+SELECT coalesce(sum(length(text)), 0) AS size FROM log_chunk;
+
 -- name: body
 SELECT body, body_crc FROM held WHERE job_id = :job_id AND attempt = :attempt;
 
@@ -110,7 +119,8 @@ SELECT body, body_crc FROM held WHERE job_id = :job_id AND attempt = :attempt;
 SELECT result, result_crc FROM held WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: quarantine
-INSERT INTO quarantine (at, job_id, attempt, what, bytes) VALUES (:at, :job_id, :attempt, :what, :bytes);
+INSERT INTO quarantine (at, job_id, attempt, what, bytes, crc)
+VALUES (:at, :job_id, :attempt, :what, :bytes, :crc);
 
 -- name: is_quarantined
 SELECT 1 FROM quarantine WHERE job_id = :job_id AND attempt = :attempt LIMIT 1;

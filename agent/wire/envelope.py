@@ -12,13 +12,14 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgpack
 
-from agent.wire.errors import BadSignature, Malformed, TooLarge, WrongVersion
+from agent.wire.errors import BadSignature, Malformed, TooLarge, WireError, WrongVersion
 from agent.wire.messages import KINDS, Job, Message
 
 VERSION: Final = 1
 MAX_BYTES: Final = 16 * 1024 * 1024
 BLOB_PART_BYTES: Final = 128 * 1024
 COMPRESS_OVER_BYTES: Final = 1024
+INT64: Final = 2**63  # what both stores can keep
 CONTENT_TYPE: Final = "application/vnd.msgpack"
 ZSTD: Final = "zstd"
 
@@ -109,6 +110,15 @@ def open_job(body: bytes, headers: Mapping[str, object], verify: Verify) -> Job:
     return messages[0]
 
 
+def claimed_job(body: bytes) -> Job | None:
+    """The job that an unproved body says it is. A hint for a report, never to be run (I4)."""
+    try:
+        messages = unpack(body)
+    except WireError:
+        return None
+    return messages[0] if len(messages) == 1 and isinstance(messages[0], Job) else None
+
+
 def _to_map(message: Message) -> dict[str, Any]:
     values = {name: getattr(message, name) for name in _SHAPES[type(message)]}
     return {"k": message.KIND} | {
@@ -137,6 +147,8 @@ def _checked(kind: str, name: str, value: Any, allowed: tuple[type, ...], enum: 
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         wanted = " or ".join(one.__name__ for one in allowed)
         raise Malformed(f"{kind}: {name!r} must be {wanted}, not {type(value).__name__}")
+    if type(value) is int and not -INT64 <= value < INT64:
+        raise Malformed(f"{kind}: {name!r} must fit in 64 bits, not {value}")
     if enum is None:
         return value
     try:

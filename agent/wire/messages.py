@@ -40,7 +40,7 @@ class Job:
     permissioned_as: str = ""
     env: dict[str, str] = field(default_factory=dict)  # reserved WM_ variables
     token: str = ""  # short-lived job token
-    dispatched_at: float = 0.0  # wall seconds of the bridge, for display
+    dispatched_at: float = 0.0  # wall seconds of the bridge; its age where the bridge's clock is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +54,15 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoke:
-    """Down: drop this attempt, somebody else holds the job."""
+    """Down: drop this attempt, somebody else holds the job.
+
+    One that has started runs on, because the first result wins; when the job is `over` it is stopped.
+    """
 
     KIND: ClassVar[str] = "revoke"
     job_id: JobId
     attempt: Attempt
+    over: bool = False  # the job has its result, or its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,15 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Down: the answer to a hello, in an envelope of its own: an agent that asks for none gets none."""
+
+    KIND: ClassVar[str] = "settings"
+    wall_s: float  # the bridge's clock when it answered
+    hello_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
     """Up: the link is up; this is what I am and hold."""
 
@@ -104,6 +117,8 @@ class Hello:
     tags: list[str] = field(default_factory=list)
     hostname: str = ""
     restarted: bool = False  # the first one since the spool was read: rows may be missing from it
+    hello_id: str = ""  # comes back with the answer; an older agent asks for none
+    clock_offset_ms: int | None = None  # our wall clock minus the bridge's, when we know it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +139,9 @@ class Rejected:
     body: bytes = b""  # what came; of a body over 12 MiB the first 64 KiB
     job_id: str = ""
     attempt: int = 0
+    sha256: str = ""  # of the bytes that should have been signed, when they could be read so far
+    claimed_job_id: str = ""  # what an unproved body says it is: a hint, checked against the ledger
+    claimed_attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +199,7 @@ class Result:
     canceled_by: str | None = None
     canceled_reason: str | None = None
     finished_while_down: bool = False  # the link was down when it finished
+    clock_offset_ms: int | None = None  # the site's wall clock minus the bridge's, for the two times above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +211,7 @@ class Ping:
     running: int
     backlog: int
     wall_s: float
+    clock_offset_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,14 +222,14 @@ class Bye:
     held: int
 
 
-Down: TypeAlias = Job | Grant | Revoke | Cancel | Check | Receipt
+Down: TypeAlias = Job | Grant | Revoke | Cancel | Check | Receipt | Settings
 Up: TypeAlias = Hello | Accepted | Rejected | Started | Log | Blob | Result | Ping | Bye
 Message: TypeAlias = Down | Up
 
 KINDS: Final[dict[str, type[Message]]] = {
     kind.KIND: kind
     for kind in (
-        Job, Grant, Revoke, Cancel, Check, Receipt,
+        Job, Grant, Revoke, Cancel, Check, Receipt, Settings,
         Hello, Accepted, Rejected, Started, Log, Blob, Result, Ping, Bye,
     )
 }  # fmt: skip

@@ -12,7 +12,9 @@ CONTROL: Final = "orvanta.control"
 DEAD: Final = "orvanta.dead"
 RESULTS: Final = "orvanta.results"
 EVENTS: Final = "orvanta.events"
+PINGS: Final = "orvanta.pings"
 LOGS: Final = "orvanta.logs"
+CANARY: Final = "canary"  # a kind of message that an agent sends to itself, through the broker
 
 NAME_MAX_BYTES: Final = 255  # AMQP 0-9-1 short string
 

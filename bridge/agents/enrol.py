@@ -25,7 +25,7 @@ Admit = Callable[[WorkerName, frozenset[Tag]], Awaitable[None]]
 
 
 class Register(Protocol):
-    async def enrol(self, claims: Claims, version: str, slots: int) -> None: ...
+    async def enrol(self, claims: Claims, version: str, slots: int, clock_offset_ms: int | None) -> None: ...
 
     async def agents(self) -> list[dict[str, Any]]: ...
 
@@ -68,9 +68,10 @@ class Enrolments:
         try:
             about = json.loads(await request.body())
             version, slots = str(about.get("version", "")), int(about.get("slots", 1))
+            offset_ms = self._offset_ms(about.get("wall_s"))
             for tag in claims.tags:
                 job_queue(tag)
-        except (ValueError, TypeError, AttributeError, WireError) as error:
+        except (ValueError, OverflowError, TypeError, AttributeError, WireError) as error:
             return PlainTextResponse(f"the body must be {{version, slots}} and the tags short: {error}", 400)
         turn = self._admission.turn(claims.worker, self._clock.monotonic_s())
         if turn.wait_s > 0:
@@ -80,7 +81,7 @@ class Enrolments:
         except BrokerDown as error:
             return PlainTextResponse(str(error), 503)
         others = [agent for agent in await self._register.agents() if agent["worker"] != claims.worker]
-        await self._register.enrol(claims, version, slots)
+        await self._register.enrol(claims, version, slots, offset_ms)
         return JSONResponse({
             "worker": claims.worker,
             "worker_group": claims.worker_group,
@@ -88,7 +89,12 @@ class Enrolments:
             "shared_tags": sorted(claims.tags & {tag for agent in others for tag in agent["tags"]}),
             "amqp_url": self._amqp_url.replace("{host}", request.url.hostname or ""),
             "keys": self._keys,
+            "wall_s": self._clock.wall_s(),
         })  # fmt: skip
+
+    def _offset_ms(self, wall_s: float | None) -> int | None:
+        """By how much the agent's clock is ahead of ours; None when it does not say what it shows."""
+        return None if wall_s is None else round((float(wall_s) - self._clock.wall_s()) * 1000)
 
 
 def _not_yet(worker: WorkerName, turn: Turn) -> Response:

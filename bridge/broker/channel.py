@@ -1,114 +1,117 @@
-"""One session with the broker: declare, publish with confirms, consume. Any trouble ends all of it."""
+"""What the bridge does on the broker: declare, publish with confirms, consume. Any trouble ends all of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
+from typing import Final
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, PublishError
+from aio_pika.abc import AbstractChannel
 
+from agent.broker_session import CONNECT_S, Arrived, Session, Unroutable, open_session, session_errors
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.envelope import CONTENT_TYPE, Envelope
 from agent.wire.routing import CONTROL, DEAD, JOBS, control_queue, job_key
 from bridge.broker.topology import EXCHANGES, QUEUES, Queue, agent_queue, tag_queue
 from bridge.errors import BrokerDown
 
-CONNECT_S: Final = 15.0
-CONFIRM_S: Final = 30.0
-CLOSE_S: Final = 3.0
 HEARTBEAT_S: Final = 20
 
-Consume = Callable[[AbstractIncomingMessage], Awaitable[None]]
+QueueGone = Callable[[Tag], Awaitable[None]]
 
 
-@contextmanager
-def broker_errors() -> Iterator[None]:
-    """The one place where the client's errors become ours."""
-    try:
-        yield
-    except (
-        AMQPError,
-        ChannelInvalidStateError,
-        OSError,
-        RuntimeError,
-    ) as error:  # TimeoutError is an OSError
-        raise BrokerDown(f"RabbitMQ is unreachable: {type(error).__name__}: {error}") from error
-    except asyncio.CancelledError:
-        # The client cancels its own waiters when a connection dies; only a real cancellation may pass as one.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise BrokerDown("RabbitMQ is unreachable: the connection was closed") from None
+def broker_down(why: str) -> BrokerDown:
+    return BrokerDown(f"RabbitMQ is unreachable: {why}")
+
+
+def broker_errors() -> AbstractContextManager[None]:
+    """For what is done with a message outside: an acknowledgement."""
+    return session_errors(broker_down)
 
 
 class Broker:
     """Made by `connect`."""
 
-    def __init__(self, connection: AbstractConnection) -> None:
-        self._connection = connection
-        self._publisher: AbstractChannel
-        self._exchanges: dict[str, aio_pika.abc.AbstractExchange] = {}
+    def __init__(self, session: Session, queue_gone: QueueGone) -> None:
+        self._session = session
+        self._queue_gone = queue_gone
+        self._making = asyncio.Lock()  # two that find a queue gone must not both say so
+        self._declarer: AbstractChannel  # on the connection that an alarm of the broker does not block
         self._declared: set[str] = set()
-        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def blocked(self) -> str:
+        """Why RabbitMQ takes nothing from us now; empty while it does."""
+        return self._session.blocked
+
+    async def blocked_changed(self) -> None:
+        await self._session.changes.newer_than(self._session.changes.version)
 
     async def ensure_tag(self, tag: Tag) -> None:
-        await self._ensure(tag_queue(tag))
+        if tag_queue(tag).name not in self._declared:
+            await self._make_tag(tag)
 
     async def ensure_agent(self, worker: WorkerName) -> None:
-        await self._ensure(agent_queue(worker))
+        if agent_queue(worker).name not in self._declared:
+            await self._make(agent_queue(worker))
+
+    async def admit(self, worker: WorkerName, tags: Iterable[Tag]) -> None:
+        """Declare all that this agent needs, known or not: it may come because some of it is gone."""
+        await self._make(agent_queue(worker))
+        for tag in tags:
+            await self._make_tag(tag)
 
     async def publish_job(self, workspace: str, tag: Tag, envelope: Envelope) -> None:
         """Hop 2: persistent, mandatory, confirmed. What comes back unroutable declares anew, never lost."""
-        await self._publish(JOBS, job_key(workspace, tag), envelope, lambda: self._declare(tag_queue(tag)))
+        await self._publish(JOBS, job_key(workspace, tag), envelope, lambda: self._make_tag(tag))
 
     async def publish_control(self, worker: WorkerName, envelope: Envelope) -> None:
         key = control_queue(worker)
-        await self._publish(CONTROL, key, envelope, lambda: self._declare(agent_queue(worker)))
+        await self._publish(CONTROL, key, envelope, lambda: self._make(agent_queue(worker)))
 
     async def publish_dead(self, body: bytes, reason: str, about: Mapping[str, str]) -> None:
         envelope = Envelope(body, None, {**about, "reason": reason[:1000]})
-        await self._publish(DEAD, "", envelope, self._declare_fixed)
+        await self._publish(DEAD, "", envelope, self._make_fixed)
 
-    async def consume(self, queue_name: str, prefetch: int, arrived: Consume) -> None:
+    async def consume(self, queue_name: str, prefetch: int, arrived: Arrived) -> None:
         """Hand every message of `queue_name` to `arrived`, which acknowledges it."""
         with broker_errors():
-            async with asyncio.timeout(CONNECT_S):
-                channel = await self._connection.channel(publisher_confirms=False)
-                channel.close_callbacks.add(self._closed)
-                await channel.set_qos(prefetch_count=prefetch)
-                underlay = await channel.get_underlay_channel()
-                underlay.on_consumer_cancel_callbacks.add(self._consumer_cancelled)
-                queue = await channel.get_queue(queue_name, ensure=False)
-                await queue.consume(arrived)
+            channel = await self._session.channel()
+        await self._session.consume(channel, queue_name, prefetch, arrived)
 
     async def lost(self) -> None:
         """Return never; raise `BrokerDown` when the session is gone."""
-        await asyncio.shield(self._gone)
+        await self._session.lost()
 
     async def _begin(self) -> None:
-        self._connection.close_callbacks.add(self._closed)
-        self._publisher = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
-        self._publisher.close_callbacks.add(self._closed)
-        await self._declare_fixed()
+        with broker_errors():
+            async with asyncio.timeout(CONNECT_S):
+                self._declarer = await self._session.channel()
+        await self._make_fixed()
 
-    async def _declare_fixed(self) -> None:
-        for exchange in EXCHANGES:
-            self._exchanges[exchange.name] = await self._publisher.declare_exchange(
-                exchange.name, exchange.kind, durable=True
-            )
-        for queue in QUEUES:
-            await self._declare(queue)
-
-    async def _ensure(self, queue: Queue) -> None:
-        if queue.name not in self._declared:
-            with broker_errors():
-                async with asyncio.timeout(CONNECT_S):
+    async def _make_fixed(self) -> None:
+        with broker_errors():
+            async with asyncio.timeout(CONNECT_S):
+                for exchange in EXCHANGES:
+                    await self._declarer.declare_exchange(exchange.name, exchange.kind, durable=True)
+                for queue in QUEUES:
                     await self._declare(queue)
 
+    async def _make_tag(self, tag: Tag) -> None:
+        """When it is gone, what waited in it is gone too: said before there is a new one to publish to."""
+        queue = tag_queue(tag)
+        async with self._making:
+            if not await self._session.has_queue(queue.name):
+                await self._queue_gone(tag)
+            await self._make(queue)
+
+    async def _make(self, queue: Queue) -> None:
+        with broker_errors():
+            async with asyncio.timeout(CONNECT_S):
+                await self._declare(queue)
+
     async def _declare(self, queue: Queue) -> None:
-        declared = await self._publisher.declare_queue(queue.name, durable=True, arguments=queue.arguments)
+        declared = await self._declarer.declare_queue(queue.name, durable=True, arguments=queue.arguments)
         for exchange, key in queue.bindings:
             await declared.bind(exchange, key)
         self._declared.add(queue.name)
@@ -123,46 +126,26 @@ class Broker:
             content_encoding=envelope.content_encoding,
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         )
-        with broker_errors():
-            async with asyncio.timeout(CONFIRM_S):
-                try:
-                    await self._exchanges[exchange].publish(message, key, mandatory=True)
-                except PublishError:
-                    await declare()
-                    await self._exchanges[exchange].publish(message, key, mandatory=True)
+        try:
+            await self._session.publish(exchange, message, key)
+        except Unroutable:
+            await declare()
+            await self._publish_again(exchange, message, key)
 
-    def _closed(self, _sender: Any, error: BaseException | None) -> None:
-        self._fail(f"the connection to RabbitMQ was closed: {error}")
-
-    def _consumer_cancelled(self, *_about: Any) -> None:
-        self._fail("RabbitMQ cancelled a consumer; its queue is gone or moved")
-
-    def _fail(self, why: str) -> None:
-        if not self._gone.done():
-            self._gone.set_exception(BrokerDown(why))
-            self._gone.exception()  # read once here, so that an unwatched session does not warn
+    async def _publish_again(self, exchange: str, message: aio_pika.Message, key: str) -> None:
+        try:
+            await self._session.publish(exchange, message, key)
+        except Unroutable as error:
+            raise broker_down(str(error)) from error
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[Broker]:
-    """A session with everything declared, for as long as the block lasts. Raises `BrokerDown`."""
-    with broker_errors():
-        async with asyncio.timeout(CONNECT_S):
-            connection = await aio_pika.connect(
-                url,
-                heartbeat=HEARTBEAT_S,
-                timeout=CONNECT_S,
-                client_properties={"connection_name": "orvanta bridge"},
-            )
-    broker = Broker(connection)
-    try:
-        with broker_errors():
-            async with asyncio.timeout(CONNECT_S):
-                await broker._begin()  # noqa: SLF001 the second half of making one
+async def connect(url: str, queue_gone: QueueGone) -> AsyncIterator[Broker]:
+    """A session with everything declared, for as long as the block lasts. Raises `BrokerDown`.
+
+    `queue_gone` is told of a tag whose queue was not there: what was published to it has to go out again.
+    """
+    async with open_session(url, "orvanta bridge", HEARTBEAT_S, broker_down) as session:
+        broker = Broker(session, queue_gone)
+        await broker._begin()  # noqa: SLF001 the second half of making one
         yield broker
-    finally:
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await connection.close()
-        except (AMQPError, OSError, RuntimeError):
-            pass  # it is gone already, which is what was wanted

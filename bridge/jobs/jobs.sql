@@ -4,10 +4,10 @@ SELECT 1 FROM job WHERE id = :id;
 -- name: insert_job
 INSERT INTO job (id, workspace_id, kind, created_by, created_at, permissioned_as, email, scheduled_for,
                  script_path, script_hash, language, code, lock, args, tag, priority, timeout_s,
-                 delivery, not_after, same_worker, parent_job)
+                 delivery, lost_after_s, replace, not_after, same_worker, parent_job)
 VALUES (:id, :workspace_id, :kind, :created_by, :created_at, :permissioned_as, :email, :scheduled_for,
         :script_path, :script_hash, :language, :code, :lock, :args, :tag, :priority, :timeout_s,
-        :delivery, :not_after, :same_worker, :parent_job);
+        :delivery, :lost_after_s, :replace, :not_after, :same_worker, :parent_job);
 
 -- name: insert_queue
 INSERT INTO queue (id, workspace_id, tag, priority, scheduled_for, created_at, state, worker, started_at)
@@ -35,7 +35,7 @@ UPDATE queue SET state = 'running', worker = :worker, started_at = :now WHERE id
 SELECT job.id AS job_id, job.workspace_id AS workspace, job.tag, job.language, job.args,
        coalesce(job.code, script.content) AS code, coalesce(job.lock, script.lock) AS lock,
        job.script_path AS path, job.kind, job.timeout_s, job.priority, job.delivery,
-       job.not_after AS not_after_s, job.created_by, job.created_at AS created_at_s, job.permissioned_as,
+       job.lost_after_s, job.replace, job.not_after AS not_after_s, job.created_by, job.created_at AS created_at_s, job.permissioned_as,
        job.email, job.scheduled_for AS scheduled_for_s, queue.started_at AS started_at_s,
        job.same_worker, job.parent_job, queue.canceled_by, queue.canceled_reason, queue.worker
   FROM job
@@ -54,7 +54,7 @@ SELECT canceled_by, canceled_reason FROM queue WHERE id = :id AND state = 'runni
 
 -- name: standing
 -- Where a job of this workspace stands, and what decides who may speak for it.
-SELECT job.tag, job.delivery, job.same_worker, queue.state, queue.worker, queue.started_at, queue.restarts,
+SELECT job.tag, job.delivery, job.replace, job.same_worker, queue.state, queue.worker, queue.started_at, queue.restarts,
        queue.canceled_by, queue.canceled_reason, completed.status, completed.worker AS ended_by
   FROM job
   LEFT JOIN queue USING (id)

@@ -10,10 +10,14 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 Delivery = Literal["at_least_once", "at_most_once"]
+Replace = Literal["never", "when_lost"]
 Priority = Annotated[int, Meta(ge=-32768, le=32767)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]  # what the store can hold
 Page = Annotated[int, Meta(ge=1, le=1_000_000)]
 Seconds = Annotated[int, Meta(ge=0, le=10 * 366 * 24 * 3600)]
+
+# Below 15 s a healthy agent, which pings every 10 s, would look lost.
+LostAfter = Annotated[int, Meta(ge=15, le=10 * 366 * 24 * 3600)]
 
 NO_ARGS: Final = Raw(b"{}")
 
@@ -42,7 +46,10 @@ class PreviewAsSent(Preview):
 
 
 class RunOptions(Struct):
-    """Query parameters of every run call. `delivery` and `not_after` are ours (DESIGN section 3)."""
+    """Query parameters of every run call. The last four are ours (DESIGN section 3); null asks for nothing.
+
+    `lost_after`: seconds that a silent custodian keeps the job. `replace`: whether it then runs elsewhere.
+    """
 
     tag: str | None = None
     scheduled_for: datetime | None = None
@@ -51,7 +58,9 @@ class RunOptions(Struct):
     priority: Priority | None = None
     job_id: str | None = None
     parent_job: str | None = None
-    delivery: Delivery = "at_least_once"
+    delivery: Delivery | None = None
+    lost_after: LostAfter | None = None
+    replace: Replace | None = None
     not_after: datetime | None = None
 
 
@@ -109,6 +118,8 @@ class Pulled:
     timeout_s: int | None
     priority: int | None
     delivery: Delivery
+    lost_after_s: int | None
+    replace: Replace | None
     not_after_s: float | None
     created_by: str
     created_at_s: float
@@ -124,7 +135,7 @@ class Pulled:
     token: str
 
     def as_json(self) -> bytes:
-        """The JobAndPerms of agent-api.md 3.1, with `delivery` and `not_after` added to the job.
+        """The JobAndPerms of agent-api.md 3.1, with the rules of its custody added to the job.
 
         Code travels in `raw_code`, so a worker needs no second call, whatever the kind.
         """
@@ -178,6 +189,8 @@ class Pulled:
             "permissioned_as_end_user_email": None,
             "runnable_settings_handle": None,
             "delivery": self.delivery,
+            "lost_after": self.lost_after_s,
+            "replace": self.replace,
             "not_after": rfc3339(self.not_after_s),
         }
 

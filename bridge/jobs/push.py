@@ -12,7 +12,7 @@ from agent.database import queries
 from bridge.errors import BadRequest
 from bridge.jobs import scripts
 from bridge.jobs.ids import checked_job_id, new_job_id
-from bridge.jobs.model import Code, Order, RunOptions, ScriptPath
+from bridge.jobs.model import Code, Delivery, Order, Replace, RunOptions, ScriptPath
 from bridge.jobs.tags import assign
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
@@ -33,6 +33,9 @@ class Runnable:
     tag: str | None
     timeout_s: int | None = None
     priority: int | None = None
+    delivery: Delivery | None = None
+    lost_after_s: int | None = None
+    replace: Replace | None = None
 
 
 def push(connection: sqlite3.Connection, order: Order, now_s: float) -> str:
@@ -61,7 +64,9 @@ def push(connection: sqlite3.Connection, order: Order, now_s: float) -> str:
         "tag": tag,
         "priority": options.priority if options.priority is not None else found.priority,
         "timeout_s": options.timeout if options.timeout is not None else found.timeout_s,
-        "delivery": options.delivery,
+        "delivery": _strictest(options.delivery, found.delivery),
+        "lost_after_s": options.lost_after if options.lost_after is not None else found.lost_after_s,
+        "replace": _least_replaced(options.replace, found.replace),
         "not_after": _not_after(options),
         "same_worker": 0,
         "parent_job": options.parent_job,
@@ -92,6 +97,8 @@ def push_init(connection: sqlite3.Connection, worker: str, content: str, now_s: 
         "priority": None,
         "timeout_s": None,
         "delivery": "at_least_once",
+        "lost_after_s": None,
+        "replace": None,
         "not_after": None,
         "same_worker": 1,
         "parent_job": None,
@@ -148,7 +155,19 @@ def _resolve(connection: sqlite3.Connection, order: Order) -> Runnable:
         tag=row["tag"],
         timeout_s=row["timeout_s"],
         priority=row["priority"],
+        delivery=row["delivery"],
+        lost_after_s=row["lost_after_s"],
+        replace=row["replace"],
     )
+
+
+def _strictest(*asked: Delivery | None) -> Delivery:
+    """Run or script: who asks for at_most_once gets it. The bridge asks the tag's policy too."""
+    return "at_most_once" if "at_most_once" in asked else "at_least_once"
+
+
+def _least_replaced(*asked: Replace | None) -> Replace | None:
+    return "never" if "never" in asked else next((one for one in asked if one), None)
 
 
 def _scheduled_for(options: RunOptions, now_s: float) -> float:

@@ -257,5 +257,7 @@ def _common_json(row: sqlite3.Row) -> dict[str, Any]:
         "trigger_kind": None,
         "timeout": row["timeout_s"],
         "delivery": row["delivery"],
+        "lost_after": row["lost_after_s"],
+        "replace": row["replace"],
         "not_after": rfc3339(row["not_after"]),
     }

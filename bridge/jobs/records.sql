@@ -29,7 +29,7 @@ SELECT job.id, queue.state, completed.status, completed.mem_peak_kb
 -- Without code, arguments and result: those may be megabytes each.
 SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.permissioned_as, job.email,
        job.scheduled_for, job.script_path, job.script_hash, job.language, job.tag, job.priority,
-       job.timeout_s, job.delivery, job.not_after, job.same_worker, job.parent_job,
+       job.timeout_s, job.delivery, job.lost_after_s, job.replace, job.not_after, job.same_worker, job.parent_job,
        queue.state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
        queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
        completed.status, completed.started_at, completed.completed_at,
@@ -51,7 +51,7 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
 -- The same columns, driven by the queue: the many completed jobs are not looked at.
 SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.permissioned_as, job.email,
        job.scheduled_for, job.script_path, job.script_hash, job.language, job.tag, job.priority,
-       job.timeout_s, job.delivery, job.not_after, job.same_worker, job.parent_job,
+       job.timeout_s, job.delivery, job.lost_after_s, job.replace, job.not_after, job.same_worker, job.parent_job,
        queue.state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
        queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
        completed.status, completed.started_at, completed.completed_at,

@@ -10,7 +10,7 @@ from agent.clock import Clock
 from agent.database import Database, queries
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs.ids import script_hash
-from bridge.jobs.model import Page, Priority, Seconds, rfc3339
+from bridge.jobs.model import Delivery, LostAfter, Page, Priority, Replace, Seconds, rfc3339
 
 SQL: Final = queries(Path(__file__).with_name("scripts.sql"))
 
@@ -29,6 +29,9 @@ class NewScript(Struct):
     schema: Any = None
     timeout: Seconds | None = None
     priority: Priority | None = None
+    delivery: Delivery | None = None
+    lost_after: LostAfter | None = None
+    replace: Replace | None = None
     parent_hash: str | None = None
 
 
@@ -84,6 +87,9 @@ def as_json(row: Row) -> dict[str, Any]:
         "tag": row["tag"],
         "timeout": row["timeout_s"],
         "priority": row["priority"],
+        "delivery": row["delivery"],
+        "lost_after": row["lost_after_s"],
+        "replace": row["replace"],
     }
 
 
@@ -134,6 +140,9 @@ def _create(
         "schema": bytes(asked.schema).decode() if isinstance(asked.schema, Raw) else None,
         "timeout_s": asked.timeout,
         "priority": asked.priority,
+        "delivery": asked.delivery,
+        "lost_after_s": asked.lost_after,
+        "replace": asked.replace,
     }
     if current is not None and all(current[name] == value for name, value in row.items()):
         return str(current["hash"])

@@ -226,7 +226,8 @@ def _give_up_on_worker(connection: sqlite3.Connection, job_id: str, silence_s: f
     row = standing(connection, job_id, None)
     if row is None or row["state"] != "running":
         return Swept.GONE
-    if row["delivery"] == "at_most_once":  # I2: nobody can know that it has not been started
+    once = row["delivery"] == "at_most_once"  # I2: nobody can know that it has not been started
+    if once or row["replace"] == "never":
         _fail(connection, job_id, "CustodianLost", silence_s, now_s)
     elif row["same_worker"] or row["restarts"] >= RESTARTS_MAX:
         _fail(connection, job_id, "Timeout", silence_s, now_s)

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
 
+from agent.clock import Clock
 from agent.compression import decompress
 from agent.wire.claims import Attempt, JobId, WorkerName
 from agent.wire.envelope import pack, unpack, unseal
@@ -27,16 +28,17 @@ from agent.wire.messages import (
     Rejected,
     Result,
     Revoke,
+    Settings,
     Started,
 )
-from agent.wire.routing import EVENTS, LOGS, RESULTS
+from agent.wire.routing import EVENTS, LOGS, PINGS, RESULTS
 from bridge.broker.channel import Broker, broker_errors
 from bridge.errors import BrokerDown, ClusterDown
 from bridge.relay.checking import check_held
 from bridge.relay.ledger import Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.recorder import Recorder
-from bridge.relay.revoking import revoke_lost
+from bridge.relay.revoking import revoke_all, revoke_lost
 from bridge.relay.sources.source import Source
 from bridge.relay.telling import tell
 
@@ -63,6 +65,7 @@ class Collector:
         room_opened: Callable[[], None],
         lost: Lost,
         recorder: Recorder,
+        clock: Clock,
     ) -> None:
         self._source = source
         self._ledger = ledger
@@ -70,6 +73,7 @@ class Collector:
         self._room_opened = room_opened
         self._lost = lost
         self._recorder = recorder
+        self._clock = clock
         self._part_came = asyncio.Event()
         self._at_once = asyncio.Semaphore(RESULTS_AT_ONCE)
         self._in_hand: set[asyncio.Future[None]] = set()
@@ -79,6 +83,7 @@ class Collector:
             for queue_name, workers, handle in (
                 (RESULTS, RESULT_WORKERS, self._results),
                 (EVENTS, EVENT_WORKERS, self._events),
+                (PINGS, 1, self._events),
                 (LOGS, 1, self._logs),  # one at a time: log text stays in order (I5)
             ):
                 arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue(PREFETCH)
@@ -152,8 +157,8 @@ class Collector:
             await self._late(worker, result)
             return
         log.info("job.recorded", job_id=result.job_id, attempt=result.attempt, worker=worker)
-        if custody.custodian is not None and custody.attempt != result.attempt:  # an earlier one was first
-            await self._tell(custody.custodian, [Revoke(job_id=custody.job_id, attempt=custody.attempt)])
+        if custody.attempt > 1:  # whoever holds another attempt of it may let go
+            await revoke_all(self._ledger, self._broker)
 
     async def _late(self, worker: WorkerName, result: Result) -> None:
         log.info("result.late", job_id=result.job_id, attempt=result.attempt, worker=worker)
@@ -228,12 +233,15 @@ class Collector:
             case Started():
                 await self._ledger.started((message.job_id, message.attempt), message.started_at)
             case Hello():
-                await self._ledger.heard(worker, held=message.held, backlog=message.backlog)
+                await self._heard(worker, message)
+                if message.hello_id:
+                    answer = Settings(wall_s=self._clock.wall_s(), hello_id=message.hello_id)
+                    await self._tell(worker, [answer])
                 await revoke_lost(self._ledger, self._broker, worker)
                 if message.restarted:
                     await check_held(self._ledger, self._broker, worker)
             case Ping():
-                await self._ledger.heard(worker, held=message.held, backlog=message.backlog)
+                await self._heard(worker, message)
             case Bye():
                 await self._ledger.heard(worker, held=message.held, left=True)
             case Rejected():
@@ -241,12 +249,19 @@ class Collector:
             case _:
                 log.warning("event.unexpected", worker=worker, kind=message.KIND)
 
+    async def _heard(self, worker: WorkerName, message: Hello | Ping) -> None:
+        await self._ledger.heard(
+            worker, held=message.held, backlog=message.backlog, clock_offset_ms=message.clock_offset_ms
+        )
+
     async def _accepted(self, worker: WorkerName, message: Accepted) -> Message | None:
         """Compare and set: the first acceptor of an attempt is its custodian (I1, I2)."""
         key = (message.job_id, message.attempt)
         delivery = await self._ledger.accept(key, worker)
         if delivery is None:
-            return Revoke(job_id=message.job_id, attempt=message.attempt)
+            custody = await self._ledger.find(key)
+            over = custody is not None and not custody.is_open
+            return Revoke(job_id=message.job_id, attempt=message.attempt, over=over)
         log.info("job.accepted", job_id=message.job_id, attempt=message.attempt, worker=worker)
         if delivery is Delivery.AT_MOST_ONCE:
             return Grant(job_id=message.job_id, attempt=message.attempt)
@@ -256,7 +271,8 @@ class Collector:
         log.warning("job.rejected", worker=worker, reason=message.reason, job_id=message.job_id)
         if message.job_id:
             await self._let_go(worker, message)
-        # else nothing proves which job it was; the row stays open, visibly
+        elif message.claimed_job_id:  # nothing proves which job it was
+            await self._refused(worker, message)
         about = {"worker": worker, "job_id": message.job_id}
         await self._broker.publish_dead(message.body, message.reason, about)
 
@@ -266,6 +282,14 @@ class Collector:
             if custody.custodian not in (None, worker):
                 return  # another agent holds it
             await self._lost.given_up(custody, f"{worker}: {message.reason}")
+            self._room_opened()
+
+    async def _refused(self, worker: WorkerName, message: Rejected) -> None:
+        custody = await self._ledger.find((JobId(message.claimed_job_id), Attempt(message.claimed_attempt)))
+        if custody is None or not custody.is_open or custody.custodian is not None:
+            return
+        if custody.attempt == message.claimed_attempt:
+            await self._lost.refused(custody, message.sha256, f"{worker}: {message.reason}")
             self._room_opened()
 
     async def _logs(self, worker: WorkerName, messages: list[Message]) -> bool:

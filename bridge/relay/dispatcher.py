@@ -10,12 +10,12 @@ import structlog
 from agent.clock import Clock
 from agent.compression import compress
 from agent.wire.claims import Attempt, Tag
-from agent.wire.envelope import pack, seal
+from agent.wire.envelope import pack, seal, unpack
 from agent.wire.errors import WireError
 from agent.wire.messages import Job
 from bridge.broker.channel import Broker
 from bridge.errors import ClusterDown
-from bridge.relay.ledger import Key, Ledger
+from bridge.relay.ledger import Custody, Key, Ledger
 from bridge.relay.pacing import room_in
 from bridge.relay.policy import Policies
 from bridge.relay.recorder import Recorder
@@ -76,7 +76,16 @@ class Dispatcher:
         """What an earlier session left unpublished, and new attempts of lost jobs."""
         while left := await self._ledger.unpublished(UNPUBLISHED_MAX):
             for key, workspace, tag, body in left:
-                await self._publish(key, workspace, tag, body)
+                await self._publish(key, workspace, tag, await self._aged(key, body))
+
+    async def _aged(self, key: Key, body: bytes) -> bytes:
+        """The time that a job waited here counts towards its not_after (bundle age)."""
+        (job,) = unpack(body) if body else (None,)
+        if not isinstance(job, Job) or job.lives_s is None:
+            return body
+        aged = pack([replace(job, age_s=max(0.0, self._clock.wall_s() - job.dispatched_at))])
+        await self._ledger.set_body(key, aged)  # what was published is what the ledger has
+        return aged
 
     async def _round(self) -> int:
         """One look at every lane. Returns how many jobs came."""
@@ -126,7 +135,7 @@ class Dispatcher:
             body = pack([self._job(pulled, attempt)])
         except WireError as error:
             log.error("job.unsendable", job_id=pulled.job_id, reason=str(error))
-        await self._ledger.take(key, pulled.workspace, pulled.tag, body, pulled.token, pulled.job_json)
+        await self._ledger.take(_custody_of(pulled, attempt), body)
         log.info("job.taken", job_id=pulled.job_id, attempt=attempt, tag=pulled.tag)
         await self._publish(key, pulled.workspace, pulled.tag, body)
 
@@ -189,3 +198,17 @@ class Dispatcher:
         finally:
             came.cancel()
             room.cancel()
+
+
+def _custody_of(pulled: Pulled, attempt: Attempt) -> Custody:
+    return Custody(
+        job_id=pulled.job_id,
+        attempt=attempt,
+        workspace=pulled.workspace,
+        tag=pulled.tag,
+        token=pulled.token,
+        job_json=pulled.job_json,
+        lost_after_s=pulled.lost_after_s,
+        replace=pulled.replace,
+        not_after=pulled.not_after,
+    )

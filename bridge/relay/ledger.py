@@ -4,16 +4,19 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from agent.clock import Clock
 from agent.database import Database, queries
 from agent.wire.claims import Attempt, Claims, JobId, Tag, WorkerName
-from agent.wire.messages import Blob, Delivery
+from agent.wire.messages import Blob, Delivery, Result
+from bridge.relay.policy import Replace
 
 SQL: Final[Mapping[str, str]] = queries(Path(__file__).with_name("ledger.sql"))
+
+CLOSED_KEPT_S: Final = 90 * 86_400.0  # longer than the longest outage
 
 Key = tuple[JobId, Attempt]
 
@@ -28,10 +31,13 @@ class Custody:
     tag: Tag
     token: str
     job_json: str
-    state: str  # taken, published, accepted, closed
-    custodian: WorkerName | None
-    started_at: float | None
-    cancel_sent: str | None
+    state: str = "taken"  # taken, published, accepted, closed
+    custodian: WorkerName | None = None
+    started_at: float | None = None
+    cancel_sent: str | None = None
+    lost_after_s: float | None = None  # the job's own wish; None leaves it to its tag
+    replace: Replace | None = None
+    not_after: float | None = None  # wall seconds of this bridge
 
     @property
     def is_open(self) -> bool:
@@ -56,11 +62,9 @@ class Ledger:
 
         return await self._store.read(look)
 
-    async def take(self, key: Key, workspace: str, tag: Tag, body: bytes, token: str, job_json: str) -> None:
+    async def take(self, custody: Custody, body: bytes) -> None:
         """Hop 1: on return this bridge answers for the job (I1)."""
-        await self._execute("take", _of(key) | {
-            "workspace": workspace, "tag": tag, "body": body, "token": token, "job_json": job_json,
-        })  # fmt: skip
+        await self._execute("take", asdict(custody) | {"body": body})
 
     async def unpublished(self, most: int) -> list[tuple[Key, str, Tag, bytes]]:
         rows = await self._fetch("unpublished", {"most": most})
@@ -68,6 +72,10 @@ class Ledger:
 
     async def published(self, key: Key) -> None:
         await self._execute("published", _of(key))
+
+    async def publish_again(self, tag: Tag) -> int:
+        """How many jobs go out again (I1). A second copy of one that was taken is fenced as ever."""
+        return await self._store.write(lambda db: db.execute(SQL["publish_again"], {"tag": tag}).rowcount)
 
     async def accept(self, key: Key, worker: WorkerName) -> Delivery | None:
         """The job's delivery if `worker` is the custodian of this attempt (I1, I2), else None."""
@@ -90,13 +98,23 @@ class Ledger:
         rows = await self._fetch("attempt", _of(key))
         return _custody(rows[0]) if rows else None
 
-    async def close(
-        self, key: Key, outcome: str, *, finished_while_down: bool, started_at: float | None
-    ) -> None:
-        """Hop 6: the cluster has recorded the job, so custody ends."""
+    async def close(self, key: Key, outcome: str, ran: Result | None = None) -> None:
+        """Hop 6: the cluster has recorded the job, so custody ends. `ran`: what an agent told of its run."""
         await self._end("close", _of(key) | {
-            "outcome": outcome, "finished_while_down": int(finished_while_down), "started_at": started_at,
+            "outcome": outcome,
+            "started_at": None if ran is None else ran.started_at,
+            "finished_while_down": int(ran is not None and ran.finished_while_down),
+            "finished_at": None if ran is None else ran.finished_at,
+            "clock_offset_ms": None if ran is None else ran.clock_offset_ms,
         })  # fmt: skip
+
+    async def expired(self, state: str, before: float) -> list[Custody]:
+        """Rows in this state (taken, published) whose `not_after` is before that."""
+        return [_custody(row) for row in await self._fetch("expired", {"state": state, "before": before})]
+
+    async def set_body(self, key: Key, body: bytes) -> None:
+        """What is published now instead of what was taken."""
+        await self._execute("set_body", _of(key) | {"body": body})
 
     async def close_elsewhere(self, key: Key) -> None:
         """The cluster says that somebody else ended it."""
@@ -112,9 +130,11 @@ class Ledger:
 
         await self._store.write(write)
 
-    async def replace(self, key: Key, body: bytes) -> None:
+    async def replace(self, custody: Custody, body: bytes) -> None:
         """Give this attempt up and take the next one, whose signed bytes are `body`, in one commit (I1)."""
-        values = _of(key) | {"body": body, "now": self._clock.wall_s()}
+        values = asdict(custody) | {
+            "custodian": custody.custodian or "", "body": body, "now": self._clock.wall_s(),
+        }  # fmt: skip
 
         def write(db: sqlite3.Connection) -> None:
             if db.execute(SQL["take_next"], values).rowcount:
@@ -127,10 +147,17 @@ class Ledger:
         rows = await self._fetch("body", _of(key))
         return rows[0]["body"] if rows else None
 
-    async def lost_by(self, worker: WorkerName, most: int) -> list[Key]:
-        """Attempts that `worker` lost and has not been told to drop."""
-        rows = await self._fetch("lost_by", {"worker": worker, "most": most})
-        return [(row["job_id"], row["attempt"]) for row in rows]
+    async def to_revoke(self, worker: WorkerName, most: int) -> list[tuple[Key, bool]]:
+        """Attempts that `worker` lost and has not been told of, and whether the job is over by now."""
+        rows = await self._fetch("to_revoke", {"worker": worker, "most": most})
+        return [((row["job_id"], row["attempt"]), bool(row["over"])) for row in rows]
+
+    async def who_to_revoke(self) -> list[WorkerName]:
+        """The custodians for whom `to_revoke` has something."""
+        return [row["custodian"] for row in await self._fetch("who_to_revoke", {})]
+
+    async def note_revoked(self, key: Key, *, over: bool) -> None:
+        await self._execute("note_revoked", _of(key) | {"told": "over" if over else "superseded"})
 
     async def held_by(self, worker: WorkerName, after: Key, most: int) -> list[Key]:
         """Attempts in the custody of `worker` whose keys come `after` this one, in order."""
@@ -157,8 +184,10 @@ class Ledger:
     async def log_moved(self, key: Key, worker: WorkerName, chars: int) -> None:
         await self._execute("log_moved", _of(key) | {"worker": worker, "chars": chars})
 
-    async def prune(self, before: float) -> None:
-        await self._execute("prune", {"before": before})
+    async def prune(self) -> None:
+        """Forget what was closed long ago (I6). Too early is harmless: the cluster keeps the first result."""
+        await self._execute("restamp", {})
+        await self._execute("prune", {"before": self._clock.wall_s() - CLOSED_KEPT_S})
         await self._execute("prune_log_progress", {})
 
     async def add_part(self, blob: Blob) -> None:
@@ -173,17 +202,26 @@ class Ledger:
         data = b"".join(row["part"] for row in rows)
         return data if hashlib.sha256(data).hexdigest() == sha256 else None
 
-    async def enrol(self, claims: Claims, version: str, slots: int) -> None:
+    async def enrol(
+        self, claims: Claims, version: str, slots: int, clock_offset_ms: int | None = None
+    ) -> None:
         await self._execute("enrol", {
             "worker": claims.worker, "worker_group": claims.worker_group,
             "tags": json.dumps(sorted(claims.tags)), "version": version, "slots": slots,
+            "clock_offset_ms": clock_offset_ms,
         })  # fmt: skip
 
     async def heard(
-        self, worker: WorkerName, *, held: int | None = None, backlog: int | None = None, left: bool = False
+        self,
+        worker: WorkerName,
+        *,
+        held: int | None = None,
+        backlog: int | None = None,
+        clock_offset_ms: int | None = None,
+        left: bool = False,
     ) -> None:
         await self._execute("heard", {
-            "worker": worker, "held": held, "backlog": backlog,
+            "worker": worker, "held": held, "backlog": backlog, "clock_offset_ms": clock_offset_ms,
             "left_at": self._clock.wall_s() if left else None,
         })  # fmt: skip
 
@@ -215,4 +253,5 @@ def _of(key: Key) -> dict[str, Any]:
 
 
 def _custody(row: sqlite3.Row) -> Custody:
-    return Custody(**dict(row))
+    custody = Custody(**dict(row))
+    return custody if custody.replace is None else replace(custody, replace=Replace(custody.replace))

@@ -1,7 +1,9 @@
 -- name: take
 -- Custody begins when this commits (hop 1, I1). A job that is out already keeps its row.
-INSERT INTO ledger (job_id, attempt, workspace, tag, body, token, job_json, state, taken_at)
-VALUES (:job_id, :attempt, :workspace, :tag, :body, :token, :job_json, 'taken', :now)
+INSERT INTO ledger (job_id, attempt, workspace, tag, body, token, job_json, state, taken_at,
+                    lost_after_s, replace, not_after)
+VALUES (:job_id, :attempt, :workspace, :tag, :body, :token, :job_json, 'taken', :now,
+        :lost_after_s, :replace, :not_after)
 ON CONFLICT DO NOTHING;
 
 -- name: open_attempt
@@ -17,6 +19,10 @@ SELECT job_id, attempt, workspace, tag, body FROM ledger WHERE state = 'taken' O
 -- The broker holds it (hop 2). An acceptance may have come first; it is not undone.
 UPDATE ledger SET published_at = :now, state = CASE state WHEN 'taken' THEN 'published' ELSE state END
  WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed';
+
+-- name: publish_again
+-- The queue of this tag is gone: what it held, and nobody has accepted, goes out again as the same attempt (I1).
+UPDATE ledger SET state = 'taken', published_at = NULL WHERE tag = :tag AND state = 'published';
 
 -- name: accept
 -- Compare and set: the first acceptor of an attempt is its custodian (I1, I2).
@@ -36,11 +42,13 @@ SELECT job_id, attempt FROM ledger
  ORDER BY job_id, attempt LIMIT :most;
 
 -- name: find
-SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent
+SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
+       lost_after_s, replace, not_after
   FROM ledger WHERE job_id = :job_id ORDER BY state = 'closed', attempt = :attempt DESC, attempt DESC LIMIT 1;
 
 -- name: attempt
-SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent
+SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
+       lost_after_s, replace, not_after
   FROM ledger WHERE job_id = :job_id AND attempt = :attempt AND coalesce(outcome, '') <> 'superseded';
 
 -- name: close
@@ -50,7 +58,9 @@ UPDATE ledger SET state = 'closed', closed_at = :now, outcome = CASE attempt WHE
        body = NULL, token = '', job_json = '',
        result_at = CASE attempt WHEN :attempt THEN :now ELSE result_at END,
        started_at = CASE attempt WHEN :attempt THEN coalesce(started_at, :started_at) ELSE started_at END,
-       finished_while_down = CASE attempt WHEN :attempt THEN :finished_while_down ELSE 0 END
+       finished_while_down = CASE attempt WHEN :attempt THEN :finished_while_down ELSE 0 END,
+       finished_at = CASE attempt WHEN :attempt THEN :finished_at ELSE finished_at END,
+       clock_offset_ms = CASE attempt WHEN :attempt THEN :clock_offset_ms ELSE clock_offset_ms END
  WHERE job_id = :job_id
    AND (state <> 'closed' OR (attempt = :attempt AND outcome IN ('elsewhere', 'lost')));
 
@@ -65,25 +75,54 @@ UPDATE ledger SET state = 'closed', closed_at = :now, outcome = 'lost', body = N
  WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed';
 
 -- name: take_next
--- No row when the attempt is over already: its result came home in this moment.
-INSERT INTO ledger (job_id, attempt, workspace, tag, body, token, job_json, state, taken_at)
-SELECT job_id, attempt + 1, workspace, tag, :body, token, job_json, 'taken', :now
-  FROM ledger WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed'
+-- No row when the attempt is over already, its result came home in this moment; nor when somebody has accepted
+-- it in this moment: an at_most_once job may have been granted (I2).
+INSERT INTO ledger (job_id, attempt, workspace, tag, body, token, job_json, state, taken_at,
+                    lost_after_s, replace, not_after)
+SELECT job_id, attempt + 1, workspace, tag, :body, token, job_json, 'taken', :now, lost_after_s, replace, not_after
+  FROM ledger
+ WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed' AND coalesce(custodian, '') = :custodian
 ON CONFLICT DO NOTHING;
 
 -- name: body
 SELECT body FROM ledger WHERE job_id = :job_id AND attempt = :attempt;
 
--- name: lost_by
--- What this agent held and lost, and has not been told of.
-SELECT job_id, attempt FROM ledger
- WHERE custodian = :worker AND outcome = 'lost' AND cancel_sent IS NULL AND late = 0 LIMIT :most;
+-- name: set_body
+UPDATE ledger SET body = :body WHERE job_id = :job_id AND attempt = :attempt AND state = 'taken';
+
+-- name: expired
+-- Nobody has accepted these, and running them is pointless now.
+SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
+       lost_after_s, replace, not_after
+  FROM ledger
+ WHERE not_after IS NOT NULL AND state <> 'closed' AND state = :state AND not_after <= :before;
+
+-- name: to_revoke
+-- What this agent held and lost, and has not been told of; and what it was told of before the job was over.
+SELECT job_id, attempt, over FROM (
+  SELECT job_id, attempt, revoked, NOT EXISTS (
+    SELECT 1 FROM ledger AS other WHERE other.job_id = ledger.job_id AND other.state <> 'closed') AS over
+    FROM ledger
+   WHERE outcome IN ('lost', 'superseded') AND late = 0 AND coalesce(revoked, '') <> 'over'
+     AND custodian = :worker)
+ WHERE over OR revoked IS NULL LIMIT :most;
+
+-- name: who_to_revoke
+SELECT DISTINCT custodian FROM ledger
+ WHERE outcome IN ('lost', 'superseded') AND late = 0 AND coalesce(revoked, '') <> 'over'
+   AND custodian IS NOT NULL
+   AND (revoked IS NULL OR NOT EXISTS (
+     SELECT 1 FROM ledger AS other WHERE other.job_id = ledger.job_id AND other.state <> 'closed'));
+
+-- name: note_revoked
+UPDATE ledger SET revoked = :told WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: late
 UPDATE ledger SET late = late + 1 WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: in_custody
-SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent
+SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
+       lost_after_s, replace, not_after
   FROM ledger WHERE state <> 'closed';
 
 -- name: waiting
@@ -104,6 +143,10 @@ ON CONFLICT (job_id, attempt, worker) DO UPDATE SET chars = excluded.chars;
 DELETE FROM log_progress
  WHERE NOT EXISTS (SELECT 1 FROM ledger WHERE ledger.job_id = log_progress.job_id);
 
+-- name: restamp
+-- Closed while our clock was ahead: without this such a row would be kept for years.
+UPDATE ledger SET closed_at = :now WHERE state = 'closed' AND closed_at > :now + 86400;
+
 -- name: prune
 DELETE FROM ledger WHERE state = 'closed' AND closed_at < :before;
 
@@ -121,23 +164,28 @@ SELECT part FROM blob_part WHERE job_id = :job_id AND sha256 = :sha256 ORDER BY 
 DELETE FROM blob_part WHERE job_id = :job_id;
 
 -- name: enrol
-INSERT INTO enrolled_agent (worker, worker_group, tags, version, slots, enrolled_at, last_heard)
-VALUES (:worker, :worker_group, :tags, :version, :slots, :now, :now)
+INSERT INTO enrolled_agent (worker, worker_group, tags, version, slots, enrolled_at, last_heard, clock_offset_ms)
+VALUES (:worker, :worker_group, :tags, :version, :slots, :now, :now, :clock_offset_ms)
 ON CONFLICT (worker) DO UPDATE SET worker_group = excluded.worker_group, tags = excluded.tags,
-   version = excluded.version, slots = excluded.slots, last_heard = excluded.last_heard, left_at = NULL;
+   version = excluded.version, slots = excluded.slots, last_heard = excluded.last_heard, left_at = NULL,
+   clock_offset_ms = coalesce(excluded.clock_offset_ms, clock_offset_ms);
 
 -- name: heard
 UPDATE enrolled_agent SET last_heard = :now, held = coalesce(:held, held), backlog = coalesce(:backlog, backlog),
-       left_at = :left_at WHERE worker = :worker;
+       clock_offset_ms = coalesce(:clock_offset_ms, clock_offset_ms), left_at = :left_at
+ WHERE worker = :worker;
 
 -- name: agents
-SELECT worker, worker_group, tags, version, slots, held, backlog, enrolled_at, last_heard, left_at
+SELECT worker, worker_group, tags, version, slots, held, backlog, enrolled_at, last_heard, left_at,
+       clock_offset_ms
   FROM enrolled_agent ORDER BY worker;
 
 -- name: custody
 -- What a page or the demo shows: where each job is.
 SELECT job_id, attempt, workspace, tag, state, custodian, taken_at, published_at, accepted_at, started_at,
-       result_at, closed_at, outcome, late, finished_while_down FROM ledger ORDER BY taken_at;
+       result_at, closed_at, outcome, late, finished_while_down, lost_after_s, replace, not_after, finished_at, clock_offset_ms,
+       cancel_sent, revoked
+  FROM ledger ORDER BY taken_at;
 
 -- name: keys
 SELECT kid, private FROM signing_key ORDER BY created_at DESC;

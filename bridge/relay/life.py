@@ -10,7 +10,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from agent.clock import Clock
 from agent.wire.claims import Tag, WorkerName
-from bridge.broker.channel import Broker
+from bridge.broker.channel import Broker, QueueGone
 from bridge.errors import BrokerDown
 from bridge.relay.collector import Collector
 from bridge.relay.dispatcher import Dispatcher
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 GAP_MAX_S: Final = 10
 
-Connect = Callable[[], AbstractAsyncContextManager[Broker]]
+Connect = Callable[[QueueGone], AbstractAsyncContextManager[Broker]]
 
 
 class Relay:
@@ -58,7 +58,7 @@ class Relay:
         out = await self._ledger.in_custody()
         await self._source.put_back(frozenset(custody.job_id for custody in out))
         watch = Watch(
-            self._source, self._ledger, lambda: self._broker, self._clock, self._lost, self._recorder
+            self._source, self._ledger, self._taking_broker, self._clock, self._lost, self._recorder
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run(), name="watch")
@@ -68,11 +68,13 @@ class Relay:
         """Make the queues that an enrolling agent needs. Raises `BrokerDown`."""
         if self._broker is None:
             raise BrokerDown("RabbitMQ is not reachable from the bridge now; try again")
-        await self._broker.ensure_agent(worker)
-        for tag in sorted(tags):
-            await self._broker.ensure_tag(tag)
+        await self._broker.admit(worker, sorted(tags))
         if self._dispatcher is not None:
             self._dispatcher.wake()
+
+    def _taking_broker(self) -> Broker | None:
+        """None also while it is blocked: then no agent can be told anything, and none can be heard."""
+        return None if self._broker is None or self._broker.blocked else self._broker
 
     async def _sessions(self) -> None:
         while True:
@@ -91,7 +93,7 @@ class Relay:
         """
         came_up = False
         try:
-            async with self._connect() as broker:
+            async with self._connect(self._publish_again) as broker:
                 for agent in await self._ledger.agents():
                     await broker.ensure_agent(WorkerName(agent["worker"]))
                     for tag in agent["tags"]:
@@ -107,13 +109,20 @@ class Relay:
                     ready_max=self._ready_max,
                 )
                 collector = Collector(
-                    self._source, self._ledger, broker, dispatcher.wake, self._lost, self._recorder
+                    self._source,
+                    self._ledger,
+                    broker,
+                    dispatcher.wake,
+                    self._lost,
+                    self._recorder,
+                    self._clock,
                 )
                 self._broker, self._dispatcher = broker, dispatcher
                 came_up = True
                 log.info("broker.up")
                 async with asyncio.TaskGroup() as group:
                     group.create_task(broker.lost(), name="broker")
+                    group.create_task(self._say_blocked(broker), name="blocking")
                     group.create_task(collector.run(), name="collector")
                     group.create_task(dispatcher.run(), name="dispatcher")
         except* BrokerDown as errors:
@@ -122,3 +131,19 @@ class Relay:
                 raise BrokerDown(str(errors.exceptions[0])) from errors
         finally:
             self._broker = self._dispatcher = None
+
+    async def _publish_again(self, tag: Tag) -> None:
+        """The broker lost a queue, by an operator's hand or with its disk; the ledger has what was in it."""
+        if jobs := await self._ledger.publish_again(tag):
+            log.warning("queue.gone", tag=tag, jobs=jobs)
+        if self._dispatcher is not None:
+            self._dispatcher.wake()
+
+    async def _say_blocked(self, broker: Broker) -> None:
+        """A memory or disk alarm pauses what we publish and ends nothing."""
+        said = ""
+        while True:
+            if broker.blocked != said:
+                said = broker.blocked
+                log.warning("broker.blocked" if said else "broker.unblocked", reason=said)
+            await broker.blocked_changed()

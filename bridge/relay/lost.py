@@ -1,5 +1,6 @@
-"""What becomes of a job whose custodian is lost or gave it up: a new attempt or an end (DESIGN section 3)."""
+"""What becomes of a job that its custodian lost or gave up, or that none took in time (DESIGN section 3)."""
 
+import hashlib
 from dataclasses import replace
 from typing import Final
 
@@ -8,7 +9,7 @@ import structlog
 from agent.clock import Clock
 from agent.wire.claims import Attempt, WorkerName
 from agent.wire.envelope import pack, unpack
-from agent.wire.messages import Job
+from agent.wire.messages import Delivery, Job
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.policy import Policies
 from bridge.relay.recorder import Recorder
@@ -17,6 +18,7 @@ from bridge.relay.silence import Silence
 log = structlog.get_logger()
 
 LISTEN_S: Final = 60.0  # after the broker's return, what waits in its queues is heard before anyone is lost
+TAKING_S: Final = 10.0  # an acceptance from before the not_after may be on its way for so long
 GIVEN_UP_MAX: Final = 5  # attempts that agents may refuse or damage before the job fails
 
 
@@ -28,12 +30,13 @@ class Lost:
         self._policies = policies
         self._silence = Silence(clock)
 
-    async def look(self, *, hearing: bool) -> frozenset[WorkerName]:
-        """Take every job from custodians that are silent for too long. Returns those custodians.
+    async def look(self, *, hearing: bool) -> None:
+        """Take every job from custodians that are silent for too long, and end what nobody took in time.
 
         Raises `ClusterDown`; what is not ended then is met again at the next look.
         """
         self._silence.hearing(now=hearing)
+        await self._end_the_expired()
         last_heard = {agent["worker"]: agent["last_heard"] for agent in await self._ledger.agents()}
         silent_s = {worker: self._silence.of(worker, heard) for worker, heard in last_heard.items()}
         lost = [custody for custody in await self._ledger.in_custody() if self._is_lost(custody, silent_s)]
@@ -42,7 +45,6 @@ class Lost:
                         worker=custody.custodian)  # fmt: skip
             why = f"{custody.custodian} held the job and was not heard of for its lost_after"
             await self._again_or_end(custody, "CustodianLost", why)
-        return frozenset(custody.custodian for custody in lost if custody.custodian)
 
     async def given_up(self, custody: Custody, reason: str) -> None:
         """An agent said that it does not have this attempt (any more)."""
@@ -51,21 +53,56 @@ class Lost:
         else:
             await self._again_or_end(custody, "Rejected", reason)
 
+    async def _end_the_expired(self) -> None:
+        """Whoever accepts one of them later is sent a revoke."""
+        before = self._clock.wall_s() - TAKING_S
+        expired = await self._ledger.expired("taken", before)
+        if self._silence.could_be_heard_for(TAKING_S):
+            expired += await self._ledger.expired("published", before)
+        for custody in expired:
+            log.info("job.expired", job_id=custody.job_id, attempt=custody.attempt)
+            error = {"name": "Expired", "message": "its not_after passed before an agent accepted it"}
+            await self._recorder.end_unrun(custody, error, outcome="expired")
+
+    async def refused(self, custody: Custody, sha256: str, reason: str) -> None:
+        """Something that says it is this attempt, which nobody has accepted, was refused as unproved (I1).
+
+        When its bytes are those that we published, it is this attempt, and it is gone. Else it may be a
+        forgery, and the attempt may still wait in the broker: a new one does no harm, for of the two only one
+        can be accepted; an end would, so a job never ends on the word of a stranger.
+        """
+        body = await self._ledger.body((custody.job_id, custody.attempt))
+        if body and hashlib.sha256(body).hexdigest() == sha256:
+            await self.given_up(custody, reason)
+            return
+        job = await self._job(custody)
+        if job is not None and custody.attempt < GIVEN_UP_MAX and self._may_go_again(custody, job):
+            await self._again(custody, job, reason)
+        else:
+            log.error("job.refused", job_id=custody.job_id, attempt=custody.attempt, reason=reason)
+
     def _is_lost(self, custody: Custody, silent_s: dict[WorkerName, float]) -> bool:
         if custody.custodian is None or custody.custodian not in silent_s:
             return False
-        patience_s = self._policies.lost_after(custody.tag)
+        patience_s = self._policies.lost_after(custody.tag, custody.lost_after_s)
         heard_enough = self._silence.could_be_heard_for(min(LISTEN_S, patience_s))
         return heard_enough and silent_s[custody.custodian] >= patience_s
 
     async def _again_or_end(self, custody: Custody, name: str, why: str) -> None:
-        key = (custody.job_id, custody.attempt)
         job = await self._job(custody)
-        if job is None or not self._policies.may_replace(custody.tag, job.delivery):
+        if job is None or not self._may_go_again(custody, job):
             await self._end(custody, name, f"{why}; it is not run again")
-            return
-        body = pack([self._next(job)])
-        await self._ledger.replace(key, body)
+        else:
+            await self._again(custody, job, why)
+
+    def _may_go_again(self, custody: Custody, job: Job) -> bool:
+        """I2: an at_most_once job that nobody was granted has not started, and its old attempt never will."""
+        if job.delivery is Delivery.AT_MOST_ONCE and custody.custodian is None:
+            return True
+        return self._policies.may_replace(custody.tag, job.delivery, custody.replace)
+
+    async def _again(self, custody: Custody, job: Job, why: str) -> None:
+        await self._ledger.replace(custody, pack([self._next(job)]))
         log.info("job.dispatched_again", job_id=custody.job_id, attempt=custody.attempt + 1, reason=why)
 
     async def _end(self, custody: Custody, name: str, why: str) -> None:
@@ -81,4 +118,4 @@ class Lost:
         """The same job as a new attempt; what is left of its life is counted from now."""
         now = self._clock.wall_s()
         left_s = None if job.lives_s is None else job.lives_s - (now - job.dispatched_at)
-        return replace(job, attempt=Attempt(job.attempt + 1), lives_s=left_s, dispatched_at=now)
+        return replace(job, attempt=Attempt(job.attempt + 1), lives_s=left_s, age_s=0.0, dispatched_at=now)

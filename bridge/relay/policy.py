@@ -1,4 +1,8 @@
-"""How custody is kept when its custodian falls silent: per tag, with one default (DESIGN section 3)."""
+"""How custody is kept when its custodian falls silent: per job, per tag, with one default (DESIGN section 3).
+
+Of what the job and its tag ask for, the strictest wins: `at_most_once`, and `never`. Of two `lost_after` none
+is stricter (short is early, long is late), so there the nearer one wins: job, then tag, then the default.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,19 +39,20 @@ class Policies:
     lost_after_s: float = LOST_AFTER_S
     by_pattern: Mapping[str, TagPolicy] = field(default_factory=dict)
 
-    def lost_after(self, tag: Tag) -> float:
-        """Seconds that a silent custodian keeps a job of this tag."""
-        own = self._of(tag).lost_after_s
-        return self.lost_after_s if own is None else own
+    def lost_after(self, tag: Tag, asked_s: float | None = None) -> float:
+        """Seconds that a silent custodian keeps a job of this tag that asks for `asked_s` itself."""
+        wishes = (asked_s, self._of(tag).lost_after_s, self.lost_after_s)
+        return next(wish for wish in wishes if wish is not None)
 
     def delivery(self, tag: Tag, asked: Delivery) -> Delivery:
         """The stricter of what the job asks for and what its tag demands."""
         strict = Delivery.AT_MOST_ONCE
         return strict if strict in (asked, self._of(tag).delivery) else asked
 
-    def may_replace(self, tag: Tag, delivery: Delivery) -> bool:
-        """I2: an at_most_once job is never dispatched twice, whatever a policy says."""
-        return delivery is Delivery.AT_LEAST_ONCE and self._of(tag).replace is Replace.WHEN_LOST
+    def may_replace(self, tag: Tag, delivery: Delivery, asked: Replace | None = None) -> bool:
+        """I2: an at_most_once job that a custodian held is never dispatched twice, whatever a policy says."""
+        never = Replace.NEVER in (asked, self._of(tag).replace)
+        return delivery is Delivery.AT_LEAST_ONCE and not never
 
     def _of(self, tag: Tag) -> TagPolicy:
         return next((own for like, own in self.by_pattern.items() if fnmatchcase(tag, like)), TagPolicy())

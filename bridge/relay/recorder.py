@@ -20,7 +20,7 @@ class _End:
     result: Result
     document: bytes
     outcome: str
-    finished_while_down: bool = False
+    was_run: bool
 
     def is_of(self, other: "_End") -> bool:
         return self.result.attempt == other.result.attempt and self.document == other.document
@@ -47,7 +47,7 @@ class Recorder:
         Raises `ClusterDown`; then nothing is closed.
         """
         outcome = "success" if result.success else "canceled" if result.canceled_by else "failure"
-        return await self._record(_End(result, document, outcome, result.finished_while_down))
+        return await self._record(_End(result, document, outcome, was_run=True))
 
     async def end_unrun(
         self,
@@ -70,7 +70,7 @@ class Recorder:
             canceled_reason=canceled_reason,
         )
         outcome = outcome or ("failure" if canceled_by is None else "canceled")
-        await self._record(_End(result, result.document, outcome))
+        await self._record(_End(result, result.document, outcome, was_run=False))
 
     async def _record(self, end: "_End") -> Custody | None:
         job_id = end.result.job_id
@@ -82,12 +82,7 @@ class Recorder:
             first = self._offered.setdefault(job_id, end)
             await self._source.send_result(custody, first.result, first.document)
             key = (job_id, first.result.attempt)
-            await self._ledger.close(
-                key,
-                first.outcome,
-                finished_while_down=first.finished_while_down,
-                started_at=first.result.started_at,
-            )
+            await self._ledger.close(key, first.outcome, first.result if first.was_run else None)
             del self._offered[job_id]
             return custody if first.is_of(end) else None
 

@@ -1,4 +1,4 @@
-"""Tells a custodian to drop what it has lost: at once, and again when it comes back."""
+"""Tells a custodian to drop what it has lost: at once, again when it comes back, and when the job is over."""
 
 from typing import Final
 
@@ -12,8 +12,18 @@ BATCH_MAX: Final = 500  # revokes in one message
 
 
 async def revoke_lost(ledger: Ledger, broker: Broker, worker: WorkerName) -> None:
-    """Its control queue keeps them while it is away. Raises `BrokerDown`; then the next hello asks again."""
-    while keys := await ledger.lost_by(worker, BATCH_MAX):
-        await tell(broker, worker, [Revoke(job_id=job_id, attempt=attempt) for job_id, attempt in keys])
-        for key in keys:
-            await ledger.cancel_sent(key, "revoke")
+    """Its control queue keeps them while it is away. Raises `BrokerDown`; then the next look asks again."""
+    while revokes := await ledger.to_revoke(worker, BATCH_MAX):
+        await tell(
+            broker,
+            worker,
+            [Revoke(job_id=key[0], attempt=key[1], over=over) for key, over in revokes],
+        )
+        for key, over in revokes:
+            await ledger.note_revoked(key, over=over)
+
+
+async def revoke_all(ledger: Ledger, broker: Broker) -> None:
+    """Every custodian for whom there is news. Raises `BrokerDown`."""
+    for worker in await ledger.who_to_revoke():
+        await revoke_lost(ledger, broker, worker)

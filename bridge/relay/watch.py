@@ -13,14 +13,15 @@ from bridge.errors import BrokerDown, ClusterDown
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.recorder import Recorder
-from bridge.relay.revoking import revoke_lost
+from bridge.relay.revoking import revoke_all
 from bridge.relay.sources.source import PingReply, Source
 from bridge.relay.telling import tell
 
 log = structlog.get_logger()
 
+TELL_S: Final = 10.0  # a broker that is blocked in this very moment must not keep the pings waiting
 AT_ONCE: Final = 16  # pings in flight: thousands of jobs make no storm
-CLOSED_KEPT_S: Final = 90 * 86_400.0
+PRUNE_EVERY_S: Final = 3600.0
 
 
 class Watch:
@@ -44,8 +45,11 @@ class Watch:
 
     async def run(self) -> None:
         """Ping for every job in custody, for ever; stops exactly when custody ends."""
-        await self._ledger.prune(self._clock.wall_s() - CLOSED_KEPT_S)
+        pruned_s: float | None = None
         while True:
+            if pruned_s is None or self._clock.monotonic_s() - pruned_s > PRUNE_EVERY_S:
+                await self._ledger.prune()
+                pruned_s = self._clock.monotonic_s()
             bound = asyncio.Semaphore(AT_ONCE)
             async with asyncio.TaskGroup() as group:
                 for custody in await self._ledger.in_custody():
@@ -56,17 +60,18 @@ class Watch:
     async def _take_from_the_lost(self) -> None:
         broker = self._broker_now()
         try:
-            for worker in await self._lost.look(hearing=broker is not None):
-                if broker is not None:
-                    await revoke_lost(self._ledger, broker, worker)
-        except (ClusterDown, BrokerDown) as error:
+            await self._lost.look(hearing=broker is not None)
+            if broker is not None:
+                async with asyncio.timeout(TELL_S):
+                    await revoke_all(self._ledger, broker)
+        except (ClusterDown, BrokerDown, TimeoutError) as error:
             log.warning("custody.lost_not_taken", reason=str(error))
 
     async def _ping(self, custody: Custody, bound: asyncio.Semaphore) -> None:
         async with bound:
             try:
                 await self._act(custody, await self._source.ping(custody))
-            except (ClusterDown, BrokerDown) as error:
+            except (ClusterDown, BrokerDown, TimeoutError) as error:
                 log.warning("custody.ping_failed", job_id=custody.job_id, reason=str(error))
 
     async def _act(self, custody: Custody, reply: PingReply) -> None:
@@ -95,4 +100,5 @@ class Watch:
         if broker is None:
             raise BrokerDown("no session with RabbitMQ now")
         cancel = Cancel(job_id=custody.job_id, attempt=custody.attempt, by=by, reason=reason)
-        await tell(broker, custody.custodian, [cancel])
+        async with asyncio.timeout(TELL_S):
+            await tell(broker, custody.custodian, [cancel])

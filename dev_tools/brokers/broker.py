@@ -41,6 +41,10 @@ class Broker(ABC):
     def close(self) -> None:
         """Ends it for good and removes its data. May be called again."""
 
+    def ctl(self, *arguments: str) -> str:
+        """What `rabbitmqctl` says. Raises `OutOfReach` where it cannot be run."""
+        raise OutOfReach(f"rabbitmqctl {arguments[0]} needs a RabbitMQ of our own; leave AMQP_URL out")
+
     def restart(self) -> None:
         self.stop()
         self.start()

@@ -99,6 +99,13 @@ class ContainerBroker(Broker):
                 wrapped.kill()
                 wrapped.wait()
 
+    def ctl(self, *arguments: str) -> str:
+        with _engine_errors():
+            ended = self._container.exec(["rabbitmqctl", "--quiet", *arguments])
+        if ended.exit_code:
+            raise BrokerError(f"rabbitmqctl {arguments[0]} failed: {ended.output.decode(errors='replace')}")
+        return ended.output.decode(errors="replace")
+
     def close(self) -> None:
         if self._is_made:
             with _engine_errors():

@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ DEBIAN_SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 USER: Final = "orvanta"
 START_S: Final = 90.0
 STOP_S: Final = 30.0
+CTL_S: Final = 60.0
 LOG_TAIL: Final = 2_000  # characters shown when it does not start
 
 CONFIG: Final = """\
@@ -82,6 +84,18 @@ class PrivateNode(Broker):
         if self._epmd:
             self._epmd.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def ctl(self, *arguments: str) -> str:
+        tool = self._server.with_name("rabbitmqctl")
+        ended = subprocess.run(
+            [tool, "--quiet", *arguments], env=self._env(), capture_output=True, text=True, timeout=CTL_S,
+            check=False,
+        )  # fmt: skip
+        if ended.returncode:
+            raise BrokerError(
+                f"rabbitmqctl {arguments[0]} failed: {(ended.stdout + ended.stderr)[-LOG_TAIL:]}"
+            )
+        return ended.stdout
 
     def _run(self, command: list[str | Path]) -> Running:
         process = Running(command, env=self._env(), log=self._folder / "log", cwd=self._folder)

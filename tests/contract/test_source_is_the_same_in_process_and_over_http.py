@@ -12,6 +12,7 @@ from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.messages import Delivery, Result
 from bridge.errors import ClusterDown, TokenRefused
 from bridge.relay.ledger import Custody
+from bridge.relay.policy import Replace
 from bridge.relay.sources.http import HTTPSource
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.sources.source import Pulled, Source
@@ -109,6 +110,18 @@ async def test_at_most_once_travels_with_the_job(source: Source, cluster: Runnin
     job = await pulled(source)
     assert job.delivery is Delivery.AT_MOST_ONCE
     assert json.loads(job.job_json)["delivery"] == "at_most_once"
+
+
+async def test_the_rules_of_its_custody_travel_with_the_job(source: Source, cluster: Running) -> None:
+    await cluster.preview(tag="bash", lost_after=3600, replace="never", not_after="2100-01-01T00:00:00Z")
+    job = await pulled(source)
+    assert (job.lost_after_s, job.replace, job.not_after) == (3600, Replace.NEVER, 4102444800.0)
+
+
+async def test_a_job_that_asks_for_no_rule_leaves_it_to_its_tag(source: Source, cluster: Running) -> None:
+    await cluster.preview(tag="bash")
+    job = await pulled(source)
+    assert (job.lost_after_s, job.replace, job.not_after) == (None, None, None)
 
 
 async def test_only_served_lanes_are_pulled(source: Source) -> None:

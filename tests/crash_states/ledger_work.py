@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from agent.wire.claims import Attempt, Claims, JobId, Tag, WorkerName
 from agent.wire.messages import Blob
-from bridge.relay.ledger import Key, Ledger
+from bridge.relay.ledger import Custody, Key, Ledger
 from bridge.store.connection import open_store
 from tests.crash_states.work import Call, Life, StillClock
 
@@ -142,6 +142,13 @@ def _body(key: Key) -> bytes:
     return f"the signed bytes of {key}".encode() * (300 if key[0].endswith("c") else 1)
 
 
+def _custody(key: Key, custodian: WorkerName | None = None) -> Custody:
+    return Custody(
+        job_id=key[0], attempt=key[1], workspace="main", tag=Tag("pump"), token="token",
+        job_json=json.dumps({}), custodian=custodian,
+    )  # fmt: skip
+
+
 def _on_row(
     text: str, key: Key, make: Callable[[Ledger], Awaitable[object]], change: Callable[[Row], None]
 ) -> LedgerCall:
@@ -151,7 +158,7 @@ def _on_row(
 def take(key: Key) -> LedgerCall:
     return Call(
         f"take {key[0]}",
-        lambda ledger: ledger.take(key, "main", Tag("pump"), _body(key), "token", json.dumps({})),
+        lambda ledger: ledger.take(_custody(key), _body(key)),
         lambda kept: kept.rows.update({key: Row(_body(key))}),
     )
 
@@ -209,7 +216,7 @@ def close(key: Key, outcome: str) -> LedgerCall:
 
     return Call(
         f"close {key[0]}/{key[1]}",
-        lambda ledger: ledger.close(key, outcome, finished_while_down=False, started_at=None),
+        lambda ledger: ledger.close(key, outcome),
         change,
     )
 
@@ -230,7 +237,8 @@ def replace(key: Key) -> LedgerCall:
         row.state, row.outcome, row.body = "closed", "lost", None
         kept.rows[following] = Row(_body(following))
 
-    return Call(f"replace {key[0]}", lambda ledger: ledger.replace(key, _body(following)), change)
+    lost = _custody(key, custodian=NORTH)
+    return Call(f"replace {key[0]}", lambda ledger: ledger.replace(lost, _body(following)), change)
 
 
 def add_part(key: Key, index: int) -> LedgerCall:

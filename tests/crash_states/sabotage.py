@@ -8,7 +8,8 @@ from typing import Final
 
 import agent.database
 import agent.spool.blobs
-from agent.spool.spool import Key, Spool
+from agent.spool.rows import Key
+from agent.spool.spool import Spool
 from agent.wire.messages import Result
 
 CHECKPOINT_PAGES: Final = 24  # so that the WAL goes back into the database again and again
@@ -17,8 +18,8 @@ CHECKPOINT_PAGES: Final = 24  # so that the WAL goes back into the database agai
 def open_connections_with(*pragmas: str) -> None:
     connect = agent.database._connect
 
-    def connected(path: Path) -> sqlite3.Connection:
-        connection = connect(path)
+    def connected(path: Path, mode: str = "rwc") -> sqlite3.Connection:
+        connection = connect(path, mode)
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
         return connection

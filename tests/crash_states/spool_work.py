@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from agent.spool.spool import Key, LogChunk, Spool, Taken
+from agent.spool.rows import Key, LogChunk, Taken
+from agent.spool.spool import Spool
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import BLOB_PART_BYTES, pack
 from agent.wire.messages import Delivery, Job, Result

@@ -39,6 +39,14 @@ def refused(ended: subprocess.CompletedProcess[str], *names: str) -> None:
             ("BASE_INTERNAL_URL", "https://"),
         ),
         ({"AGENT_TOKEN": TOKEN, "BASE_INTERNAL_URL": HERE, "MODE": "worker"}, ("MODE", "worker")),
+        (
+            {"AGENT_TOKEN": TOKEN, "BASE_INTERNAL_URL": HERE, "SPOOL_QUOTA_MB": "1 GB"},
+            ("SPOOL_QUOTA_MB", "megabytes", "1 GB"),
+        ),
+        (
+            {"AGENT_TOKEN": TOKEN, "BASE_INTERNAL_URL": HERE, "SPOOL_FLOOR_MB": "-5"},
+            ("SPOOL_FLOOR_MB", "-5"),
+        ),
     ],
 )
 def test_by_the_agent(tmp_path: Path, settings: dict[str, str], names: tuple[str, ...]) -> None:

@@ -1,24 +1,19 @@
 """Bad input on the broker goes to `orvanta.dead` with the reason, and the consumer goes on."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-import aio_pika
 import msgpack
 import pytest
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import ChannelPreconditionFailed
 
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack
 from agent.wire.messages import Job
 from agent.wire.routing import DEAD, JOBS, UP, job_queue
+from tests.support.mail import channel, next_of, put
 from tests.support.world import World
 
 pytestmark = pytest.mark.broker
-
-WAIT_S = 10
 
 
 def job(tag: str) -> bytes:
@@ -39,28 +34,6 @@ UNREADABLE = {
     "a_field_missing": (msgpack.packb({"v": 1, "m": [{"k": "result", "job_id": "x"}]}), "Malformed"),
     "deep": (b"\x91" * 100_000, "Malformed"),
 }
-
-
-@asynccontextmanager
-async def channel(world: World) -> AsyncIterator[AbstractChannel]:
-    connection = await aio_pika.connect(world.amqp_url)
-    async with connection:
-        yield await connection.channel()
-
-
-async def put(world: World, exchange: str, key: str, body: bytes, **about: object) -> None:
-    async with channel(world) as opened:
-        target = await opened.get_exchange(exchange, ensure=False)
-        await target.publish(aio_pika.Message(body, **about), key)  # type: ignore[arg-type]  # keywords of Message
-
-
-async def next_of(opened: AbstractChannel, queue_name: str) -> AbstractIncomingMessage:
-    await opened.set_qos(prefetch_count=1)
-    queue = await opened.get_queue(queue_name, ensure=False)
-    async with queue.iterator(timeout=WAIT_S) as messages:
-        found = await anext(messages)
-        await found.ack()
-        return found
 
 
 async def dead_letter(world: World) -> tuple[bytes, str]:

@@ -16,7 +16,7 @@ from tests.simulation.world import Verdict, World
 JOBS: Final = 100
 FAULTS: Final = 60
 SHOWN_MAX: Final = 20
-SABOTAGES: Final = ("broker_forgets", "disk_lies", "executor_repeats")
+SABOTAGES: Final = ("broker_forgets", "disk_lies", "executor_repeats", "deadlines_lie")
 
 
 def main() -> int:

@@ -1,15 +1,16 @@
 """The real relay on a simulated store and session."""
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 from agent.link.link import Enrolment
 from agent.wire.claims import Claims, Tag, WorkerName
 from agent.wire.envelope import Envelope
 from agent.wire.routing import CONTROL, DEAD, JOBS, control_queue, job_key, job_queue
+from bridge.broker.channel import QueueGone
 from bridge.errors import BrokerDown
 from bridge.relay.ledger import Ledger
 from bridge.relay.life import Relay
@@ -77,6 +78,7 @@ class SimBridge:
             tags=tags,
             shared_tags=tuple(sorted(set(tags) & {tag for agent in others for tag in agent["tags"]})),
             amqp_url="amqp://sim",
+            wall_s=self.clock.wall_s(),
             keys={kid: base64.b64encode(raw).decode() for kid, raw in signer.public_keys().items()},
         )
 
@@ -85,7 +87,7 @@ class SimBridge:
         ledger = Ledger(SimDatabase(self.disk, process), self.clock)
         signer = await Signer.load(ledger)
         relay = Relay(
-            lambda: self._connect(process),
+            lambda gone: self._connect(process, gone),
             SimSource(self.cluster, process),
             ledger,
             signer,
@@ -97,10 +99,10 @@ class SimBridge:
         await relay.run()
 
     @asynccontextmanager
-    async def _connect(self, process: Process) -> AsyncIterator["SimBrokerSession"]:
+    async def _connect(self, process: Process, queue_gone: QueueGone) -> AsyncIterator["SimBrokerSession"]:
         session = await Session.connected(self.broker, self.party, process, BrokerDown)
         try:
-            yield SimBrokerSession(self.broker, session)
+            yield SimBrokerSession(self.broker, session, queue_gone)
         finally:
             session.end("closed")
 
@@ -108,24 +110,41 @@ class SimBridge:
 class SimBrokerSession:
     """Stands where `bridge.broker.channel.Broker` stands."""
 
-    def __init__(self, broker: SimBroker, session: Session) -> None:
+    def __init__(self, broker: SimBroker, session: Session, queue_gone: QueueGone) -> None:
+        self._queue_gone = queue_gone
+        self._making = asyncio.Lock()
         self._broker = broker
         self._session = session
 
+    @property
+    def blocked(self) -> str:
+        return self._broker.alarm
+
+    async def blocked_changed(self) -> None:
+        await self._broker.alarms.newer_than(self._broker.alarms.version)
+
+    async def admit(self, worker: WorkerName, tags: Iterable[Tag]) -> None:
+        await self.ensure_agent(worker)
+        for tag in tags:
+            await self.ensure_tag(tag)
+
     async def ensure_tag(self, tag: Tag) -> None:
-        await self._ensure(job_queue(tag))
+        async with self._making:
+            if job_queue(tag) not in self._broker.queues:
+                await self._queue_gone(tag)
+            await self._ensure(job_queue(tag))
 
     async def ensure_agent(self, worker: WorkerName) -> None:
         await self._ensure(control_queue(worker))
 
     async def publish_job(self, workspace: str, tag: Tag, envelope: Envelope) -> None:
-        await self._publish(JOBS, job_key(workspace, tag), envelope, job_queue(tag))
+        await self._publish(JOBS, job_key(workspace, tag), envelope, lambda: self.ensure_tag(tag))
 
     async def publish_control(self, worker: WorkerName, envelope: Envelope) -> None:
-        await self._publish(CONTROL, control_queue(worker), envelope, control_queue(worker))
+        await self._publish(CONTROL, control_queue(worker), envelope, lambda: self.ensure_agent(worker))
 
     async def publish_dead(self, body: bytes, reason: str, about: Mapping[str, str]) -> None:
-        await self._publish(DEAD, "", Envelope(body, None, {**about, "reason": reason}), "")
+        await self._publish(DEAD, "", Envelope(body, None, {**about, "reason": reason}), None)
 
     async def consume(
         self, queue_name: str, prefetch: int, arrived: Callable[[Any], Awaitable[None]]
@@ -147,6 +166,8 @@ class SimBrokerSession:
             await self._session.call()
             self._broker.declare(name)
 
-    async def _publish(self, exchange: str, key: str, envelope: Envelope, queue: str) -> None:
+    async def _publish(
+        self, exchange: str, key: str, envelope: Envelope, declare: Callable[[], Awaitable[None]] | None
+    ) -> None:
         mail = Mail(key, envelope.body, envelope.headers, envelope.content_encoding)
-        await self._session.publish(exchange, mail, partial(self._broker.declare, queue))
+        await self._session.publish(exchange, mail, declare)

@@ -7,19 +7,20 @@ when a session ends comes again, to anyone.
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
-from agent.wire.routing import CONTROL, DEAD, EVENTS, JOBS, LOGS, RESULTS, UP
+from agent.changes import Changes
+from agent.wire.routing import CONTROL, DEAD, EVENTS, JOBS, LOGS, PINGS, RESULTS, UP
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.process import Process
 
 LATENCY_S: Final = (0.001, 0.15)
 BYTE_S: Final = 1e-6
 NOTICED_S: Final = (0.0, 25.0)  # how long until a silent link counts as lost: the heartbeats
-UP_QUEUES: Final = {"result": RESULTS, "blob": RESULTS, "event": EVENTS, "log": LOGS}
+UP_QUEUES: Final = {"result": RESULTS, "blob": RESULTS, "event": EVENTS, "ping": PINGS, "log": LOGS}
 
 
 @dataclass(eq=False)
@@ -106,11 +107,13 @@ class SimBroker:
         self.draw = draw
         self.forgets = forgets  # sabotage: what was not acknowledged is gone with its session
         self.is_down = False
+        self.alarm = ""  # why it takes nothing: low on memory or disk
+        self.alarms = Changes()
         self.queues: dict[str, Queue] = {}
         self.tags = itertools.count(1)
         self.dead: list[tuple[bytes, str]] = []
         self.sessions: list[Session] = []
-        for name in (RESULTS, EVENTS, LOGS):
+        for name in (RESULTS, EVENTS, PINGS, LOGS):
             self.declare(name)
 
     def latency_s(self) -> float:
@@ -146,6 +149,21 @@ class SimBroker:
     def come_up(self) -> None:
         self.is_down = False
 
+    def delete(self, name: str) -> None:
+        """With all that is in it. Whoever consumed from it is told, and ends its session."""
+        queue = self.queues.pop(name)
+        for consumer in list(queue.consumers):
+            consumer.unacked.clear()
+            consumer.session.end("the broker cancelled a consumer")
+
+    def block(self, why: str) -> None:
+        """From now on it takes no message; it goes on to deliver, and to hear acknowledgements."""
+        self.alarm = why
+        self.alarms.note()
+
+    def unblock(self) -> None:
+        self.block("")
+
 
 class Session:
     """One connection. `down` makes the product's own error for a link that is gone."""
@@ -174,16 +192,24 @@ class Session:
             raise down("cannot connect")
         return cls(broker, party, process, down)
 
-    async def publish(self, exchange: str, mail: Mail, declare: Callable[[], object] | None = None) -> None:
+    async def publish(
+        self, exchange: str, mail: Mail, declare: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Returns with the confirm. An error leaves open whether it arrived."""
         self.process.step()
+        await self.unblocked()
         await self._travel()
         if not self.broker.route(exchange, mail):
             assert declare is not None, f"nothing takes {mail.key}"
-            declare()
+            await declare()
             self.broker.route(exchange, mail)
         await self._travel()
         self.process.step()
+
+    async def unblocked(self) -> None:
+        """Wait while an alarm lasts, or until the session ends."""
+        while self.broker.alarm and self.lost_why is None:
+            await self.broker.alarms.newer_than(self.broker.alarms.version)
 
     async def call(self) -> None:
         """There and back, for what changes nothing that matters here."""
@@ -236,6 +262,7 @@ class Session:
             return
         self.lost_why = why
         self.gone.set()
+        self.broker.alarms.note()
         self.party.sessions.remove(self)
         self.broker.sessions.remove(self)
         for consumer in self.consumers:

@@ -11,6 +11,7 @@ from tests.simulation.cluster import SimJob
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+LATE_S = 1.0  # between a decision to start and the start stands a commit
 LINE = re.compile(r"(\S+) run (\d+) line (\d+);")
 
 
@@ -23,6 +24,8 @@ def check(world: "World") -> list[str]:
     found += _started_at_most_once(world)
     found += _only_own_tags(world)
     found += _nothing_after_a_cancel(world)
+    found += _in_time(world)
+    found += _never_replaced(world)
     found += _nothing_left(world)
     found += _parts_once_more_per_cut(world)
     return found
@@ -110,6 +113,40 @@ def _nothing_after_a_cancel(world: "World") -> list[str]:
         if (cancelled_s := world.journal.cancelled.get((start.site, start.job_id, start.attempt))) is not None
         and start.at_s > cancelled_s
     ]
+
+
+def _in_time(world: "World") -> list[str]:
+    """`not_after`: nothing starts too late where that can be known, and nothing is ended early (section 3).
+
+    The bridge's clock is what deadlines go by, so only what happened before it first jumped is judged.
+    """
+    jobs, judged_s = world.cluster.jobs, world.bridge_jumped_s
+    found = [
+        f"not_after: {start.job_id} started {late_s:.1f} s too late at {start.site}"
+        for start in world.journal.starts
+        if start.knew_time
+        and start.at_s < judged_s
+        and (late_s := start.at_s - jobs[start.job_id].deadline_s) > LATE_S
+    ]
+    for job in jobs.values():
+        first = job.results[0] if job.results else None
+        if first and b'"Expired"' in first.document and first.at_s < min(job.deadline_s, judged_s):
+            found.append(f"not_after: {job.spec.job_id} was ended {job.deadline_s - first.at_s:.1f} s early")
+    return found
+
+
+def _never_replaced(world: "World") -> list[str]:
+    """A job that says `replace: never`, itself or by its tag, is not run as two attempts."""
+    attempts: dict[str, set[int]] = {}
+    for start in world.journal.starts:
+        attempts.setdefault(start.job_id, set()).add(start.attempt)
+    found = []
+    for name, started in attempts.items():
+        spec = world.cluster.jobs[name].spec
+        may = world.bridge.policies.may_replace(spec.tag, spec.delivery, spec.replace)
+        if len(started) > 1 and not may:
+            found.append(f"replace: {name} was started as the attempts {sorted(started)}")
+    return found
 
 
 def _nothing_left(world: "World") -> list[str]:

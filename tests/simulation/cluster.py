@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -11,6 +12,7 @@ from agent.wire.claims import JobId, Tag
 from agent.wire.messages import Delivery, Result
 from bridge.errors import ClusterDown
 from bridge.relay.ledger import Custody
+from bridge.relay.policy import Replace
 from bridge.relay.sources.source import PingReply, Pulled, canceler
 from tests.simulation.clock import EPOCH_S
 from tests.simulation.loop import VirtualLoop
@@ -31,6 +33,8 @@ class Spec:
     result_chars: int
     lines: int
     priority: int | None = None
+    lost_after_s: float | None = None
+    replace: Replace | None = None
     not_after_s: float | None = None  # from its submission
 
 
@@ -43,6 +47,7 @@ class Offer:
     document: bytes
     canceled_by: str | None
     life: int  # of the bridge, counted
+    at_s: float = 0.0
 
 
 @dataclass(eq=False)
@@ -55,12 +60,18 @@ class SimJob:
     log: str = ""
     written: dict[str, int] = field(default_factory=dict)  # characters of each writer's stream
 
+    @property
+    def deadline_s(self) -> float:
+        """By the true time."""
+        return math.inf if self.spec.not_after_s is None else self.submitted_s + self.spec.not_after_s
+
 
 class SimCluster:
     def __init__(self, loop: VirtualLoop, draw: Random) -> None:
         self.loop = loop
         self.draw = draw
         self.is_down = False
+        self.deadlines_lie_by_s = 0.0  # sabotage: a job is handed out with less time than it has
         self.jobs: dict[JobId, SimJob] = {}
         self._pushed = asyncio.Event()
 
@@ -84,6 +95,13 @@ class SimCluster:
             job.state = "completed"
             job.results.append(Offer(0, False, b'"canceled"', "ada", 0))
 
+    def expire(self) -> None:
+        """As the embedded cluster at a pull: what is too late ends here."""
+        for job in self.jobs.values():
+            if job.state == "queued" and job.deadline_s <= self.loop.time():
+                job.state = "completed"
+                job.results.append(Offer(0, False, b'{"name": "Expired"}', None, 0, self.loop.time()))
+
     def open_jobs(self) -> list[SimJob]:
         return [job for job in self.jobs.values() if job.state != "completed"]
 
@@ -102,6 +120,7 @@ class SimSource:
 
     async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
         await self._reach()
+        self._cluster.expire()
         jobs = [job for job in self._cluster.jobs.values() if job.state == "queued" and job.spec.tag in lane]
         if not jobs:
             return None
@@ -109,7 +128,7 @@ class SimSource:
         job.state = "running"
         await asyncio.sleep(self._cluster.draw.uniform(*CALL_S))
         self._process.step()
-        return _pulled(job)
+        return _pulled(job, self._cluster.deadlines_lie_by_s)
 
     async def put_back(self, out: frozenset[JobId]) -> None:
         self._process.step()
@@ -134,7 +153,9 @@ class SimSource:
         await self._reach()
         job = self._cluster.jobs[custody.job_id]
         life = self._process.number
-        job.results.append(Offer(result.attempt, result.success, document, canceler(result), life))
+        job.results.append(
+            Offer(result.attempt, result.success, document, canceler(result), life, self._cluster.loop.time())
+        )
         job.state = "completed"
         await self._come_back()
 
@@ -164,8 +185,9 @@ class SimSource:
             raise ClusterDown("the answer was lost")
 
 
-def _pulled(job: SimJob) -> Pulled:
+def _pulled(job: SimJob, lie_s: float) -> Pulled:
     spec = job.spec
+    not_after = None if spec.not_after_s is None else EPOCH_S + job.deadline_s - lie_s
     return Pulled(
         job_id=spec.job_id,
         workspace="main",
@@ -178,7 +200,9 @@ def _pulled(job: SimJob) -> Pulled:
         args=b"{}",
         timeout_s=None,
         delivery=spec.delivery,
-        not_after=None if spec.not_after_s is None else EPOCH_S + job.submitted_s + spec.not_after_s,
+        lost_after_s=spec.lost_after_s,
+        replace=spec.replace,
+        not_after=not_after,
         priority=spec.priority,
         created_by="ada",
         permissioned_as="u/ada",

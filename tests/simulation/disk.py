@@ -4,7 +4,7 @@ import errno
 import hashlib
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -108,6 +108,8 @@ class SimDatabase(Database):
 class SimBlobs:
     """The files beside the database."""
 
+    used_bytes = 0
+
     def __init__(self, disk: Disk, process: Process) -> None:
         self._disk = disk
         self._process = process
@@ -126,7 +128,20 @@ class SimBlobs:
         return self._disk.blobs.get(owner, b"")[offset : offset + size]
 
     def drop(self, owner: str) -> None:
+        self._process.step()
         self._disk.blobs.pop(owner, None)
+
+    def names(self) -> set[str]:
+        return set(self._disk.blobs)
+
+    def names_of(self, owners: Collection[str]) -> set[str]:
+        return set(owners)
+
+    def sweep(self, names: Collection[str], wanted: Collection[str]) -> int:
+        self._process.step()
+        for name in set(names).difference(wanted):
+            del self._disk.blobs[name]
+        return 0
 
 
 class SimFolder:
@@ -134,6 +149,9 @@ class SimFolder:
         self._disk = disk
         self.identity = identity
         self.path = Path("/simulated")
+
+    def note_room(self, text: str) -> None:
+        """Nobody asks for the status."""
 
     def free_bytes(self) -> int:
         return 0 if self._disk.is_full else ROOMY

@@ -1,21 +1,23 @@
 """What goes wrong, when, and for how long: drawn from a seed, carried out on the simulated world."""
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from agent.compression import compress
+from agent.compression import compress, decompress
 from agent.wire.claims import Attempt, JobId
-from agent.wire.envelope import pack, seal
+from agent.wire.envelope import pack, seal, unpack, unseal
 from agent.wire.messages import Job
 from agent.wire.routing import job_queue
-from tests.simulation.broker import Mail, cut, restore
+from tests.simulation.broker import Mail, Queue, cut, restore
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 LENGTHS_S: Final = ((0.5, 5.0), (5.0, 60.0), (60.0, 900.0))
+BAD_SIGNATURE: Final = base64.b64encode(bytes(64)).decode()
 STEPS_MAX: Final = 400
 JUMPS_S: Final = (-1.7e9, -86_400.0, -30.0, 30.0, 86_400.0, 3.0e8)
 
@@ -76,6 +78,19 @@ def broker_away(world: "World", fault: Fault) -> None:
     world.later(fault.lasts_s, world.broker.come_up)
 
 
+def broker_alarm(world: "World", fault: Fault) -> None:
+    """It is low on memory: it takes nothing, and everything else goes on."""
+    world.broker.block("low on memory")
+    world.later(fault.lasts_s, world.broker.unblock)
+
+
+def queue_deleted(world: "World", fault: Fault) -> None:
+    """An operator deletes the queue of a tag, with the jobs that wait in it."""
+    name = job_queue(world.site(fault.choice).tags[0])
+    if name in world.broker.queues:
+        world.broker.delete(name)
+
+
 def cluster_away(world: "World", fault: Fault) -> None:
     world.cluster.is_down = True
     world.later(fault.lasts_s, lambda: setattr(world.cluster, "is_down", False))
@@ -90,6 +105,8 @@ def disk_full(world: "World", fault: Fault) -> None:
 def clock_jumps(world: "World", fault: Fault) -> None:
     clocks = [site.clock for site in world.sites] + [world.bridge.clock]
     clock = clocks[int(fault.choice * len(clocks))]
+    if clock is world.bridge.clock:
+        world.bridge_jumped_s = min(world.bridge_jumped_s, world.loop.time())
     clock.wrong_by_s = JUMPS_S[int(fault.lasts_s * 1000) % len(JUMPS_S)]
 
 
@@ -107,9 +124,46 @@ def forge(world: "World", fault: Fault) -> None:
     )  # fmt: skip
     envelope = seal(pack([forged]), compress, lambda _body: ("sim", b"\0" * 64))
     mail = Mail(f"main.{tag}", envelope.body, dict(envelope.headers) | {"forged": 1}, None)
-    queue = world.broker.declare(job_queue(tag))
-    queue.ready.append(mail)
-    queue.pump()
+    if queue := world.broker.queues.get(job_queue(tag)):
+        queue.ready.append(mail)
+        queue.pump()
+
+
+def reboot_site(world: "World", fault: Fault) -> None:
+    """The power goes; the clock of the machine may come up wrong."""
+    site = world.site(fault.choice)
+    world.down_for(site, fault.lasts_s)
+    site.clock.reboot()
+    site.clock.wrong_by_s = JUMPS_S[int(fault.lasts_s * 1000) % len(JUMPS_S)]
+
+
+def damage(world: "World", fault: Fault) -> None:
+    """The signature of a true job rots in its queue: it is ours, and cannot be proved."""
+    if found := _waiting(world, fault):
+        queue = found[0]
+        mail = queue.ready.popleft()
+        queue.ready.append(replace(mail, headers=dict(mail.headers) | {"sig": BAD_SIGNATURE, "forged": 1}))
+
+
+def forge_true(world: "World", fault: Fault) -> None:
+    """Beside a true job stands one that says it is the same, with other code (I4)."""
+    if found := _waiting(world, fault):
+        queue = found[0]
+        mail = queue.ready[0]
+        (job,) = unpack(unseal(mail.body, mail.content_encoding, decompress))
+        envelope = seal(pack([replace(job, code="forged")]), compress, lambda _body: ("sim", b"\0" * 64))
+        headers = dict(envelope.headers) | {"forged": 1}
+        queue.ready.appendleft(Mail(mail.key, envelope.body, headers, envelope.content_encoding))
+
+
+def _waiting(world: "World", fault: Fault) -> list[Queue]:
+    """A job queue in which something waits, if there is one."""
+    queues = [
+        queue
+        for name, queue in sorted(world.broker.queues.items())
+        if name.startswith("orvanta.jobs.") and queue.ready
+    ]
+    return [queues[int(fault.choice * len(queues))]] if queues else []
 
 
 def repeat(world: "World", fault: Fault) -> None:
@@ -119,7 +173,9 @@ def repeat(world: "World", fault: Fault) -> None:
 
 def misroute(world: "World", fault: Fault) -> None:
     """A true job appears in the queue of another tag (I4)."""
-    _copy(world, fault, lambda _queue: world.broker.declare(job_queue(world.site(fault.choice).tags[-1])))
+    other = world.broker.queues.get(job_queue(world.site(fault.choice).tags[-1]))
+    if other is not None:
+        _copy(world, fault, lambda _queue: other)
 
 
 def _copy(world: "World", fault: Fault, target: Callable) -> None:
@@ -142,6 +198,7 @@ KINDS: Final[dict[str, Callable[["World", Fault], None]]] = {
     one.__name__: one
     for one in (
         kill_site, kill_site_at_step, kill_bridge, kill_bridge_at_step, cut_site, cut_bridge, broker_away,
-        cluster_away, disk_full, clock_jumps, cancel, forge, repeat, misroute,
+        broker_alarm, queue_deleted, cluster_away, disk_full, clock_jumps, cancel, forge, repeat, misroute,
+        reboot_site, damage, forge_true,
     )
 }  # fmt: skip

@@ -39,6 +39,7 @@ class Start:
     at_s: float
     document: bytes
     lines: tuple[str, ...]
+    knew_time: bool  # the site had heard from the bridge since its machine came up
 
 
 class Journal:
@@ -82,6 +83,7 @@ class SimSite:
         self.repeats_starts = False  # sabotage: every job's process is started twice
         self.process: Process | None = None
         self._enrol = enrol
+        self._told_in_boot = ""
 
     def start(self, *, dies_at_step: int | None = None) -> None:
         if self.process is None or not self.process.alive:
@@ -91,6 +93,9 @@ class SimSite:
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
+
+    def knows_time(self) -> bool:
+        return self._told_in_boot == self.clock.boot_id()
 
     def held(self) -> int:
         return self.disk.rows("SELECT count(*) FROM held")[0][0]
@@ -120,11 +125,13 @@ class SimSite:
         if self.party.is_cut:
             raise LinkDown("cannot reach the bridge")
         try:
-            return await self._enrol(self)
+            enrolment = await self._enrol(self)
         except Killed:
             if process.alive:
                 raise LinkDown("the bridge died while it answered") from None
             raise
+        self._told_in_boot = self.clock.boot_id()
+        return enrolment
 
     @asynccontextmanager
     async def _connect(self, process: Process) -> AsyncIterator["SimLink"]:
@@ -148,11 +155,19 @@ class SimLink:
             control_queue(site.worker), 100, lambda one: self._control.put_nowait(SimDelivery(site, one))
         )
 
+    @property
+    def blocked(self) -> str:
+        return self._site.broker.alarm
+
+    async def blocked_changed(self) -> None:
+        await self._site.broker.alarms.newer_than(self._site.broker.alarms.version)
+
     async def publish(self, kind: str, messages: Sequence[Message]) -> None:
         self._count_parts(messages)
         envelope = seal(pack(messages), compress)
         mail = Mail(up_key(kind, self._site.worker), envelope.body, {}, envelope.content_encoding)
         try:
+            await self._session.unblocked()
             async with asyncio.timeout(PUBLISH_S):
                 await self._session.publish(UP, mail)
         except TimeoutError as error:
@@ -165,6 +180,8 @@ class SimLink:
 
     async def open_tag(self, tag: Tag, prefetch: int) -> None:
         await self._session.call()
+        if job_queue(tag) not in self._site.broker.queues:
+            raise LinkDown(f"no queue {job_queue(tag)}")
         self._consumers[tag] = self._session.consume(
             job_queue(tag), prefetch, lambda one: self._jobs.put_nowait(SimDelivery(self._site, one))
         )
@@ -228,15 +245,24 @@ class SimExecutor:
         site = self._site
         attempt = int(task.env["ORVANTA_ATTEMPT"])
         known = site.cluster.jobs.get(JobId(task.job_id))
-        if known is None:
-            site.journal.violations.append(f"I4: {site.name} ran {task.job_id}, which nobody submitted")
+        if known is None or task.code != "simulated":
+            site.journal.violations.append(f"I4: {site.name} ran {task.job_id}, which nobody submitted so")
             return Outcome(success=True, result=b"null", duration_ms=0)
         spec = known.spec
         number = len(site.journal.starts)
         document = json.dumps({"run": number, "of": spec.job_id, "text": "y" * spec.result_chars}).encode()
         lines = tuple(f"{spec.job_id} run {number} line {line};\n" for line in range(spec.lines))
         site.journal.starts.append(
-            Start(spec.job_id, attempt, site.name, spec.tag, site.loop.time(), document, lines)
+            Start(
+                spec.job_id,
+                attempt,
+                site.name,
+                spec.tag,
+                site.loop.time(),
+                document,
+                lines,
+                site.knows_time(),
+            )
         )
         if site.repeats_starts:
             site.journal.starts.append(site.journal.starts[-1])

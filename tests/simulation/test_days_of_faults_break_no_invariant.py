@@ -31,7 +31,7 @@ def test_no_history_breaks_an_invariant() -> None:
     board = simulate("--seeds", str(SEEDS))
     assert board["violations"] == 0, board["said"]
     assert board["histories"] == SEEDS
-    assert len(board["faults_by_kind"]) == 14
+    assert len(board["faults_by_kind"]) == 19
 
 
 @pytest.mark.parametrize("seed", REGRESSIONS)
@@ -52,6 +52,7 @@ def test_a_seed_replays_its_history_exactly() -> None:
         ("broker_forgets", "lost"),
         ("disk_lies", "violations"),
         ("executor_repeats", "started_twice_at_most_once"),
+        ("deadlines_lie", "violations"),
     ],
 )
 def test_a_broken_promise_is_seen(sabotage: str, key: str) -> None:

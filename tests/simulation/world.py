@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -81,12 +82,14 @@ class World:
             )
             for name, tags, slots, ahead in SITES
         ]  # fmt: skip
+        self.cluster.deadlines_lie_by_s = 100.0 if sabotage == "deadlines_lie" else 0.0
         for site in self.sites:
             site.disk.lies = sabotage == "disk_lies"
             site.repeats_starts = sabotage == "executor_repeats"
         self.specs = [(self.draw.uniform(0, SUBMIT_S), self._spec(number)) for number in range(jobs)]
         self.faults = plan(self.draw, faults, FAULTS_S)
         self.happened: Counter[str] = Counter()
+        self.bridge_jumped_s = math.inf  # from then on its clock, which deadlines go by, is not the true time
 
     def site(self, choice: float) -> SimSite:
         return self.sites[int(choice * len(self.sites))]
@@ -149,6 +152,7 @@ class World:
         """From here on nothing more goes wrong; clocks stay as wrong as they are."""
         self.cluster.is_down = False
         self.broker.come_up()
+        self.broker.unblock()
         for party in (*self.sites, self.bridge):
             restore(party.party)
             party.disk.is_full = False
@@ -206,6 +210,9 @@ class World:
             result_chars=draw.choice((300_000, 1_000_000)) if draw.random() < 0.08 else 20,
             lines=draw.randrange(1, 5),
             priority=draw.choice((None, None, 5)),
+            lost_after_s=draw.choice((None, None, 60.0, 1000.0)),
+            replace=draw.choice((None, None, Replace.NEVER, Replace.WHEN_LOST)),
+            not_after_s=draw.choice((None, None, 30.0, 300.0, 2000.0)),
         )
 
     def _digest(self) -> str:

@@ -78,7 +78,10 @@ class Running:
         return found
 
 
-QUERY = {"scheduled_for", "scheduled_in_secs", "timeout", "priority", "job_id", "delivery", "not_after"}
+QUERY = {
+    "scheduled_for", "scheduled_in_secs", "timeout", "priority", "job_id", "delivery", "lost_after",
+    "replace", "not_after",
+}  # fmt: skip
 
 
 @asynccontextmanager

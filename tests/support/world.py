@@ -32,6 +32,9 @@ OURS: Final = (
     "PUBLIC_AMQP_URL",
     "BASH_PATH",
     "PYTHON_PATH",
+    "SPOOL_QUOTA_MB",
+    "SPOOL_FLOOR_MB",
+    "SPOOL_LOG_MB",
 )
 START_S: Final = 20.0
 JOB_S: Final = 30.0
@@ -64,6 +67,10 @@ class Service:
     def will_die_at(self, step: str, mark: Path) -> None:
         """From its next start: SIGKILL at this step of `killed_at`, once, when the file `mark` is there."""
         self._command[2:2] = ["tests.support.killed_at", step, str(mark)]
+
+    def run_inside(self, *words: str) -> None:
+        """From its next start: through this command, which ends by becoming the words that follow it."""
+        self._command[:0] = words
 
     def launch(self) -> None:
         """Start it; returns at once."""

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from agent.wire.claims import JobId, Tag
 from agent.wire.messages import Delivery, Result
 from bridge.relay.ledger import Custody
+from bridge.relay.policy import Replace
 
 # What a cluster wants back with the result (agent-api.md 3.4): a subset of what it handed out.
 COMPLETED_FIELDS: Final = (
@@ -34,6 +35,8 @@ class Pulled:
     args: bytes
     timeout_s: float | None
     delivery: Delivery
+    lost_after_s: float | None = None  # the job's own; None leaves it to its tag
+    replace: Replace | None = None
     not_after: float | None  # wall seconds
     priority: int | None
     created_by: str
@@ -101,6 +104,8 @@ def pulled_from(reply: Mapping[str, Any], code: str | None) -> Pulled:
         args=json.dumps(job.get("args") or {}).encode(),
         timeout_s=job.get("timeout"),
         delivery=Delivery(job.get("delivery") or Delivery.AT_LEAST_ONCE),
+        lost_after_s=job.get("lost_after"),
+        replace=None if job.get("replace") is None else Replace(job["replace"]),
         not_after=_wall_s(job.get("not_after")),
         priority=job.get("priority"),
         created_by=job["created_by"],

@@ -1,0 +1,73 @@
+"""What the bridge's clock shows now: our monotonic clock and a difference that the bridge has told us."""
+
+import json
+import secrets
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from agent.clock import Clock
+from agent.database import WriteFailed
+from agent.spool.spool import Spool
+from agent.wire.messages import Settings
+
+log = structlog.get_logger()
+
+KEPT: Final = "bridge_time"
+
+
+class BridgeTime:
+    """Never ahead of the bridge by more than the two clocks drift: an answer is older when it is read.
+
+    The difference outlives a restart of the agent, not one of the machine, whose monotonic clock begins anew.
+    """
+
+    def __init__(self, spool: Spool, clock: Clock) -> None:
+        self._spool = spool
+        self._clock = clock
+        self._asked = ""
+        self.ahead_s: float | None = None  # the bridge's clock minus our monotonic one
+
+    async def load(self) -> None:
+        kept = await self._spool.get_meta(KEPT)
+        with suppress(ValueError, TypeError, KeyError):  # damaged: it is learnt again at the next link
+            known = json.loads(kept or "{}")
+            if known.get("boot") == self._clock.boot_id():
+                self.ahead_s = float(known["ahead_s"])
+
+    def ask(self) -> str:
+        """What a hello carries, so that only the answer to it is believed."""
+        self._asked = secrets.token_hex(8)
+        return self._asked
+
+    def answers(self, settings: Settings) -> bool:
+        """False: the answer to a hello of an earlier link, which waited for us and is old."""
+        return bool(self._asked) and settings.hello_id == self._asked
+
+    async def learn(self, bridge_wall_s: float) -> None:
+        """The bridge's clock showed this a moment ago. What it says last is what counts."""
+        self.ahead_s = bridge_wall_s - self._clock.monotonic_s()
+        kept = json.dumps({"boot": self._clock.boot_id(), "ahead_s": self.ahead_s})
+        try:
+            await self._spool.set_meta(KEPT, kept)
+        except WriteFailed as error:  # a full disk costs what a restart would have known
+            log.warning("spool.refused", key=KEPT, error=str(error))
+
+    def now_s(self) -> float | None:
+        """Wall seconds of the bridge; None while nobody has told us."""
+        return None if self.ahead_s is None else self.ahead_s + self._clock.monotonic_s()
+
+    def clock_offset_ms(self) -> int | None:
+        """By how much our wall clock is ahead of the bridge's now."""
+        return self.offset_ms_of(self.wall_ahead_s())
+
+    def wall_ahead_s(self) -> float:
+        """Our wall clock minus our monotonic one: marks a moment, to be read once the bridge is known."""
+        return self._clock.wall_s() - self._clock.monotonic_s()
+
+    def offset_ms_of(self, wall_ahead_s: float | None) -> int | None:
+        """The clock offset at the moment that was marked so."""
+        if self.ahead_s is None or wall_ahead_s is None:
+            return None
+        return round((wall_ahead_s - self.ahead_s) * 1000)

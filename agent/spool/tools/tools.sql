@@ -1,0 +1,61 @@
+-- name: list
+SELECT job_id, attempt, tag, state, held_at, finished_at, interruptions,
+       length(body) + coalesce(length(result), 0) AS size
+  FROM held WHERE :state IS NULL OR state = :state ORDER BY state, held_at;
+
+-- name: list_quarantine
+SELECT id, job_id, attempt, at, what, reported, coalesce(length(bytes), 0) AS size FROM quarantine ORDER BY id;
+
+-- name: whole_rows
+SELECT job_id, attempt, state, body, body_crc, result, result_crc FROM held;
+
+-- name: is_held
+SELECT 1 FROM held WHERE job_id = :job_id AND attempt = :attempt;
+
+-- name: results
+SELECT job_id, attempt, tag, state, result, result_crc FROM held WHERE state IN ('finished', 'sent')
+ ORDER BY finished_at;
+
+-- name: quarantine
+SELECT * FROM quarantine ORDER BY id;
+
+-- name: attempts_of
+SELECT attempt, state FROM held WHERE job_id = :job_id ORDER BY attempt;
+
+-- name: send_again
+-- The reporter takes what is finished; the bridge knows a result that it has by its job and attempt.
+UPDATE held SET state = 'finished', parts_left = -1 WHERE state = 'sent' AND (:job_id IS NULL OR job_id = :job_id);
+
+-- name: count_unsent
+SELECT count(*) AS jobs FROM held WHERE state = 'finished' AND (:job_id IS NULL OR job_id = :job_id);
+
+-- name: hold_again
+INSERT INTO held (job_id, attempt, tag, state, delivery, priority, max_interruptions, remaining_s, held_at,
+                  body, body_crc)
+VALUES (:job_id, :attempt, :tag, 'ready', :delivery, :priority, :max_interruptions, :remaining_s, :held_at,
+        :body, :body_crc)
+ON CONFLICT DO NOTHING;
+
+-- name: drop_quarantined
+DELETE FROM quarantine WHERE id = :id;
+
+-- name: purge_quarantine
+DELETE FROM quarantine WHERE reported OR :force;
+
+-- name: count_unreported
+SELECT count(*) AS rows FROM quarantine WHERE NOT reported;
+
+-- name: purge_seen
+DELETE FROM seen WHERE at < :before;
+
+-- name: purge_job
+DELETE FROM held WHERE job_id = :job_id AND attempt = :attempt;
+
+-- name: remember
+INSERT INTO seen (job_id, attempt, at) VALUES (:job_id, :attempt, :at) ON CONFLICT DO NOTHING;
+
+-- name: purge_log
+DELETE FROM log_chunk WHERE job_id = :job_id AND attempt = :attempt;
+
+-- name: lived
+SELECT value FROM meta WHERE key = :key;

@@ -1,0 +1,112 @@
+"""`agent spool verify`: every checksum, and SQLite's own look at its file; what is damaged and the mend."""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from agent.spool.tools.listing import Say
+from agent.spool.tools.opened import MEND, SQL, Opened, to_look
+from agent.wire.envelope import unpack
+from agent.wire.errors import WireError
+from agent.wire.messages import Job, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    what: str
+    mend: str
+
+
+def verify(path: Path, say: Say, *, as_json: bool) -> int:
+    """1 when something is damaged, else 0."""
+    checked: Counter[str] = Counter()
+    with to_look(path) as spool:
+        damages = list(_damages(spool, checked))
+        notes = [] if any(one.what.startswith("the database") for one in damages) else _notes(spool)
+    if as_json:
+        found = [asdict(one) for one in damages]
+        say(json.dumps({"damaged": found, "checked": dict(checked), "notes": notes}))
+    else:
+        for one in damages:
+            say(f"damaged: {one.what}; {one.mend}.")
+        for note in notes:
+            say(f"note: {note}")
+        sums = ", ".join(f"{count} {name}" for name, count in sorted(checked.items())) or "no rows"
+        say(f"checked {sums}: " + (f"{len(damages)} damaged" if damages else "all whole"))
+    return 1 if damages else 0
+
+
+def _damages(spool: Opened, checked: Counter[str]) -> Iterator[Damage]:
+    try:
+        for (line,) in spool.db.execute("PRAGMA integrity_check"):
+            if line != "ok":
+                yield _of_database(line)
+        for row in spool.db.execute(SQL["whole_rows"]):
+            yield from _of_row(spool, row, checked)
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        yield _of_database(str(error))
+
+
+def _of_database(why: str) -> Damage:
+    return Damage(
+        f"the database: {' '.join(why.split())}",
+        f"{MEND}; the bridge finds the rest",
+    )
+
+
+def _of_row(spool: Opened, row: sqlite3.Row, checked: Counter[str]) -> Iterator[Damage]:
+    name = f"job {row['job_id']} attempt {row['attempt']}"
+    checked["jobs"] += 1
+    if _whole(row["body"], row["body_crc"], Job, row) is None:
+        yield Damage(
+            f"{name}: the job's bytes", "the agent sets it aside, and the bridge sends the job again"
+        )
+    if row["result"] is None:
+        return
+    checked["results"] += 1
+    mend = "the agent runs the job again, or ends it where it may run only once"
+    result = _whole(row["result"], row["result_crc"], Result, row)
+    if result is None:
+        yield Damage(f"{name}: its result", mend)
+    elif isinstance(result, Result) and result.blob_sha256:
+        checked["documents"] += 1
+        if not _document_is_whole(spool, result):
+            yield Damage(f"{name}: the document of its result", mend)
+
+
+def _whole(kept: Any, crc: Any, kind: type[Job | Result], row: sqlite3.Row) -> Job | Result | None:
+    if not isinstance(kept, bytes) or crc32(kept) != crc:
+        return None
+    try:
+        (message,) = unpack(kept)
+    except (WireError, ValueError):
+        return None
+    if not isinstance(message, kind):
+        return None
+    same = (message.job_id, message.attempt) == (row["job_id"], row["attempt"])
+    return message if same else None
+
+
+def _document_is_whole(spool: Opened, result: Result) -> bool:
+    """A document that went in this moment, because its result has been recorded, is no damage."""
+    try:
+        with spool.document_path(result.job_id, result.attempt).open("rb") as file:
+            return file_digest(file, "sha256").hexdigest() == result.blob_sha256
+    except OSError:
+        with to_look(spool.path) as now:
+            key = {"job_id": result.job_id, "attempt": result.attempt}
+            return now.db.execute(SQL["is_held"], key).fetchone() is None
+
+
+def _notes(spool: Opened) -> list[str]:
+    notes = [
+        f"job {row['job_id']} attempt {row['attempt']} is in quarantine: {row['what']}"
+        for row in spool.db.execute(SQL["list_quarantine"])
+    ]
+    return notes + [f"{aside.name} was set aside" for aside in sorted(spool.path.glob("spool.damaged-*"))]

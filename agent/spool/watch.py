@@ -1,0 +1,76 @@
+"""Looks after the spool's disk while the agent runs: names what is wrong with it, and sees it mended."""
+
+import asyncio
+import errno
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from agent.errors import SpoolGone
+from agent.spool.folder import gone, why_unusable
+from agent.spool.spool import Spool
+
+log = structlog.get_logger()
+
+WATCH_S: Final = 5.0  # nobody tells us when a disk gets well, or a folder is deleted
+WALKED_MAX: Final = 10_000  # files of running jobs that are looked at; more are not counted
+NAMES: Final[Mapping[int, str]] = {
+    errno.ENOSPC: "spool.disk_full",
+    errno.EDQUOT: "spool.disk_full",
+    errno.EROFS: "spool.read_only",
+    errno.EPERM: "spool.read_only",
+    errno.EACCES: "spool.read_only",
+    errno.EIO: "spool.io_error",
+}
+
+
+class Watch:
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+
+    async def run(self) -> None:
+        """For ever. Raises `SpoolGone` when what was confirmed is not there any more."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            await asyncio.to_thread(self._find)
+            await self._look()
+            self._spool.room.tell()
+
+    def _find(self) -> None:
+        """A disk that was mounted again is another disk to the kernel: take the lock there."""
+        folder = self._spool.folder
+        if not folder.is_ours():
+            folder.take_again()
+            log.warning("spool.mounted_again", spool=str(folder.path))
+        if not folder.database.exists():
+            raise SpoolGone(gone(folder.path))
+        self._spool.work_bytes = used_below(folder.work)
+
+    async def _look(self) -> None:
+        room = self._spool.room
+        if await self._spool.is_writable():
+            if room.fault:
+                log.warning("spool.writable_again", was=room.fault)
+                room.fault = ""
+            return
+        folder = self._spool.folder
+        said = await asyncio.to_thread(folder.fault) or OSError(0, "its database cannot be written")
+        reason = why_unusable(folder.path, said)
+        if reason != room.fault:
+            room.fault = reason
+            log.error(NAMES.get(said.errno or 0, "spool.refused"), reason=reason)
+
+
+def used_below(folder: Path) -> int:
+    """Bytes of the running jobs' own files."""
+    total = 0
+    for number, path in enumerate(folder.rglob("*")):
+        if number > WALKED_MAX:
+            break
+        try:
+            total += path.lstat().st_size
+        except OSError:
+            continue
+    return total
