@@ -1,4 +1,4 @@
-"""A link that can be cut: a TCP proxy between an agent and the broker, worked from outside by plain calls."""
+"""A link that can go bad in every way: a TCP proxy, worked from outside by plain calls."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ from dev_tools.ports import free_ports
 CONNECT_S: Final = 5.0
 CALL_S: Final = 10.0
 CHUNK_BYTES: Final = 64 * 1024
-SLOW_CHUNK_BYTES: Final = 4 * 1024  # of a throttled link
+THROTTLE_STEP_S: Final = 0.1  # a slow link passes a piece of this length at a time
 RESET_ON_CLOSE: Final = struct.pack(
     "ii", 1, 0
 )  # SO_LINGER of zero: the peer sees a reset, as when a cable goes
@@ -26,6 +26,9 @@ T = TypeVar("T")
 class Cut(Enum):
     REFUSE = "refuse"  # connections are reset and new ones refused: the peer knows at once
     STALL = "stall"  # bytes stand still, sockets stay open: the peer has to find out (a half-open link)
+    UP = "up"  # as STALL, but only from the client to the server: answers still come
+    DOWN = "down"  # only from the server to the client
+    FORGET = "forget"  # what is open now swallows its bytes for ever, as behind a router that was restarted
 
 
 class LinkProxy:
@@ -39,12 +42,14 @@ class LinkProxy:
         self._host: Final = host
         self.up_bytes = 0  # from the client to the server
         self.down_bytes = 0
-        self.up_bytes_per_s: int | None = None  # None: as fast as it comes; may be set at any time
         self._target: Final = (target_host, target_port)
         self._links: Final[set[asyncio.StreamWriter]] = set()
         self._server: asyncio.Server | None = None
         self._loop: Final = asyncio.new_event_loop()
-        self._flows: Final = asyncio.Event()
+        self._flows: Final = {Cut.UP: asyncio.Event(), Cut.DOWN: asyncio.Event()}
+        self._swallowing: Final[set[asyncio.StreamWriter]] = set()
+        self._bytes_per_s: int | None = None  # None: as fast as it goes
+        self._delay_s = 0.0
         self._thread: Final = threading.Thread(target=self._loop.run_forever, name="link-proxy", daemon=True)
         self._thread.start()
         self.restore()
@@ -53,13 +58,21 @@ class LinkProxy:
         """From the return on no byte passes."""
         self._call(self._cut(mode))
 
+    def slow_down(self, *, bytes_per_s: int | None = None, delay_s: float = 0.0) -> None:
+        """A thin or a long link: so many bytes a second in each direction, each piece so much later.
+
+        What is on its way is not overtaken, so a delay bounds the rate too: 64 KiB in each `delay_s`.
+        """
+        self._bytes_per_s, self._delay_s = bytes_per_s, delay_s
+
     def restore(self) -> None:
-        """Undoes a cut of either mode; bytes that stood still go on."""
+        """Undoes everything; bytes that stood still go on. What was forgotten stays forgotten."""
+        self._bytes_per_s, self._delay_s = None, 0.0
         self._call(self._restore())
 
     @property
     def is_cut(self) -> bool:
-        return self._server is None or not self._flows.is_set()
+        return self._server is None or not all(flow.is_set() for flow in self._flows.values())
 
     @property
     def connections(self) -> int:
@@ -86,7 +99,11 @@ class LinkProxy:
         return asyncio.run_coroutine_threadsafe(what, self._loop).result(CALL_S)
 
     async def _cut(self, mode: Cut) -> None:
-        self._flows.clear()
+        for direction, flow in self._flows.items():
+            if mode not in (Cut.UP, Cut.DOWN) or mode is direction:
+                flow.clear()
+        if mode is Cut.FORGET:
+            self._swallowing.update(self._links)
         if mode is Cut.REFUSE:
             if self._server:
                 self._server.close()
@@ -97,7 +114,8 @@ class LinkProxy:
     async def _restore(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, self._host, self.port)
-        self._flows.set()
+        for flow in self._flows.values():
+            flow.set()
 
     async def _end_tasks(self) -> None:
         rest = asyncio.all_tasks() - {asyncio.current_task()}
@@ -109,7 +127,8 @@ class LinkProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._links.add(writer)
         try:
-            await self._flows.wait()
+            for flow in self._flows.values():
+                await flow.wait()
             async with asyncio.timeout(CONNECT_S):
                 far_reader, far_writer = await asyncio.open_connection(*self._target)
         except OSError:  # TimeoutError is one
@@ -122,24 +141,40 @@ class LinkProxy:
                 both.create_task(self._pump(reader, far_writer, is_up=True), name="up")
                 both.create_task(self._pump(far_reader, writer, is_up=False), name="down")
         finally:
-            self._links.difference_update((writer, far_writer))
+            for one in (writer, far_writer):
+                one.transport.abort()  # does nothing to one that was closed in order
+                self._links.discard(one)
+                self._swallowing.discard(one)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_up: bool) -> None:
         """One direction. At its end the other side is closed, which ends the other direction too."""
+        flow = self._flows[Cut.UP if is_up else Cut.DOWN]
         with suppress(ConnectionError):
-            while chunk := await reader.read(
-                CHUNK_BYTES if self.up_bytes_per_s is None else SLOW_CHUNK_BYTES
-            ):
-                if is_up and self.up_bytes_per_s:
-                    await asyncio.sleep(len(chunk) / self.up_bytes_per_s)
-                await self._flows.wait()
+            while chunk := await reader.read(self._piece_bytes()):
+                await self._travel(len(chunk))
+                await flow.wait()
+                if writer in self._swallowing:
+                    continue
                 writer.write(chunk)
                 await writer.drain()
                 if is_up:
                     self.up_bytes += len(chunk)
                 else:
                     self.down_bytes += len(chunk)
-        writer.close()
+        if (
+            writer not in self._swallowing
+        ):  # a router that has forgotten a connection passes its end on neither
+            writer.close()
+
+    def _piece_bytes(self) -> int:
+        if self._bytes_per_s is None:
+            return CHUNK_BYTES
+        return max(1, min(CHUNK_BYTES, round(self._bytes_per_s * THROTTLE_STEP_S)))
+
+    async def _travel(self, size: int) -> None:
+        takes_s = self._delay_s + (size / self._bytes_per_s if self._bytes_per_s else 0.0)
+        if takes_s:
+            await asyncio.sleep(takes_s)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

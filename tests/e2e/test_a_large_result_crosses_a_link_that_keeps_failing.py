@@ -25,6 +25,7 @@ async def cut_after(link: LinkProxy, more_bytes: int) -> None:
     await until(lambda: link.up_bytes >= mark, within_s=60)
     link.cut()
     await asyncio.to_thread(link.restore)
+    link.slow_down(bytes_per_s=BYTES_PER_S)
 
 
 async def test_it_arrives_whole_and_at_most_one_part_is_sent_again_for_each_cut(
@@ -37,7 +38,7 @@ async def test_it_arrives_whole_and_at_most_one_part_is_sent_again_for_each_cut(
         f"{wait}; {{ printf '\"'; {made}; printf '\"'; }} | tee {tmp_path}/made > result.json", "bash"
     )
     await world.cluster.running(large)
-    world.amqp_link.up_bytes_per_s = BYTES_PER_S
+    world.amqp_link.slow_down(bytes_per_s=BYTES_PER_S)
     before = world.amqp_link.up_bytes
     (tmp_path / "go").touch()
     for _ in range(CUTS):

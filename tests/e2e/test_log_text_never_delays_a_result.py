@@ -22,7 +22,7 @@ async def test_a_result_passes_the_text_that_was_there_before_it(world: World, t
         "bash",
     )
     await world.cluster.running(flood)
-    world.amqp_link.up_bytes_per_s = BYTES_PER_S
+    world.amqp_link.slow_down(bytes_per_s=BYTES_PER_S)
     await until((tmp_path / "wrote").exists, within_s=30)
     before = world.amqp_link.up_bytes
     await until(
@@ -33,5 +33,5 @@ async def test_a_result_passes_the_text_that_was_there_before_it(world: World, t
     (tmp_path / "go").touch()
     await world.cluster.done(flood, within_s=SOON_S)
     assert agent.links("down") == 0
-    world.amqp_link.up_bytes_per_s = None
+    world.amqp_link.slow_down()
     await until(lambda: len(world.cluster.logs(flood)) > LOG_BYTES, within_s=60)  # late, and whole

@@ -1,6 +1,7 @@
 """The proxy that tests and demo cut: what it passes, and what it holds back."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -76,3 +77,48 @@ async def test_a_stalled_link_holds_the_bytes_until_it_is_restored(link: LinkPro
     link.restore()
     async with asyncio.timeout(ANSWER_S):
         assert await reader.readexactly(4) == b"late"
+
+
+async def test_half_a_link_passes_one_direction(link: LinkProxy) -> None:
+    reader, writer = await connect(link)
+    assert await ask(reader, writer, b"hello") == b"hello"
+    link.cut(Cut.DOWN)
+    writer.write(b"heard")
+    await until(lambda: link.up_bytes == 10)  # it went up, and the answer does not come down
+    assert link.down_bytes == 5
+    link.restore()
+    async with asyncio.timeout(ANSWER_S):
+        assert await reader.readexactly(5) == b"heard"
+    link.cut(Cut.UP)
+    writer.write(b"unheard")
+    await until(lambda: link.is_cut)
+    assert link.up_bytes == 10
+    link.restore()
+    async with asyncio.timeout(ANSWER_S):
+        assert await reader.readexactly(7) == b"unheard"
+
+
+async def test_a_forgotten_connection_swallows_for_ever_and_a_new_one_works(link: LinkProxy) -> None:
+    reader, writer = await connect(link)
+    assert await ask(reader, writer, b"hello") == b"hello"
+    link.cut(Cut.FORGET)
+    link.restore()
+    writer.write(b"lost")
+    assert await ask(*await connect(link), b"again") == b"again"
+    assert link.connections == 2
+    assert (link.up_bytes, link.down_bytes) == (10, 10)
+    assert not reader.at_eof()  # nobody told it
+
+
+async def test_a_thin_or_long_link_takes_its_time(link: LinkProxy) -> None:
+    reader, writer = await connect(link)
+    link.slow_down(bytes_per_s=2000)
+    began_s = time.monotonic()
+    assert await ask(reader, writer, b"x" * 1000) == b"x" * 1000
+    assert time.monotonic() - began_s > 0.4
+    link.slow_down(delay_s=0.2)
+    began_s = time.monotonic()
+    assert await ask(reader, writer, b"hello") == b"hello"
+    assert time.monotonic() - began_s >= 0.4  # there and back
+    link.restore()
+    assert await ask(reader, writer, b"y" * 100_000) == b"y" * 100_000
