@@ -44,6 +44,10 @@ def simulate(arguments: list[str]) -> NoReturn:
     become("tests.simulation", *arguments)
 
 
+def chaos(arguments: list[str]) -> NoReturn:
+    become("tests.chaos", *arguments)
+
+
 def broker(_arguments: list[str]) -> int:
     from dev_tools.broker import BrokerError, find  # noqa: PLC0415 - the other commands start faster without it
 
@@ -88,6 +92,7 @@ COMMANDS: Final[Mapping[str, Callable[[list[str]], int]]] = {
     "check": check,
     "bench": bench,
     "simulate": simulate,
+    "chaos": chaos,
     "broker": broker,
     "lock": lock,
 }

@@ -1,17 +1,16 @@
 """`./dev simulate`: days of faults in seconds, and a scoreboard. A seed replays its history exactly."""
 
 import argparse
-import json
 import logging
 import os
 import sys
 import time
-from collections import Counter
 from typing import Final
 
 import structlog
 
 from tests.simulation.world import Verdict, World
+from tests.support.scoreboard import Board, scoreboard, show
 
 JOBS: Final = 100
 FAULTS: Final = 60
@@ -42,36 +41,19 @@ def main() -> int:
         verdicts.append(verdict)
         for violation in verdict.violations[:SHOWN_MAX]:
             print(f"seed {seed}: {violation}", flush=True)
-    board = scoreboard(verdicts, time.monotonic() - began_s)
-    print_board(board)
-    if options.json:
-        print(json.dumps(board))
+    board = board_of(verdicts, time.monotonic() - began_s)
+    show(board, ends_with_json=options.json)
     return 1 if board["violations"] else 0
 
 
-def scoreboard(verdicts: list[Verdict], seconds: float) -> dict[str, object]:
-    """The keys that `./dev chaos` has too."""
-    violations = [(verdict.seed, what) for verdict in verdicts for what in verdict.violations]
-    return {
-        "histories": len(verdicts),
-        "jobs": sum(verdict.jobs for verdict in verdicts),
-        "faults": sum(verdict.faults.total() for verdict in verdicts),
-        "lost": sum("has no result" in what for _, what in violations),
-        "recorded_twice": sum("different results" in what for _, what in violations),
-        "started_twice_at_most_once": sum(what.startswith("I2") for _, what in violations),
-        "violations": len(violations),
-        "failing_seeds": sorted({seed for seed, _ in violations}),
-        "faults_by_kind": dict(sorted(sum((verdict.faults for verdict in verdicts), Counter()).items())),
+def board_of(verdicts: list[Verdict], seconds: float) -> Board:
+    """The keys that `./dev chaos` has too, and what only virtual time has."""
+    board = scoreboard(verdicts, seconds)
+    return board | {
         "virtual_days": round(sum(verdict.virtual_s for verdict in verdicts) / 86_400, 2),
         "trace": verdicts[-1].trace if len(verdicts) == 1 else "",
-        "seconds": round(seconds, 2),
+        "job_histories_per_minute": round(60 * board["jobs"] / max(seconds, 0.01)),
     }
-
-
-def print_board(board: dict[str, object]) -> None:
-    for name, value in board.items():
-        print(f"{name:27} {value}")
-    print(f"{'job histories per minute':27} {60 * board['jobs'] / max(board['seconds'], 0.01):.0f}")
 
 
 def _quiet(*, talks: bool) -> None:

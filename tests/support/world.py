@@ -125,8 +125,10 @@ class Bridge(Service):
 class Agent(Service):
     """`python -m agent` on a spool of its own."""
 
-    def __init__(self, folder: Path, settings: Settings, options: list[str]) -> None:
-        self.spool: Final = folder / "spool"
+    def __init__(
+        self, folder: Path, settings: Settings, options: list[str], spool: Path | None = None
+    ) -> None:
+        self.spool: Final = spool or folder / "spool"
         super().__init__(folder, ["agent", "--spool", str(self.spool), *options], settings)
 
     def status(self) -> dict[str, Any]:
