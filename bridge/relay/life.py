@@ -119,6 +119,7 @@ class Relay:
                 )
                 self._broker, self._dispatcher = broker, dispatcher
                 came_up = True
+                self._lost.listen_anew()
                 log.info("broker.up")
                 async with asyncio.TaskGroup() as group:
                     group.create_task(broker.lost(), name="broker")

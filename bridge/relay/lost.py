@@ -46,6 +46,10 @@ class Lost:
             why = f"{custody.custodian} held the job and was not heard of for its lost_after"
             await self._again_or_end(custody, "CustodianLost", why)
 
+    def listen_anew(self) -> None:
+        """A new session with the broker: what waited in its queues has not been heard yet."""
+        self._silence.hearing(now=False)
+
     async def given_up(self, custody: Custody, reason: str) -> None:
         """An agent said that it does not have this attempt (any more)."""
         if custody.attempt >= GIVEN_UP_MAX:

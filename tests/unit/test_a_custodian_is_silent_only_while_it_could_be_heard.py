@@ -1,11 +1,19 @@
 """Silence is counted by a clock that cannot jump, and not while the broker is away."""
 
+from pathlib import Path
+
 import pytest
 
-from agent.wire.claims import Tag, WorkerName
-from agent.wire.messages import Delivery
+from agent.wire.claims import Attempt, Claims, JobId, Tag, WorkerName
+from agent.wire.envelope import pack
+from agent.wire.messages import Delivery, Job
+from bridge.relay.ledger import Ledger
+from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies, by_pattern
+from bridge.relay.recorder import Recorder
 from bridge.relay.silence import Silence
+from bridge.relay.sources.local import LocalSource
+from tests.support.cluster import running_cluster
 
 SHOP = WorkerName("ag-shop-a")
 
@@ -51,6 +59,28 @@ def test_after_the_brokers_return_the_listening_begins_anew() -> None:
     silence.hearing(now=False)
     silence.hearing(now=True)
     assert not silence.could_be_heard_for(60)
+
+
+async def test_a_session_that_broke_between_two_looks_is_listened_to_anew(tmp_path: Path) -> None:
+    clock = HandClock()
+    async with running_cluster(tmp_path) as running:
+        ledger = Ledger(running.store, clock)
+        recorder = Recorder(LocalSource(running.cluster.jobs), ledger, clock)
+        lost = Lost(recorder, ledger, clock, Policies(30))
+        job = Job(job_id=JobId("a"), attempt=Attempt(1), workspace="main", tag=Tag("t"), language="bash",
+                  code="", args=b"{}")  # fmt: skip
+        claims = Claims(worker=SHOP, worker_group="shop", tags=frozenset({job.tag}), expires_s=0)
+        await ledger.enrol(claims, "0", 1)
+        await ledger.take((job.job_id, job.attempt), "main", job.tag, pack([job]), "", "{}")
+        await ledger.accept((job.job_id, job.attempt), SHOP)
+        await lost.look(hearing=True)
+        clock.monotonic += 31  # deaf for all this time, and nobody knew
+        lost.listen_anew()
+        assert await lost.look(hearing=True) == frozenset()
+        clock.monotonic += 29
+        assert await lost.look(hearing=True) == frozenset()
+        clock.monotonic += 1
+        assert await lost.look(hearing=True) == {SHOP}
 
 
 def test_the_first_pattern_that_matches_decides() -> None:
