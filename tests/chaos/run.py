@@ -1,6 +1,7 @@
 """One run of chaos: faults and jobs side by side, then quiet, then the count."""
 
 import asyncio
+import itertools
 import json
 import sys
 import time
@@ -21,6 +22,7 @@ from tests.chaos.timing import pass_time
 from tests.chaos.work import orders
 
 LOOK_EVERY_S: Final = 2.0
+EVERYWHERE_EACH: Final = 10  # looks; the others stop at the first page without news
 SAY_EVERY_S: Final = 30.0
 STUCK_S: Final = 120.0  # without one more result, after all is whole again, the rest is lost
 SETTLE_S: Final = 90.0  # for receipts and log text that follow the last result
@@ -58,6 +60,7 @@ class Run:
         self._stage = stage
         self._wanted = wanted
         self._say = say
+        self._said_s = 0.0
         self._began_s = time.monotonic()
         self._desk: Desk
         self._keeper: Keeper
@@ -79,15 +82,16 @@ class Run:
                 return await self._count()
 
     async def _watch(self) -> None:
-        said_s = 0.0
-        while True:
-            await self._desk.look(everywhere=False)
-            if sys.stderr.isatty() or time.monotonic() - said_s > SAY_EVERY_S:
-                said_s = time.monotonic()
-                self._progress()
+        for turn in itertools.count(1):
+            await self._desk.look(everywhere=turn % EVERYWHERE_EACH == 0)
+            self._progress()
             await pass_time(LOOK_EVERY_S)
 
     def _progress(self) -> None:
+        """Always on a terminal, now and then elsewhere."""
+        if not sys.stderr.isatty() and time.monotonic() - self._said_s < SAY_EVERY_S:
+            return
+        self._said_s = time.monotonic()
         seen, faults = self._desk.seen, self._faults
         self._say(
             f"{time.monotonic() - self._began_s:4.0f} s: {len(seen.submitted)} submitted, "
@@ -96,9 +100,10 @@ class Run:
 
     async def _quiet(self) -> None:
         """Until every job has its result, or none comes any more."""
+        turns = itertools.count()
         progress, since_s = -1, time.monotonic()
         while self._desk.seen.missing and time.monotonic() - since_s < STUCK_S:
-            await self._desk.look(everywhere=True)
+            await self._desk.look(everywhere=next(turns) % EVERYWHERE_EACH == 0)
             self._progress()
             if len(self._desk.seen.first) != progress:
                 progress, since_s = len(self._desk.seen.first), time.monotonic()

@@ -21,7 +21,7 @@ from tests.chaos.work import SHARED_TAG
 from tests.support.world import PASSWORD, Agent, Bridge, Cluster
 
 FOLDERS: Final = RUN / "chaos"
-SLOTS: Final = {"north": 4, "south": 2, "east": 3}
+SLOTS: Final = {"north": 6, "south": 3, "east": 5}
 POLICIES: Final = f'{{"{SHARED_TAG}": {{"lost_after_s": 20}}}}'
 HOSTS: Final = {name: f"127.0.0.{20 + number}" for number, name in enumerate(SITES)}
 

@@ -53,10 +53,10 @@ class Shape:
 
 
 SHAPES: Final = (
-    Shape("bash", 890),
+    Shape("bash", 860),
     Shape("bash", 30, lines=MANY_LINES),
-    Shape("bash", 20, takes_s=1.0),
-    Shape("bash", 10, takes_s=4.0, lines=5),
+    Shape("bash", 40, takes_s=1.0),
+    Shape("bash", 20, takes_s=4.0, lines=5),
     Shape("bash", 10, tail=LARGE_CHARS),
     Shape("python3", 30, lines=3),
     Shape("python3", 10, tail=LARGE_CHARS),
