@@ -44,6 +44,7 @@ class LinkProxy:
         self.down_bytes = 0
         self._target: Final = (target_host, target_port)
         self._links: Final[set[asyncio.StreamWriter]] = set()
+        self._serving: Final[set[asyncio.Task[None]]] = set()
         self._server: asyncio.Server | None = None
         self._loop: Final = asyncio.new_event_loop()
         self._flows: Final = {Cut.UP: asyncio.Event(), Cut.DOWN: asyncio.Event()}
@@ -113,7 +114,7 @@ class LinkProxy:
 
     async def _restore(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, self._host, self.port)
+            self._server = await asyncio.start_server(self._arrived, self._host, self.port)
         for flow in self._flows.values():
             flow.set()
 
@@ -123,6 +124,12 @@ class LinkProxy:
             task.cancel()
         if rest:
             await asyncio.wait(rest)
+
+    def _arrived(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A task of our own: asyncio's, when it is cancelled, fails loudly in Python 3.11."""
+        task = self._loop.create_task(self._serve(reader, writer), name="link")
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._links.add(writer)

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Final
 
-from dev_tools.broker import BrokerError, find
+from dev_tools.broker import Broker, BrokerError, find
 from dev_tools.stopping import stop_by_unwinding
 from tests.chaos.plan import KINDS
 from tests.chaos.run import Run, Verdict, Wanted
@@ -26,30 +26,39 @@ def main() -> int:
     began_s = time.monotonic()
     try:
         with find() as broker:
-            stage = Stage(broker)
-            with stage:
-                for kind, why in stage.lacking.items():
-                    print(f"without {kind}: {why}", flush=True)
-                print(f"RabbitMQ: {broker.kind}. seed={wanted.seed}. Logs: {stage.folder}", flush=True)
-                verdict = asyncio.run(Run(stage, wanted, _say).whole())
-            board = board_of(verdict, stage.lacking, time.monotonic() - began_s)
-            if not verdict.violations and not options.keep:
-                stage.remove_folder()
+            verdict, lacking = _run(broker, wanted, keep=options.keep)
     except BrokerError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+    board = board_of(verdict, lacking, time.monotonic() - began_s)
     for violation in verdict.violations[:SHOWN_MAX]:
         print(violation)
     show(board, ends_with_json=options.json)
     return 1 if verdict.violations else 0
 
 
-def board_of(verdict: Verdict, lacking: dict[str, str], seconds: float) -> Board:
+def _run(broker: Broker, wanted: Wanted, *, keep: bool) -> tuple[Verdict, list[str]]:
+    """The verdict, and the kinds of fault that cannot be had here. What a run with violations wrote stays."""
+    stage = Stage(broker)
+    try:
+        with stage:
+            for kind, why in stage.lacking.items():
+                print(f"without {kind}: {why}", flush=True)
+            print(f"RabbitMQ: {broker.kind}. seed={wanted.seed}. Logs: {stage.folder}", flush=True)
+            verdict = asyncio.run(Run(stage, wanted, _say).whole())
+        keep |= bool(verdict.violations)
+    finally:
+        if not keep:
+            stage.remove_folder()
+    return verdict, sorted(stage.lacking)
+
+
+def board_of(verdict: Verdict, lacking: list[str], seconds: float) -> Board:
     """The keys that `./dev simulate` has too, and what only real parts have."""
     return scoreboard([verdict], seconds) | {
-        "kinds_lacking": sorted(lacking),
+        "kinds_lacking": lacking,
         "starts": verdict.starts,
         "ends": dict(verdict.ends.most_common()),
     }
