@@ -85,6 +85,12 @@ class Ledger:
             return None
         return Delivery(json.loads(row["job_json"] or "{}").get("delivery") or Delivery.AT_LEAST_ONCE)
 
+    async def refuse(self, key: Key, by: str) -> bool:
+        """Whether nobody holds this attempt; from now on nobody can. False: it has a custodian (I7)."""
+        values = _of(key) | {"by": by}
+        row = await self._store.write(lambda db: db.execute(SQL["refuse"], values).fetchone())
+        return row is not None
+
     async def started(self, key: Key, started_at: float) -> None:
         await self._execute("started", _of(key) | {"started_at": started_at})
 

@@ -26,11 +26,18 @@ UPDATE ledger SET state = 'taken', published_at = NULL WHERE tag = :tag AND stat
 
 -- name: accept
 -- Compare and set: the first acceptor of an attempt is its custodian (I1, I2).
--- One row: yours, also when asked twice. No row: somebody else holds it, or it is closed.
+-- One row: yours, also when asked twice. No row: somebody else holds it, or it is closed or about to be.
 UPDATE ledger SET custodian = :worker, accepted_at = coalesce(accepted_at, :now), state = 'accepted'
  WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed'
-   AND coalesce(custodian, :worker) = :worker
+   AND coalesce(custodian, :worker) = :worker AND (custodian IS NOT NULL OR cancel_sent IS NULL)
 RETURNING job_json;
+
+-- name: refuse
+-- Compare and set against `accept`: nobody holds this attempt, and from now on nobody can (I7).
+-- No row: an agent was first, and has to be told.
+UPDATE ledger SET cancel_sent = :by
+ WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed' AND custodian IS NULL
+RETURNING attempt;
 
 -- name: started
 UPDATE ledger SET started_at = :started_at WHERE job_id = :job_id AND attempt = :attempt;

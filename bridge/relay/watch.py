@@ -86,8 +86,13 @@ class Watch:
             await self._ledger.cancel_sent(key, reply.canceled_by)
 
     async def _end_unaccepted(self, custody: Custody, reply: PingReply) -> None:
-        """Nobody holds it yet: closed here, and whoever accepts it later is sent a revoke (I7)."""
+        """Nobody holds it yet: closed here, and whoever accepts it later is sent a revoke (I7).
+
+        Accepted since we looked: the next ping tells its custodian.
+        """
         by, reason = reply.canceled_by or "", reply.canceled_reason or ""
+        if not await self._ledger.refuse((custody.job_id, custody.attempt), by):
+            return
         await self._recorder.end_unrun(
             custody, canceled_error(by, reason), canceled_by=by, canceled_reason=reason
         )
