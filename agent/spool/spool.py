@@ -49,6 +49,9 @@ class Spool:
         self._clock = clock
         self._lifetime = Lifetime(clock)
         self._may_have_unreported = True  # False spares the reporter a read for every event
+        # Of this life and never used again, since a chunk may be told as sent twice: by a life of the link
+        # that ended in mid-commit, and by the next one (I5).
+        self._last_chunk_id = 0
         self.log_changes = Changes()  # one for every piece of log text kept
         self.room = Room(bounds or Bounds(), self._measure, folder.note_room)
         self.work_bytes = 0  # files of running jobs, as the watch saw them last
@@ -278,7 +281,9 @@ class Spool:
         """Keep log text; `offset` counts the characters of this attempt before it (I5)."""
 
         def insert(db: sqlite3.Connection) -> None:
-            db.execute(SQL["add_log"], _of(key) | {"start": offset, "text": text})
+            self._last_chunk_id = 1 + max(self._last_chunk_id, db.execute(SQL["last_log"]).fetchone()["id"])
+            values = {"id": self._last_chunk_id, "start": offset, "text": text}
+            db.execute(SQL["add_log"], _of(key) | values)
             db.execute(SQL["log_length"], _of(key) | {"log_chars": offset + len(text)})
 
         await self._database.write(insert)

@@ -137,7 +137,11 @@ UPDATE held SET state = :state, result = NULL, result_crc = NULL, parts_left = -
  WHERE job_id = :job_id AND attempt = :attempt AND state = 'finished';
 
 -- name: add_log
-INSERT INTO log_chunk (job_id, attempt, start, text) VALUES (:job_id, :attempt, :start, :text);
+-- The number is given, because SQLite would give that of a deleted row again.
+INSERT INTO log_chunk (id, job_id, attempt, start, text) VALUES (:id, :job_id, :attempt, :start, :text);
+
+-- name: last_log
+SELECT coalesce(max(id), 0) AS id FROM log_chunk;
 
 -- name: log_length
 UPDATE held SET log_chars = :log_chars WHERE job_id = :job_id AND attempt = :attempt;
