@@ -105,7 +105,7 @@ class Faults:
 
     async def _alarm(self, fault: Fault) -> None:
         words = ALARMS[fault.kind].format(ms=round(1000 * fault.lasts_s))
-        await asyncio.to_thread(self._stage.broker.control, "eval", words)
+        await asyncio.to_thread(self._stage.broker.ctl, "eval", words)
 
     async def _fill(self, fault: Fault) -> None:
         assert self._stage.small_disk is not None
