@@ -53,7 +53,9 @@ async def cancelled_and_out(running: Running, source: LocalSource, ledger: Ledge
     assert pulled is not None
     attempt = await ledger.next_attempt(job_id)
     assert attempt is not None
-    await ledger.take((job_id, attempt), pulled.workspace, pulled.tag, b"", pulled.token, pulled.job_json)
+    custody = Custody(job_id=job_id, attempt=attempt, workspace=pulled.workspace, tag=pulled.tag,
+                      token=pulled.token, job_json=pulled.job_json)  # fmt: skip
+    await ledger.take(custody, b"")
     await running.admin.post(f"/api/w/main/jobs_u/queue/cancel/{job_id}", json={"reason": "no"})
     return job_id
 

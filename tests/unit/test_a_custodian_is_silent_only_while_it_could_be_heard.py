@@ -7,7 +7,7 @@ import pytest
 from agent.wire.claims import Attempt, Claims, JobId, Tag, WorkerName
 from agent.wire.envelope import pack
 from agent.wire.messages import Delivery, Job
-from bridge.relay.ledger import Ledger
+from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies, by_pattern
 from bridge.relay.recorder import Recorder
@@ -71,16 +71,21 @@ async def test_a_session_that_broke_between_two_looks_is_listened_to_anew(tmp_pa
                   code="", args=b"{}")  # fmt: skip
         claims = Claims(worker=SHOP, worker_group="shop", tags=frozenset({job.tag}), expires_s=0)
         await ledger.enrol(claims, "0", 1)
-        await ledger.take((job.job_id, job.attempt), "main", job.tag, pack([job]), "", "{}")
+        custody = Custody(job_id=job.job_id, attempt=job.attempt, workspace="main", tag=job.tag, token="",
+                          job_json="{}")  # fmt: skip
+        await ledger.take(custody, pack([job]))
         await ledger.accept((job.job_id, job.attempt), SHOP)
         await lost.look(hearing=True)
         clock.monotonic += 31  # deaf for all this time, and nobody knew
         lost.listen_anew()
-        assert await lost.look(hearing=True) == frozenset()
+        await lost.look(hearing=True)
+        assert [row["outcome"] for row in await ledger.custody()] == [None]
         clock.monotonic += 29
-        assert await lost.look(hearing=True) == frozenset()
+        await lost.look(hearing=True)
+        assert [row["outcome"] for row in await ledger.custody()] == [None]
         clock.monotonic += 1
-        assert await lost.look(hearing=True) == {SHOP}
+        await lost.look(hearing=True)
+        assert sorted(str(row["outcome"]) for row in await ledger.custody()) == ["None", "lost"]
 
 
 def test_the_first_pattern_that_matches_decides() -> None:
