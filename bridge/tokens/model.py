@@ -84,3 +84,19 @@ class Whoami(Struct):
     verified: bool = True
     name: str | None = None
     company: str | None = None
+
+
+class Member(Struct, kw_only=True):
+    """GET /api/w/<workspace>/users/whoami."""
+
+    workspace_id: str
+    email: str
+    username: str
+    is_admin: bool
+    is_super_admin: bool
+    operator: bool = False
+    disabled: bool = False
+    groups: list[str] = []
+    folders: list[str] = []
+    folders_read: list[str] = []
+    folders_owners: list[str] = []

@@ -1,14 +1,19 @@
 """What people call about themselves, their tokens, and the workspaces."""
 
+from typing import Final
+
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bridge.tokens.blacklist import BlacklistedToken, BlacklistFilter, BlacklistRow, WhitelistedToken
 from bridge.tokens.gate import Gate
-from bridge.tokens.model import Login, NewAgentToken, NewPersonToken, NewWorkspace, Whoami, Workspace
+from bridge.tokens.model import Login, Member, NewAgentToken, NewPersonToken, NewWorkspace, Whoami, Workspace
 from bridge.tokens.service import Tokens
 from bridge.tokens.workspaces import Workspaces
-from bridge.web.bodies import json_reply, text_reply, typed_body
+from bridge.web.bodies import json_reply, text_reply, typed_body, typed_query, unit
 from bridge.web.described import TEXT, Described
+
+IN: Final = "/api/w/{workspace}"
 
 
 class TokenRoutes:
@@ -28,6 +33,22 @@ class TokenRoutes:
             Described(
                 "POST", "/api/agent_workers/create_agent_token", self.create_agent_token,
                 takes=NewAgentToken, gives=str,
+            ),
+            Described(
+                "POST", "/api/agent_workers/blacklist_token", self.blacklist_token,
+                takes=BlacklistedToken, gives=None,
+            ),
+            Described(
+                "POST", "/api/agent_workers/remove_blacklist_token", self.remove_blacklist_token,
+                takes=WhitelistedToken, gives=None,
+            ),
+            Described(
+                "GET", "/api/agent_workers/list_blacklisted_tokens", self.blacklisted_tokens,
+                query=BlacklistFilter, gives=list[BlacklistRow],
+            ),
+            Described("GET", f"{IN}/users/whoami", self.member, gives=Member),
+            Described(
+                "GET", f"{IN}/users/username_to_email/{{username}}", self.email_of, gives=str, media=TEXT
             ),
             Described("GET", "/api/workspaces/list", self.workspaces, gives=list[Workspace]),
             Described(
@@ -58,6 +79,41 @@ class TokenRoutes:
         """Make an agent token for a worker group and its tags; superadmins only."""
         await self._gate.superadmin(request)
         return json_reply(self._tokens.mint_agent_token(await typed_body(request, NewAgentToken)))
+
+    async def blacklist_token(self, request: Request) -> Response:
+        """Refuse an agent token from now on; superadmins only."""
+        identity = await self._gate.superadmin(request)
+        await self._tokens.blacklist.add(await typed_body(request, BlacklistedToken), identity.username)
+        return unit()
+
+    async def remove_blacklist_token(self, request: Request) -> Response:
+        """Take an agent token off the blacklist; superadmins only."""
+        await self._gate.superadmin(request)
+        await self._tokens.blacklist.remove((await typed_body(request, WhitelistedToken)).token)
+        return unit()
+
+    async def blacklisted_tokens(self, request: Request) -> Response:
+        """The agent tokens that are refused, newest first; superadmins only."""
+        await self._gate.superadmin(request)
+        return json_reply(await self._tokens.blacklist.listed(typed_query(request, BlacklistFilter)))
+
+    async def member(self, request: Request) -> Response:
+        """Who the token belongs to, in a workspace."""
+        identity = await self._gate.member(request)
+        return json_reply(
+            Member(
+                workspace_id=request.path_params["workspace"],
+                email=identity.email,
+                username=identity.username,
+                is_admin=identity.superadmin,
+                is_super_admin=identity.superadmin,
+            )
+        )
+
+    async def email_of(self, request: Request) -> Response:
+        """The e-mail address of a user."""
+        await self._gate.member(request)
+        return text_reply(await self._tokens.email_of(request.path_params["username"]))
 
     async def workspaces(self, request: Request) -> Response:
         """The workspaces this token reaches."""

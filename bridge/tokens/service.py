@@ -16,8 +16,9 @@ from agent.clock import Clock
 from agent.database import Database, queries
 from agent.logs import Secret
 from agent.wire.claims import Claims
-from bridge.errors import BadRequest, NotAuthorized
+from bridge.errors import BadRequest, NotAuthorized, NotFound
 from bridge.tokens.agents import AgentTokens
+from bridge.tokens.blacklist import Blacklist
 from bridge.tokens.jobs import JobTokens
 from bridge.tokens.model import JOB_PREFIX, Identity, NewAgentToken, NewPersonToken
 from bridge.tokens.signing import Remembered, Signer
@@ -52,6 +53,7 @@ class Tokens:
         self._clock = clock
         self.jobs = JobTokens(signer, clock)
         self.agents = AgentTokens(signer, clock)
+        self.blacklist = Blacklist(store, clock)
         self._hasher = argon2.PasswordHasher()
         self._hashing = asyncio.Semaphore(HASHERS_MAX)
         self._holders: Remembered[_Holder] = Remembered()
@@ -123,7 +125,18 @@ class Tokens:
 
     async def verify_agent(self, bearer: str) -> Claims | None:
         """What an agent's bearer token proved, or None; the reason is in our log (agent-api.md 1.3)."""
-        return self.agents.verify(bearer)
+        claims = self.agents.verify(bearer)
+        if claims is not None and await self.blacklist.holds(bearer):
+            log.warning("token.refused", kind="agent", reason="blacklisted", worker=claims.worker)
+            return None
+        return claims
+
+    async def email_of(self, username: str) -> str:
+        """Raises `NotFound`."""
+        row = await self._one("email_of", {"username": username})
+        if row is None:
+            raise NotFound(f"user {username} not found")
+        return str(row["email"])
 
     async def _person(self, bearer: str) -> Identity | None:
         key = hashlib.sha256(bearer.encode()).hexdigest()

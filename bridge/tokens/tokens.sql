@@ -39,3 +39,18 @@ SELECT id, name, owner FROM workspace WHERE id = :id;
 
 -- name: add_workspace
 INSERT INTO workspace (id, name, owner) VALUES (:id, :name, :owner);
+
+-- name: email_of
+SELECT email FROM person WHERE username = :username;
+
+-- name: blacklist
+INSERT INTO blacklisted_token (token, expires_at, blacklisted_at, blacklisted_by)
+VALUES (:token, :expires_at, :now, :by)
+ON CONFLICT (token) DO UPDATE SET expires_at = :expires_at, blacklisted_at = :now, blacklisted_by = :by;
+
+-- name: remove_blacklisted
+DELETE FROM blacklisted_token WHERE token = :token;
+
+-- name: blacklisted
+SELECT token, expires_at, blacklisted_at, blacklisted_by FROM blacklisted_token
+ WHERE expires_at > :after ORDER BY blacklisted_at DESC, token;

@@ -1,0 +1,125 @@
+"""Agent tokens that no longer hold, though their signature does (agent-api.md 1.5)."""
+
+import asyncio
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+
+from agent.clock import Clock
+from agent.database import Database, queries
+from agent.wire.tokens import AGENT_PREFIX, said_by, split_bearer
+from bridge.errors import BadRequest
+from bridge.jobs.model import rfc3339
+
+SQL: Final = queries(Path(__file__).with_name("tokens.sql"))
+FRESH_S: Final = 2.0  # another process's entry counts here at the latest then
+EVER_S: Final = 253402300799.0  # the last second of the year 9999
+
+
+class BlacklistedToken(Struct):
+    token: str
+    expires_at: datetime | None = None
+
+
+class WhitelistedToken(Struct):
+    token: str
+
+
+class BlacklistFilter(Struct):
+    include_expired: bool = False
+
+
+class BlacklistRow(Struct):
+    token: str
+    expires_at: str | None
+    blacklisted_at: str | None
+    blacklisted_by: str
+
+
+def bare(token: str) -> str:
+    """The JWT of a token in any spelling: as minted, or as an agent sends it with its suffix."""
+    parts = split_bearer(token)
+    return token.removeprefix(AGENT_PREFIX) if parts is None else parts[1]
+
+
+class Blacklist:
+    def __init__(self, store: Database, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._ends: dict[str, float] = {}  # token → when its entry ends; the store wins
+        self._read_s: float | None = None
+        self._changes = 0
+        self._reading = asyncio.Lock()
+
+    async def holds(self, token: str) -> bool:
+        """Whether the token is refused now."""
+        if not self._is_fresh():
+            async with self._reading:  # of many agents that ask at once, one reads
+                await self._refresh()
+        return self._ends.get(bare(token), 0.0) > self._clock.wall_s()
+
+    async def add(self, asked: BlacklistedToken, by: str) -> None:
+        """Refused from now on; without `expires_at` as long as it would have held. Raises `BadRequest`."""
+        token = bare(asked.token)
+        if not token:
+            raise BadRequest("token is empty; give the token to refuse")
+        row = {"token": token, "expires_at": _end_of(asked), "now": self._clock.wall_s(), "by": by}
+        await self._store.write(lambda connection: connection.execute(SQL["blacklist"], row))
+        self._changed()
+
+    async def remove(self, token: str) -> None:
+        """It holds again, if it ever did."""
+        row = {"token": bare(token)}
+        await self._store.write(lambda connection: connection.execute(SQL["remove_blacklisted"], row))
+        self._changed()
+
+    def _is_fresh(self) -> bool:
+        return self._read_s is not None and self._clock.monotonic_s() - self._read_s < FRESH_S
+
+    async def _refresh(self) -> None:
+        if self._is_fresh():
+            return
+        while True:
+            changes, now_s = self._changes, self._clock.monotonic_s()
+            rows = await self._rows(self._clock.wall_s())
+            if changes == self._changes:  # else an entry was made meanwhile that this reading may not have
+                self._ends = {row["token"]: row["expires_at"] for row in rows}
+                self._read_s = now_s
+                return
+
+    def _changed(self) -> None:
+        self._changes += 1
+        self._read_s = None
+
+    async def listed(self, wanted: BlacklistFilter) -> list[BlacklistRow]:
+        """Newest first."""
+        after = 0.0 if wanted.include_expired else self._clock.wall_s()
+        return [
+            BlacklistRow(
+                row["token"],
+                rfc3339(row["expires_at"]),
+                rfc3339(row["blacklisted_at"]),
+                row["blacklisted_by"],
+            )
+            for row in await self._rows(after)
+        ]
+
+    async def _rows(self, after: float) -> list[dict[str, Any]]:
+        def read(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+            return [dict(row) for row in connection.execute(SQL["blacklisted"], {"after": after})]
+
+        return await self._store.read(read)
+
+
+def _end_of(asked: BlacklistedToken) -> float:
+    if asked.expires_at is not None:
+        if asked.expires_at.tzinfo is None:
+            raise BadRequest("expires_at needs a time zone, for example 2030-01-01T00:00:00Z")
+        return asked.expires_at.timestamp()
+    try:
+        return min(float(said_by(bare(asked.token))["exp"]), EVER_S)
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError):
+        return EVER_S
