@@ -85,6 +85,10 @@ class Database:
         self._read_file = self._file
         self._thread = threading.Thread(target=self._serve, name=f"write {path.name}", daemon=True)
 
+    @property
+    def path(self) -> Path:
+        return self._path
+
     @classmethod
     async def open(cls, path: Path, migrations: Sequence[str]) -> "Database":
         """Open or create `path` and bring it to the newest schema.

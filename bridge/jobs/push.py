@@ -17,6 +17,7 @@ from bridge.jobs.tags import assign
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 INIT_TAG: Final = "init_script"
+PERIODIC_TAG: Final = "periodic_bash_script"
 INIT_WORKSPACE: Final = "admins"
 
 
@@ -77,7 +78,20 @@ def push(connection: sqlite3.Connection, order: Order, now_s: float) -> str:
 
 def push_init(connection: sqlite3.Connection, worker: str, content: str, now_s: float) -> str:
     """A worker's init script: running already, and for that worker alone (agent-api.md 6.1)."""
+    return _push_own(connection, worker, content, now_s, (f"init_script_{worker}", INIT_TAG))
+
+
+def push_periodic(connection: sqlite3.Connection, worker: str, content: str, now_s: float) -> str:
+    """As `push_init`, once for every turn of a worker's periodic script (agent-api.md 6.2)."""
+    path = f"periodic_script_{worker}_{int(now_s)}"
+    return _push_own(connection, worker, content, now_s, (path, PERIODIC_TAG))
+
+
+def _push_own(
+    connection: sqlite3.Connection, worker: str, content: str, now_s: float, path_and_tag: tuple[str, str]
+) -> str:
     job_id = new_job_id(now_s)
+    path, tag = path_and_tag
     row = {
         "id": job_id,
         "workspace_id": INIT_WORKSPACE,
@@ -87,13 +101,13 @@ def push_init(connection: sqlite3.Connection, worker: str, content: str, now_s: 
         "permissioned_as": "u/worker",
         "email": "worker@orvanta.local",
         "scheduled_for": now_s,
-        "script_path": f"init_script_{worker}",
+        "script_path": path,
         "script_hash": None,
         "language": "bash",
         "code": content,
         "lock": None,
         "args": "{}",
-        "tag": INIT_TAG,
+        "tag": tag,
         "priority": None,
         "timeout_s": None,
         "delivery": "at_least_once",

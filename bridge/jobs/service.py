@@ -15,7 +15,9 @@ from agent.clock import Clock
 from agent.database import Database, queries
 from agent.wire.claims import Claims
 from bridge.errors import BadRequest, NotFound
-from bridge.jobs import joblog, push, transitions
+from bridge.jobs import joblog, push, repeats, transitions
+from bridge.jobs.arguments import Arguments, Unresolved
+from bridge.jobs.endings import Endings
 from bridge.jobs.heartbeats import Heartbeats
 from bridge.jobs.model import Completed, Completion, Order, PingReply, Pulled, error_object
 from bridge.jobs.transitions import Storable, Swept
@@ -46,12 +48,14 @@ def checked_result(completion: Completion) -> tuple[Completion, Storable]:
 class Jobs:
     """Every change is one transaction, durable when the call returns."""
 
-    def __init__(self, store: Database, clock: Clock, tokens: JobTokens) -> None:
+    def __init__(self, store: Database, clock: Clock, tokens: JobTokens, arguments: Arguments) -> None:
         self._store = store
         self._clock = clock
         self._tokens = tokens
+        self._arguments = arguments
         self._available = asyncio.Event()
         self.heartbeats = Heartbeats(clock)
+        self.endings = Endings()
 
     async def push(self, order: Order) -> str:
         """A new job's id. Raises `BadRequest` and `NotFound`; then there is no job."""
@@ -60,12 +64,11 @@ class Jobs:
         self._available.set()
         return job_id
 
-    async def push_init(self, worker: str, content: str) -> str:
-        """The id of a worker's init script, to be fetched with `held` (agent-api.md 6.1)."""
+    async def push_init(self, worker: str, content: str, *, periodic: bool = False) -> str:
+        """The id of a worker's init or periodic script, to be fetched with `held` (agent-api.md 6)."""
         now_s = self._clock.wall_s()
-        job_id = await self._store.write(
-            lambda connection: push.push_init(connection, worker, content, now_s)
-        )
+        push_own = push.push_periodic if periodic else push.push_init
+        job_id = await self._store.write(lambda connection: push_own(connection, worker, content, now_s))
         self.heartbeats.note(job_id)
         return job_id
 
@@ -85,19 +88,25 @@ class Jobs:
             now_s = self._clock.wall_s()
             await self._store.write(lambda connection: connection.execute(SQL["promote"], {"now": now_s}))
 
-    async def pull(self, worker: str, tags: Sequence[str]) -> Pulled | None:
+    async def pull(self, worker: str, tags: Sequence[str], request_id: str | None = None) -> Pulled | None:
         """The best ready job of these tags, now running on `worker`; None when there is none.
 
-        Best: highest priority, then longest due, then oldest (agent-api.md 2.2).
+        Best: highest priority, then longest due, then oldest (agent-api.md 2.2). Asked again with the same
+        `request_id`, it is the same job, so that a lost answer strands none. A job whose arguments name
+        what is not there ends here instead.
         """
-        now_s = self._clock.wall_s()
-        row = await self._store.write(
-            lambda connection: transitions.take_best(connection, worker, tags, now_s)
-        )
-        if row is None:
-            return None
-        self.heartbeats.note(row["job_id"])
-        return self._pulled(row)
+        while True:
+            row = await self._store.write(
+                lambda connection: repeats.take(connection, worker, tags, self._clock.wall_s(), request_id)
+            )
+            if row is None:
+                return None
+            self.heartbeats.note(row["job_id"])
+            try:
+                return await self._arguments.resolve(self._pulled(row))
+            except Unresolved as error:
+                ended = Completion(success=False, result=_error_text("NotFound", str(error)))
+                await self.complete(row["workspace"], row["job_id"], ended)
 
     async def put_back(self, worker: str, out: frozenset[str]) -> int:
         """Queue again what `worker` pulled, except what is `out` at a site; how many."""
@@ -153,6 +162,7 @@ class Jobs:
         )
         if outcome is Completed.RECORDED:
             self.heartbeats.forget(job_id)
+            self.endings.note(job_id)
             log.info("job.completed", job_id=job_id, success=completion.success)
         return outcome
 
@@ -193,6 +203,7 @@ class Jobs:
                 connection, workspace, job_id, by=by, reason=reason, now_s=now_s
             )
         )
+        self.endings.note(job_id)
 
     async def force_cancel(self, workspace: str, job_id: str, by: str, reason: str | None) -> None:
         """It ends now, running or not. Raises `NotFound`."""
@@ -203,6 +214,7 @@ class Jobs:
             )
         )
         self.heartbeats.forget(job_id)
+        self.endings.note(job_id)
 
     async def flag_canceled(self, job_id: str, by: str, reason: str, *, caller: Claims | None = None) -> None:
         """What a worker says before it stops a job itself. Raises `NotFound`."""
@@ -224,6 +236,7 @@ class Jobs:
         )
         for job_id, outcome in zip(silent, swept, strict=True):
             self.heartbeats.forget(job_id)
+            self.endings.note(job_id)
             log.warning("job.zombie", job_id=job_id, outcome=outcome.value)
         if Swept.RESTARTED in swept:
             self._available.set()
@@ -239,6 +252,10 @@ class Jobs:
         )
         values = {**row, "args": row["args"].encode(), "same_worker": bool(row["same_worker"])}
         return Pulled(**values, token=token)
+
+
+def _error_text(name: str, message: str) -> bytes:
+    return json.dumps(error_object(name, message)).encode()
 
 
 def _next_due(connection: sqlite3.Connection) -> float | None:

@@ -15,10 +15,19 @@ from bridge.jobs import routes as job_routes
 from bridge.jobs.records import Records
 from bridge.jobs.scripts import Scripts
 from bridge.jobs.service import Jobs
+from bridge.resources import routes as resource_routes
+from bridge.resources import type_routes as resource_type_routes
+from bridge.resources.arguments import Arguments
+from bridge.resources.interpolation import Interpolation
+from bridge.resources.service import Resources
+from bridge.resources.types import ResourceTypes
 from bridge.tokens import routes as token_routes
 from bridge.tokens.gate import Gate
 from bridge.tokens.service import Tokens
 from bridge.tokens.workspaces import Workspaces
+from bridge.variables import routes as variable_routes
+from bridge.variables.service import Variables
+from bridge.variables.vault import open_vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +50,10 @@ async def open_cluster(store: Database, clock: Clock, base_url: str, admin_passw
     generated = await tokens.bootstrap(admin_password)
     workspaces = Workspaces(store)
     gate = Gate(tokens, workspaces)
-    jobs = Jobs(store, clock, tokens.jobs)
+    variables = Variables(store, await open_vault(store))
+    resources = Resources(store, clock)
+    interpolation = Interpolation(variables, resources)
+    jobs = Jobs(store, clock, tokens.jobs, Arguments(interpolation, base_url))
     workers = Workers(store, clock)
     records = Records(store, clock, jobs.heartbeats)
     return Cluster(
@@ -52,6 +64,9 @@ async def open_cluster(store: Database, clock: Clock, base_url: str, admin_passw
         routes=[  # the busiest first: routes are tried in order
             *agent_api.routes(jobs, workers, gate, base_url),
             *job_routes.routes(jobs, records, Scripts(store, clock), gate),
+            *variable_routes.routes(variables, gate),
+            *resource_routes.routes(resources, interpolation, gate),
+            *resource_type_routes.routes(ResourceTypes(store, clock), gate),
             *token_routes.routes(tokens, workspaces, gate),
             *worker_routes.routes(workers, gate),
         ],
