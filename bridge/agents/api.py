@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bridge.agents.model import (
+    HeldScript,
     InitScript,
     JobCancelled,
     JobCompleted,
@@ -18,7 +19,8 @@ from bridge.agents.model import (
     SameWorkerJob,
 )
 from bridge.agents.service import Workers
-from bridge.errors import NotFound, PermissionDenied
+from bridge.errors import BadRequest, NotFound, PermissionDenied
+from bridge.jobs.details import Details, StreamPiece
 from bridge.jobs.model import Completed, Completion
 from bridge.jobs.service import Jobs
 from bridge.tokens.gate import Gate
@@ -28,22 +30,29 @@ from bridge.web.described import Described
 
 API_VERSION: Final = "1.600.0"  # of the agent API that we speak
 
-BLOCKED: Final = frozenset(
+# What agents ask for (agent-api.md 2.6). Everything else is refused, set or not: a new secret setting is
+# then no leak that somebody has to think of.
+READABLE: Final = frozenset(
     {
-        "jwt_secret", "oauths", "smtp_settings", "scim_token", "saml_metadata", "secret_backend",
-        "github_enterprise_app", "object_store_config", "object_store_cache_config", "ai_config", "teams",
-        "indexer_settings", "critical_error_channels", "instance_events_webhook", "otel",
-        "otel_tracing_proxy", "custom_instance_pg_databases", "custom_instance_replication_pwd",
+        "license_key", "base_url", "hub_base_url", "hub_api_secret", "expose_metrics",
+        "expose_debug_metrics", "critical_alert_mute_ui", "keep_job_dir", "job_default_timeout",
+        "job_isolation", "pip_extra_index_url", "pip_index_url", "uv_index_strategy",
+        "npm_config_registry", "bunfig_install_scopes", "instance_python_version", "nuget_config",
+        "powershell_repo_url", "powershell_repo_pat", "maven_repos", "maven_settings_xml",
+        "no_default_maven", "ruby_repos", "cargo_registries", "npmrc",
     }
 )  # fmt: skip
+REQUEST_ID: Final = "idempotency-key"
+REQUEST_ID_MAX: Final = 100
 
 ALL: Final = "/api/agent_workers"
 IN: Final = "/api/w/{workspace}/agent_workers"
 
 
 class AgentApi:
-    def __init__(self, jobs: Jobs, workers: Workers, gate: Gate, base_url: str) -> None:
+    def __init__(self, jobs: Jobs, details: Details, workers: Workers, gate: Gate, base_url: str) -> None:
         self._jobs = jobs
+        self._details = details
         self._workers = workers
         self._gate = gate
         self._settings: dict[str, str] = {"base_url": base_url}
@@ -61,6 +70,11 @@ class AgentApi:
             Described("POST", f"{ALL}/set_job_cancelled/{{job_id}}", self.set_job_cancelled,
                       takes=JobCancelled, gives=None),
             Described("POST", f"{ALL}/queue_init_job", self.queue_init_job, takes=InitScript, gives=str),
+            Described("POST", f"{ALL}/queue_periodic_job", self.queue_periodic_job,
+                      takes=InitScript, gives=str),
+            Described("POST", f"{IN}/push_result_stream/{{job_id}}", self.push_result_stream,
+                      takes=StreamPiece, gives=str),
+            Described("GET", f"{ALL}/script/{{hash}}", self.script, gives=HeldScript),
             Described("POST", f"{ALL}/same_worker_job/{{job_id}}", self.same_worker_job,
                       takes=SameWorkerJob, gives=dict[str, Any] | None),
             Described("GET", f"{ALL}/get_global_setting/{{key}}", self.global_setting),
@@ -69,12 +83,18 @@ class AgentApi:
         ]  # fmt: skip
 
     async def pull_job(self, request: Request) -> Response:
-        """The best ready job of the token's tags, or null; `true` asks for a shell, and gets null."""
+        """The best ready job of the token's tags, or null; `true` asks for a shell, and gets null.
+
+        With the header `Idempotency-Key` a request that is sent again gets the job that it got before.
+        """
         claims = await self._gate.agent(request)
         body = await body_of(request)
         if body and decoded(body, bool | None):  # type: ignore[arg-type] # mypy takes no union as a type value
             return unit()
-        pulled = await self._jobs.pull(claims.worker, sorted(claims.tags))
+        request_id = request.headers.get(REQUEST_ID)
+        if request_id is not None and not 0 < len(request_id) <= REQUEST_ID_MAX:
+            raise BadRequest(f"Idempotency-Key must have 1 to {REQUEST_ID_MAX} characters")
+        pulled = await self._jobs.pull(claims.worker, sorted(claims.tags), request_id)
         return unit() if pulled is None else raw_json(pulled.as_json())
 
     async def send_result(self, request: Request) -> Response:
@@ -144,6 +164,25 @@ class AgentApi:
         asked = await typed_body(request, InitScript)
         return json_reply(await self._jobs.push_init(claims.worker, asked.content))
 
+    async def queue_periodic_job(self, request: Request) -> Response:
+        """Queue one turn of the worker's periodic script. Its job token reaches that job and nothing else."""
+        claims = await self._gate.agent(request)
+        asked = await typed_body(request, InitScript)
+        return json_reply(await self._jobs.push_init(claims.worker, asked.content, periodic=True))
+
+    async def push_result_stream(self, request: Request) -> Response:
+        """Append to the job's streamed result; a repeated piece changes nothing."""
+        claims = await self._gate.agent(request)
+        piece = await typed_body(request, StreamPiece)
+        params = request.path_params
+        await self._details.append_stream(params["workspace"], params["job_id"], piece, claims)
+        return json_reply("ok")
+
+    async def script(self, request: Request) -> Response:
+        """The code of a deployed script that a job of this worker runs, by its hash as a decimal number."""
+        claims = await self._gate.agent(request)
+        return json_reply(await self._workers.script_held(claims, hash_of(request.path_params["hash"])))
+
     async def same_worker_job(self, request: Request) -> Response:
         """The job that this worker queued for itself, or null."""
         claims = await self._gate.agent(request)
@@ -152,11 +191,11 @@ class AgentApi:
         return unit() if held is None else raw_json(held.as_json())
 
     async def global_setting(self, request: Request) -> Response:
-        """An instance setting, or null. Secrets are refused, whether set or not."""
+        """One of the settings that are for agents, or null; every other is refused."""
         await self._gate.agent(request)
         key = request.path_params["key"]
-        if key in BLOCKED:
-            raise PermissionDenied(f"setting {key} is not for agents")
+        if key not in READABLE:
+            raise PermissionDenied(f"setting {key[:60]} is not for agents")
         return json_reply(self._settings.get(key))
 
     async def min_version(self, request: Request) -> Response:
@@ -170,5 +209,13 @@ class AgentApi:
         return raw_json(msgspec.json.encode([]))
 
 
-def routes(jobs: Jobs, workers: Workers, gate: Gate, base_url: str) -> list[Described]:
-    return AgentApi(jobs, workers, gate, base_url).all()
+def hash_of(number: str) -> str:
+    """A script's hash from its number: the same 64 bits, read as a signed one. Raises `BadRequest`."""
+    try:
+        return int(number).to_bytes(8, "big", signed=True).hex()
+    except (ValueError, OverflowError):
+        raise BadRequest(f"the hash must be a decimal 64-bit number, not {number[:40]!r}") from None
+
+
+def routes(jobs: Jobs, details: Details, workers: Workers, gate: Gate, base_url: str) -> list[Described]:
+    return AgentApi(jobs, details, workers, gate, base_url).all()

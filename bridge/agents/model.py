@@ -76,6 +76,28 @@ class SameWorkerJob(Struct):
     recoverable: bool = False
 
 
+class ScriptMeta(Struct, kw_only=True):
+    language: str
+    envs: list[str] | None = None
+    codebase: str | None = None
+    schema: Any = None
+    schema_validator: Any = None
+
+
+class HeldScript(Struct):
+    """Answer of script/<hash> (agent-api.md 2.1)."""
+
+    content: str
+    lock: str | None
+    meta: ScriptMeta
+
+
+class TagsAsked(Struct):
+    """Query of exists_workers_with_tags: tags with commas between them."""
+
+    tags: str = ""
+
+
 class LogPlace(Struct):
     """Query of push_logs, ours: with `offset` a repeated chunk changes nothing (I5)."""
 

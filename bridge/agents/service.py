@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
 from agent.clock import Clock
 from agent.database import Database, queries
 from agent.wire.claims import Claims
-from bridge.agents.model import Ping, WorkerRow, WorkersFilter
-from bridge.errors import BadRequest
+from bridge.agents.model import HeldScript, Ping, ScriptMeta, WorkerRow, WorkersFilter
+from bridge.errors import BadRequest, NotFound
 from bridge.jobs.model import rfc3339
 
 SQL: Final = queries(Path(__file__).with_name("agents.sql"))
 KEPT_S: Final = 30 * 24 * 3600.0
+SERVING_S: Final = 300.0  # agent-api.md 2.3
 
 
 class Workers:
@@ -56,6 +58,30 @@ class Workers:
             return [_as_row(dict(row), now_s) for row in rows]
 
         return await self._store.read(read)
+
+    async def tags_served(self) -> set[str]:
+        """The tags of all workers heard of lately."""
+        since = {"since": self._clock.wall_s() - SERVING_S}
+
+        def read(connection: sqlite3.Connection) -> set[str]:
+            rows = connection.execute(SQL["tags_heard_since"], since)
+            return {tag for row in rows for tag in msgspec.json.decode(row["tags"], type=list[str])}
+
+        return await self._store.read(read)
+
+    async def script_held(self, claims: Claims, script_hash: str) -> HeldScript:
+        """The code of a job that this worker runs. Raises `NotFound`."""
+        values = {"worker": claims.worker, "hash": script_hash}
+
+        def read(connection: sqlite3.Connection) -> sqlite3.Row | None:
+            row: sqlite3.Row | None = connection.execute(SQL["script_held"], values).fetchone()
+            return row
+
+        row = await self._store.read(read)
+        if row is None:
+            raise NotFound(f"{claims.worker} runs no job of script {script_hash}")
+        schema = Raw((row["schema"] or "null").encode())
+        return HeldScript(row["content"], row["lock"], ScriptMeta(language=row["language"], schema=schema))
 
 
 def _as_row(row: dict[str, Any], now_s: float) -> WorkerRow:

@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from agent.clock import Clock
 from agent.database import Database, queries
@@ -45,6 +45,9 @@ class Update(Struct):
     new_logs: str
     log_offset: int
     mem_peak: int | None
+    stream_offset: int | UnsetType = UNSET
+    new_result_stream: str | UnsetType = UNSET
+    progress: int | UnsetType | None = UNSET
 
 
 class MaybeResult(Struct):

@@ -6,7 +6,9 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bridge.jobs.model import Code, Int64, Order, Preview, PreviewAsSent, RunOptions, ScriptHash, ScriptPath
+from bridge.jobs.details import Details
+from bridge.jobs.model import Int64, Preview, PreviewAsSent, RunOptions, ScriptHash, ScriptPath
+from bridge.jobs.ordering import Source, code_of, order_of
 from bridge.jobs.records import JobFilter, MaybeResult, QueueCount, Records, Update, Which
 from bridge.jobs.scripts import NewScript, NewScriptAsSent, ScriptFilter, Scripts
 from bridge.jobs.service import Jobs
@@ -26,6 +28,8 @@ class GetOptions(Struct):
 class UpdateOptions(Struct):
     running: bool = False
     log_offset: Int64 = 0
+    stream_offset: Int64 = 0
+    get_progress: bool = False
 
 
 class Reason(Struct):
@@ -76,14 +80,7 @@ class RunRoutes:
         """Run code once; the job's id."""
         identity = await self._gate.member(request)
         asked = await typed_body(request, PreviewAsSent)
-        source = Code(
-            content=asked.content,
-            language=asked.language,
-            lock=asked.lock,
-            path=asked.path or None,
-            tag=asked.tag,
-        )
-        return await self._pushed(request, identity, source, bytes(asked.args))
+        return await self._pushed(request, identity, code_of(asked), bytes(asked.args))
 
     async def run_path(self, request: Request) -> Response:
         """Run the script at a path; the job's id."""
@@ -138,24 +135,14 @@ class RunRoutes:
         wanted = typed_query(request, ScriptFilter)
         return json_reply(await self._scripts.heads(request.path_params["workspace"], wanted))
 
-    async def _pushed(
-        self, request: Request, identity: Identity, source: Code | ScriptPath | ScriptHash, args: bytes
-    ) -> Response:
-        order = Order(
-            workspace=request.path_params["workspace"],
-            source=source,
-            args=args,
-            options=typed_query(request, RunOptions),
-            created_by=identity.username,
-            permissioned_as=f"u/{identity.username}",
-            email=identity.email,
-        )
-        return text_reply(await self._jobs.push(order), 201)
+    async def _pushed(self, request: Request, identity: Identity, source: Source, args: bytes) -> Response:
+        return text_reply(await self._jobs.push(order_of(request, identity, source, args)), 201)
 
 
 class WatchRoutes:
-    def __init__(self, records: Records, gate: Gate) -> None:
+    def __init__(self, records: Records, details: Details, gate: Gate) -> None:
         self._records = records
+        self._details = details
         self._gate = gate
 
     def all(self) -> list[Described]:
@@ -181,10 +168,16 @@ class WatchRoutes:
         return json_reply(await self._records.maybe_result(*await self._named(request)))
 
     async def update(self, request: Request) -> Response:
-        """Where the job stands, and its text after an offset."""
+        """Where the job stands, and its text and streamed result after their offsets."""
         workspace, job_id = await self._named(request)
-        offset = max(0, typed_query(request, UpdateOptions).log_offset)
-        return json_reply(await self._records.update(workspace, job_id, offset))
+        asked = typed_query(request, UpdateOptions)
+        update = await self._records.update(workspace, job_id, max(0, asked.log_offset))
+        streamed = await self._details.stream(workspace, job_id, max(0, asked.stream_offset))
+        if streamed.length:
+            update.new_result_stream, update.stream_offset = streamed.text, streamed.length
+        if asked.get_progress:
+            update.progress = await self._details.progress(workspace, job_id)
+        return json_reply(update)
 
     async def job(self, request: Request) -> Response:
         """A job, queued or completed, told apart by `type`."""
@@ -235,5 +228,5 @@ class WatchRoutes:
         return request.path_params["workspace"], request.path_params["job_id"]
 
 
-def routes(jobs: Jobs, records: Records, scripts: Scripts, gate: Gate) -> list[Described]:
-    return [*WatchRoutes(records, gate).all(), *RunRoutes(jobs, scripts, gate).all()]
+def routes(jobs: Jobs, records: Records, details: Details, scripts: Scripts, gate: Gate) -> list[Described]:
+    return [*WatchRoutes(records, details, gate).all(), *RunRoutes(jobs, scripts, gate).all()]

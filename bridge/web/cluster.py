@@ -10,11 +10,15 @@ from agent.clock import Clock
 from agent.database import Database
 from bridge.agents import api as agent_api
 from bridge.agents import routes as worker_routes
+from bridge.agents import unserved
 from bridge.agents.service import Workers
+from bridge.jobs import detail_routes, wait_routes
 from bridge.jobs import routes as job_routes
+from bridge.jobs.details import Details
 from bridge.jobs.records import Records
 from bridge.jobs.scripts import Scripts
 from bridge.jobs.service import Jobs
+from bridge.jobs.waiting import Waiting
 from bridge.resources import routes as resource_routes
 from bridge.resources import type_routes as resource_type_routes
 from bridge.resources.arguments import Arguments
@@ -56,19 +60,23 @@ async def open_cluster(store: Database, clock: Clock, base_url: str, admin_passw
     jobs = Jobs(store, clock, tokens.jobs, Arguments(interpolation, base_url))
     workers = Workers(store, clock)
     records = Records(store, clock, jobs.heartbeats)
+    details = Details(store, clock)
     return Cluster(
         jobs=jobs,
         tokens=tokens,
         workers=workers,
         gate=gate,
         routes=[  # the busiest first: routes are tried in order
-            *agent_api.routes(jobs, workers, gate, base_url),
-            *job_routes.routes(jobs, records, Scripts(store, clock), gate),
+            *agent_api.routes(jobs, details, workers, gate, base_url),
+            *job_routes.routes(jobs, records, details, Scripts(store, clock), gate),
+            *wait_routes.routes(Waiting(jobs, records, jobs.endings, clock), gate),
+            *detail_routes.routes(details, gate),
             *variable_routes.routes(variables, gate),
             *resource_routes.routes(resources, interpolation, gate),
             *resource_type_routes.routes(ResourceTypes(store, clock), gate),
             *token_routes.routes(tokens, workspaces, gate),
-            *worker_routes.routes(workers, gate),
+            *worker_routes.routes(workers, details, gate),
+            *unserved.routes(gate),
         ],
         generated_password=generated,
     )

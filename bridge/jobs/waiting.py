@@ -1,0 +1,105 @@
+"""Run and wait: the caller gets the job's result instead of its id (agent-api.md 8.1)."""
+
+import asyncio
+import base64
+import binascii
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from agent.clock import Clock
+from bridge.errors import BadRequest, BridgeError
+from bridge.jobs.endings import Endings
+from bridge.jobs.model import Order
+from bridge.jobs.records import MaybeResult, Records
+from bridge.jobs.service import Jobs
+
+WAIT_S: Final = 600.0  # the job goes on; its id is in the answer
+LOOK_AGAIN_S: Final = 2.0  # what ends elsewhere, by another process or by expiry, is seen at the latest then
+WAITERS_MAX: Final = 1000  # (I6)
+STATUS_KEY: Final = "windmill_status_code"
+
+
+class TooMany(BridgeError):
+    """503: as many callers wait as there may."""
+
+
+class NotInTime(BridgeError):
+    """504: the job goes on, and its result can be asked for."""
+
+
+class _Chosen(Struct):
+    """A result that chooses the status of the answer."""
+
+    windmill_status_code: int
+    result: msgspec.Raw = msgspec.Raw(b"null")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    document: bytes  # JSON
+
+
+class Waiting:
+    def __init__(self, jobs: Jobs, records: Records, endings: Endings, clock: Clock) -> None:
+        self._clock = clock
+        self._jobs = jobs
+        self._records = records
+        self._endings = endings
+        self._waiters = 0
+
+    async def run(self, order: Order, queue_limit: int | None) -> Answer:
+        """Raises as `Jobs.push`; `TooMany` before there is a job, `NotInTime` after."""
+        if self._waiters >= WAITERS_MAX:
+            raise TooMany(
+                f"{WAITERS_MAX} callers wait for a result already; use jobs/run and ask for it later"
+            )
+        if queue_limit is not None:
+            waiting = (await self._records.waiting(order.workspace)).database_length
+            if waiting >= queue_limit:
+                raise BadRequest(f"{waiting} jobs wait already and queue_limit is {queue_limit}")
+        self._waiters += 1
+        try:
+            job_id = await self._jobs.push(order)
+            return _answer(await self._ended(order.workspace, job_id))
+        finally:
+            self._waiters -= 1
+
+    async def _ended(self, workspace: str, job_id: str) -> MaybeResult:
+        until_s = self._clock.monotonic_s() + WAIT_S
+        with self._endings.watched(job_id) as ended:
+            while self._clock.monotonic_s() < until_s:
+                found = await self._records.maybe_result(workspace, job_id)
+                if found.completed:
+                    return found
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_AGAIN_S):
+                        await ended.wait()
+        raise NotInTime(
+            f"job {job_id} has not ended within {WAIT_S:.0f} s and goes on; "
+            f"jobs_u/completed/get_result/{job_id} will have its result"
+        )
+
+
+def _answer(found: MaybeResult) -> Answer:
+    """200 or the status that the result chooses; 500 for a failed job, whose result says why."""
+    document: bytes = bytes(found.result)
+    status = 200 if found.success else 500
+    if STATUS_KEY.encode() in document:
+        with suppress(msgspec.MsgspecError):
+            chosen = msgspec.json.decode(document, type=_Chosen)
+            if 200 <= chosen.windmill_status_code <= 599:  # noqa: PLR2004 what HTTP has for a final answer
+                return Answer(chosen.windmill_status_code, bytes(chosen.result))
+    return Answer(status, document)
+
+
+def payload_args(payload: str) -> bytes:
+    """The JSON text of a base64 `payload`. Raises `BadRequest`."""
+    try:
+        return base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+    except (ValueError, binascii.Error):
+        raise BadRequest("payload must be the arguments' JSON object in base64url") from None
