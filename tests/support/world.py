@@ -172,8 +172,23 @@ class Cluster:
         answer.raise_for_status()
         self._client.headers["Authorization"] = f"Bearer {answer.text}"
 
+    @property
+    def bearer(self) -> str:
+        """The superadmin's token, for another client."""
+        return self._client.headers["Authorization"].removeprefix("Bearer ")
+
     def close(self) -> None:
         self._client.close()
+
+    def post(self, path: str, body: object) -> str:
+        """The answer's text."""
+        answer = self._client.post(path, json=body)
+        assert answer.is_success, answer.text
+        return answer.text
+
+    def read(self, path: str) -> Any:
+        """The answer's JSON."""
+        return self._get(path).json()
 
     def token(self, *tags: str, group: str = "site", lives_s: int = 3600) -> str:
         """A new agent token for these tags."""

@@ -1,0 +1,98 @@
+"""The PyPI client `wmill` in a job at the edge, set up by nothing but the job's environment."""
+
+import sys
+
+import pytest
+
+from tests.support.world import World
+
+pytestmark = pytest.mark.broker
+
+INSIDE = """
+import os, wmill
+
+def main(path: str, key: str, db: dict):
+    client = wmill.Windmill()
+    before = wmill.get_state()
+    wmill.set_state({"runs": (before or {"runs": 0})["runs"] + 1})
+    client.set_variable("f/inside/out", "by " + os.environ["WM_JOB_ID"])
+    client.set_progress(42)
+    try:
+        client.create_token()
+        made = "a token"
+    except Exception as error:
+        made = str(error).split(": ", 1)[1][:3]
+    return {
+        "given": [key, db],
+        "variable": wmill.get_variable("f/inside/key"),
+        "resource": wmill.get_resource("f/inside/db"),
+        "child": wmill.run_script_by_path(path, args={"a": 20}, timeout=60),
+        "progress": client.get_progress(),
+        "state": wmill.get_state(),
+        "who": client.whoami()["username"],
+        "superadmin": client.whoami()["super_admin"],
+        "made": made,
+        "version": client.version[:7],
+        "status": client.get_job_status(os.environ["WM_JOB_ID"]),
+    }
+"""
+ADD = "def main(a: int, b: int = 1):\n    return {'sum': a + b}\n"
+
+
+async def test_it_reaches_its_workspace_from_the_edge(world: World) -> None:
+    agent = world.site("inside", "child", slots=2)
+    agent.settings["PYTHON_PATH"] = sys.executable  # the interpreter that has the client installed
+    await agent.start()
+    cluster = world.cluster
+    child = {"path": "u/admin/add", "content": ADD, "language": "python3", "tag": "child"}
+    cluster.post("/api/w/main/scripts/create", child)
+    secret = {"path": "f/inside/key", "value": "s3cr3t", "is_secret": True}
+    cluster.post("/api/w/main/variables/create", secret)
+    resource = {"path": "f/inside/db", "value": {"key": "$var:f/inside/key"}, "resource_type": "db"}
+    cluster.post("/api/w/main/resources/create", resource)
+    script = {"path": "u/admin/inside", "content": INSIDE, "language": "python3", "tag": "inside"}
+    cluster.post("/api/w/main/scripts/create", script)
+    args = {"path": "u/admin/add", "key": "$var:f/inside/key", "db": "$res:f/inside/db"}
+    for run in (1, 2):
+        job = cluster.post("/api/w/main/jobs/run/p/u/admin/inside", args)
+        record = await cluster.done(job, within_s=90)
+        assert record["result"] == {
+            "given": ["s3cr3t", {"key": "s3cr3t"}],
+            "variable": "s3cr3t",
+            "resource": {"key": "s3cr3t"},
+            "child": {"sum": 21},
+            "progress": 42,
+            "state": {"runs": run},
+            "who": "admin",
+            "superadmin": False,
+            "made": "403",  # a job makes no token that outlives it
+            "version": "Orvanta",
+            "status": "RUNNING",
+        }
+        assert record["args"] == args
+        assert cluster.read("/api/w/main/variables/get_value/f/inside/out") == f"by {job}"
+    state = cluster.read("/api/w/main/resources/get/u/admin/inside/user")
+    assert (state["resource_type"], state["value"]) == ("state", {"runs": 2})
+
+
+async def test_an_argument_that_names_what_is_not_there_fails_the_job(world: World) -> None:
+    await world.agent("bash")
+    job = world.cluster.submit("echo never", "bash", args={"key": "$var:f/none/key"})
+    record = await world.cluster.done(job)
+    assert record["success"] is False
+    assert record["result"]["error"]["name"] == "NotFound"
+    assert "argument `key`: Variable f/none/key not found" in record["result"]["error"]["message"]
+
+
+async def test_an_argument_is_resolved_for_a_site_that_is_cut_off(world: World) -> None:
+    agent = await world.agent("bash")
+    variable = {"path": "f/shop/name", "value": "Suva", "is_secret": True}
+    world.cluster.post("/api/w/main/variables/create", variable)
+    first = world.cluster.submit('name="$1"\nread -r -t 5 < <(tail -f /dev/null)\necho "$name"', "bash")
+    job = world.cluster.submit('name="$1"\necho "$name"', "bash", args={"name": "$var:f/shop/name"})
+    await world.cluster.accepted(job)
+    world.cut()
+    await world.cluster.running(first)
+    world.restore()
+    assert (await world.cluster.done(job, within_s=90))["result"] == "Suva"
+    assert agent.process.is_running()
