@@ -18,7 +18,8 @@ def main(argv: Sequence[str]) -> int:
         prog="python -m bridge",
         description="Takes jobs from a cluster to RabbitMQ and their results back.",
         epilog="Settings: AMQP_URL PUBLIC_AMQP_URL BRIDGE_STORE BRIDGE_HOST BRIDGE_PORT BASE_URL "
-        "ADMIN_PASSWORD_FILE READY_MAX ZOMBIE_JOB_TIMEOUT; for relay: AGENT_TOKEN BASE_INTERNAL_URL.",
+        "ADMIN_PASSWORD_FILE READY_MAX ZOMBIE_JOB_TIMEOUT CUSTOM_TAGS DEFAULT_TAGS_PER_WORKSPACE; "
+        "for relay: AGENT_TOKEN BASE_INTERNAL_URL.",
     )
     parser.add_argument("command", choices=["serve", "relay"])
     command = parser.parse_args(argv).command

@@ -43,7 +43,7 @@ async def serve(settings: Settings) -> None:
     clock = SystemClock()
     store = await open_store(settings.store)
     try:
-        cluster = await open_cluster(store, clock, settings.base_url, _password(settings))
+        cluster = await open_cluster(store, clock, settings.base_url, _password(settings), settings.tags)
         if cluster.generated_password:
             print(f"superadmin admin@orvanta.local, password {cluster.generated_password}", flush=True)  # noqa: T201 shown once
         ledger = Ledger(store, clock)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from agent.logs import Secret
 from agent.wire.tokens import AGENT_PREFIX
 from bridge.errors import ConfigError
+from bridge.jobs.tag_rules import TagRules
 from bridge.relay.policy import LOST_AFTER_S, SHORTEST_S, Policies, by_pattern
 
 
@@ -24,6 +25,7 @@ class Settings:
     admissions_per_s: int
     zombie_timeout_s: float
     policies: Policies
+    tags: TagRules
     agent_token: Secret | None  # for `relay`: the bridge's own, at the upstream cluster
     upstream_url: str | None
 
@@ -54,9 +56,15 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         admissions_per_s=_whole(env, "ADMISSIONS_PER_S", 50),
         zombie_timeout_s=_whole(env, "ZOMBIE_JOB_TIMEOUT", 60),
         policies=_policies(env),
+        tags=TagRules(_names(env, "CUSTOM_TAGS"), _names(env, "DEFAULT_TAGS_PER_WORKSPACE")),
         agent_token=Secret(token) if token else None,
         upstream_url=upstream,
     )
+
+
+def _names(env: Mapping[str, str], name: str) -> list[str]:
+    """A list with commas between its items."""
+    return [one.strip() for one in env.get(name, "").split(",") if one.strip()]
 
 
 def _policies(env: Mapping[str, str]) -> Policies:

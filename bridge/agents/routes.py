@@ -9,6 +9,7 @@ from bridge.agents.api import API_VERSION
 from bridge.agents.model import TagsAsked, WorkerRow, WorkersFilter
 from bridge.agents.service import Workers
 from bridge.jobs.details import Details
+from bridge.jobs.tag_rules import TagRules
 from bridge.tokens.gate import Gate
 from bridge.web.bodies import json_reply, text_reply, typed_query
 from bridge.web.described import TEXT, Described
@@ -17,7 +18,8 @@ LANGUAGES: Final = ["bash", "python3"]
 
 
 class WorkerRoutes:
-    def __init__(self, workers: Workers, details: Details, gate: Gate) -> None:
+    def __init__(self, workers: Workers, details: Details, tags: TagRules, gate: Gate) -> None:
+        self._tags = tags
         self._workers = workers
         self._details = details
         self._gate = gate
@@ -34,6 +36,13 @@ class WorkerRoutes:
             Described("GET", "/api/workers/queue_counts", self.queue_counts, gives=dict[str, int]),
             Described(
                 "GET", "/api/workers/queue_running_counts", self.running_counts, gives=dict[str, int]
+            ),
+            Described("GET", "/api/workers/custom_tags", self.custom_tags, gives=list[str]),
+            Described(
+                "GET", "/api/w/{workspace}/workers/custom_tags", self.custom_tags_of, gives=list[str]
+            ),
+            Described(
+                "GET", "/api/workers/is_default_tags_per_workspace", self.own_defaults, gives=bool
             ),
             Described("GET", "/api/workers/get_default_tags", default_tags, gives=list[str]),
             Described("GET", "/api/version", version, gives=str, media=TEXT),
@@ -53,6 +62,21 @@ class WorkerRoutes:
         served = await self._workers.tags_served()
         asked = [tag for tag in typed_query(request, TagsAsked).tags.split(",") if tag]
         return json_reply({tag: tag in served for tag in asked})
+
+    async def custom_tags(self, request: Request) -> Response:
+        """The listed tags as they were written, with the workspaces that may use them."""
+        await self._gate.person(request)
+        return json_reply(self._tags.listed())
+
+    async def custom_tags_of(self, request: Request) -> Response:
+        """The listed tags that a workspace may use."""
+        await self._gate.member(request)
+        return json_reply(self._tags.of(request.path_params["workspace"]))
+
+    async def own_defaults(self, request: Request) -> Response:
+        """Whether some workspaces have default tags of their own."""
+        await self._gate.anyone(request)
+        return json_reply(self._tags.has_own_defaults)
 
     async def queue_counts(self, request: Request) -> Response:
         """How many due jobs wait, by tag."""
@@ -92,5 +116,5 @@ async def min_keep_alive_of_old(_: Request) -> Response:
     return json_reply(API_VERSION)
 
 
-def routes(workers: Workers, details: Details, gate: Gate) -> list[Described]:
-    return WorkerRoutes(workers, details, gate).all()
+def routes(workers: Workers, details: Details, tags: TagRules, gate: Gate) -> list[Described]:
+    return WorkerRoutes(workers, details, tags, gate).all()

@@ -13,6 +13,7 @@ from bridge.errors import BadRequest
 from bridge.jobs import scripts
 from bridge.jobs.ids import checked_job_id, new_job_id
 from bridge.jobs.model import Code, Delivery, Order, Replace, RunOptions, ScriptPath
+from bridge.jobs.tag_rules import TagRules
 from bridge.jobs.tags import assign
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
@@ -39,14 +40,14 @@ class Runnable:
     replace: Replace | None = None
 
 
-def push(connection: sqlite3.Connection, order: Order, now_s: float) -> str:
+def push(connection: sqlite3.Connection, order: Order, tags: TagRules, now_s: float) -> str:
     """The new job's id. Raises `BadRequest` and `NotFound`; then there is no job."""
     options = order.options
     job_id = _free_id(connection, options.job_id, now_s)
     found = _resolve(connection, order)
     args = checked_args(order.args)
     scheduled_for = _scheduled_for(options, now_s)
-    tag = assign(options.tag or found.tag, found.language, order.workspace, args)
+    tag = assign(options.tag or found.tag, found.language, order.workspace, args, tags)
     row = {
         "id": job_id,
         "workspace_id": order.workspace,

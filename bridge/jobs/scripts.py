@@ -11,6 +11,7 @@ from agent.database import Database, queries
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs.ids import script_hash
 from bridge.jobs.model import Delivery, LostAfter, Page, Priority, Replace, Seconds, rfc3339
+from bridge.jobs.tag_rules import TagRules
 
 SQL: Final = queries(Path(__file__).with_name("scripts.sql"))
 
@@ -94,12 +95,14 @@ def as_json(row: Row) -> dict[str, Any]:
 
 
 class Scripts:
-    def __init__(self, store: Database, clock: Clock) -> None:
+    def __init__(self, store: Database, clock: Clock, tags: TagRules) -> None:
+        self._tags = tags
         self._store = store
         self._clock = clock
 
     async def create(self, workspace: str, asked: NewScript, created_by: str) -> str:
         """Deploy; the hash. The same script again changes nothing. Raises `BadRequest`."""
+        self._tags.require(workspace, asked.tag)
         now_s = self._clock.wall_s()
         return await self._store.write(
             lambda connection: _create(connection, workspace, asked, created_by, now_s)

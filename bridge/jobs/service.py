@@ -20,6 +20,7 @@ from bridge.jobs.arguments import Arguments, Unresolved
 from bridge.jobs.endings import Endings
 from bridge.jobs.heartbeats import Heartbeats
 from bridge.jobs.model import Completed, Completion, Order, PingReply, Pulled, error_object
+from bridge.jobs.tag_rules import TagRules
 from bridge.jobs.transitions import Storable, Swept
 from bridge.tokens.jobs import JobTokens
 from bridge.web.bodies import strict_json
@@ -48,11 +49,14 @@ def checked_result(completion: Completion) -> tuple[Completion, Storable]:
 class Jobs:
     """Every change is one transaction, durable when the call returns."""
 
-    def __init__(self, store: Database, clock: Clock, tokens: JobTokens, arguments: Arguments) -> None:
+    def __init__(
+        self, store: Database, clock: Clock, tokens: JobTokens, arguments: Arguments, tags: TagRules
+    ) -> None:
         self._store = store
         self._clock = clock
         self._tokens = tokens
         self._arguments = arguments
+        self._tags = tags
         self._available = asyncio.Event()
         self.heartbeats = Heartbeats(clock)
         self.endings = Endings()
@@ -60,7 +64,7 @@ class Jobs:
     async def push(self, order: Order) -> str:
         """A new job's id. Raises `BadRequest` and `NotFound`; then there is no job."""
         now_s = self._clock.wall_s()
-        job_id = await self._store.write(lambda connection: push.push(connection, order, now_s))
+        job_id = await self._store.write(lambda connection: push.push(connection, order, self._tags, now_s))
         self._available.set()
         return job_id
 

@@ -7,17 +7,25 @@ from typing import Final
 from msgspec import Raw
 
 from agent.wire.claims import Tag
+from bridge.jobs.tag_rules import EVERYBODYS, TagRules
 from bridge.tokens.tags import checked_tag
 
 ARGUMENT: Final = re.compile(r"\$args\[(\w+)\]")
 OF_LANGUAGE: Final = {"bunnative": "nativets"}
 
 
-def assign(explicit: str | None, language: str, workspace: str, args: Mapping[str, Raw]) -> Tag:
-    """The explicit tag, interpolated; else the language's. Raises `BadRequest` when it can be no tag."""
+def assign(
+    explicit: str | None, language: str, workspace: str, args: Mapping[str, Raw], rules: TagRules = EVERYBODYS
+) -> Tag:
+    """The explicit tag, interpolated; else the language's. Raises `BadRequest` when it can be no tag.
+
+    Also when it is another workspace's.
+    """
     if explicit:
-        return checked_tag(interpolate(explicit, workspace, args))
-    return checked_tag(OF_LANGUAGE.get(language, language))
+        tag = interpolate(explicit, workspace, args)
+        rules.require(workspace, tag)
+        return checked_tag(tag)
+    return checked_tag(rules.default(OF_LANGUAGE.get(language, language), workspace))
 
 
 def interpolate(template: str, workspace: str, args: Mapping[str, Raw]) -> str:

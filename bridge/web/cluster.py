@@ -18,6 +18,7 @@ from bridge.jobs.details import Details
 from bridge.jobs.records import Records
 from bridge.jobs.scripts import Scripts
 from bridge.jobs.service import Jobs
+from bridge.jobs.tag_rules import EVERYBODYS, TagRules
 from bridge.jobs.waiting import Waiting
 from bridge.resources import routes as resource_routes
 from bridge.resources import type_routes as resource_type_routes
@@ -48,7 +49,13 @@ class Cluster:
         await self.gate.superadmin(request)
 
 
-async def open_cluster(store: Database, clock: Clock, base_url: str, admin_password: str | None) -> Cluster:
+async def open_cluster(
+    store: Database,
+    clock: Clock,
+    base_url: str,
+    admin_password: str | None,
+    tags: TagRules = EVERYBODYS,
+) -> Cluster:
     """The cluster in `store`, which stays the caller's to close. `base_url` has no trailing slash."""
     tokens = await Tokens.open(store, clock)
     generated = await tokens.bootstrap(admin_password)
@@ -57,7 +64,7 @@ async def open_cluster(store: Database, clock: Clock, base_url: str, admin_passw
     variables = Variables(store, await open_vault(store))
     resources = Resources(store, clock)
     interpolation = Interpolation(variables, resources)
-    jobs = Jobs(store, clock, tokens.jobs, Arguments(interpolation, base_url))
+    jobs = Jobs(store, clock, tokens.jobs, Arguments(interpolation, base_url), tags)
     workers = Workers(store, clock)
     records = Records(store, clock, jobs.heartbeats)
     details = Details(store, clock)
@@ -68,14 +75,14 @@ async def open_cluster(store: Database, clock: Clock, base_url: str, admin_passw
         gate=gate,
         routes=[  # the busiest first: routes are tried in order
             *agent_api.routes(jobs, details, workers, gate, base_url),
-            *job_routes.routes(jobs, records, details, Scripts(store, clock), gate),
+            *job_routes.routes(jobs, records, details, Scripts(store, clock, tags), gate),
             *wait_routes.routes(Waiting(jobs, records, jobs.endings, clock), gate),
             *detail_routes.routes(details, gate),
             *variable_routes.routes(variables, gate),
             *resource_routes.routes(resources, interpolation, gate),
             *resource_type_routes.routes(ResourceTypes(store, clock), gate),
             *token_routes.routes(tokens, workspaces, gate),
-            *worker_routes.routes(workers, details, gate),
+            *worker_routes.routes(workers, details, tags, gate),
             *unserved.routes(gate),
         ],
         generated_password=generated,
