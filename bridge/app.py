@@ -48,7 +48,7 @@ async def serve(settings: Settings) -> None:
             print(f"superadmin admin@orvanta.local, password {cluster.generated_password}", flush=True)  # noqa: T201 shown once
         ledger = Ledger(store, clock)
         signer = await Signer.load(ledger)
-        source = LocalSource(cluster.jobs)
+        source = LocalSource(cluster.jobs, cluster.environments)
         relay = _relay(settings, source, ledger, signer, clock)
         enrolments = Enrolments(
             ledger,

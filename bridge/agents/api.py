@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,6 +23,7 @@ from bridge.jobs.details import Details, StreamPiece
 from bridge.jobs.model import Completed, Completion
 from bridge.jobs.service import Jobs
 from bridge.tokens.gate import Gate
+from bridge.variables.environment import Environments
 from bridge.web.asgi import RESULT_MAX_BYTES
 from bridge.web.bodies import body_of, decoded, json_reply, raw_json, typed_body, typed_query, unit
 from bridge.web.described import Described
@@ -50,7 +50,16 @@ IN: Final = "/api/w/{workspace}/agent_workers"
 
 
 class AgentApi:
-    def __init__(self, jobs: Jobs, details: Details, workers: Workers, gate: Gate, base_url: str) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        details: Details,
+        environments: Environments,
+        workers: Workers,
+        gate: Gate,
+        base_url: str,
+    ) -> None:
+        self._environments = environments
         self._jobs = jobs
         self._details = details
         self._workers = workers
@@ -204,9 +213,10 @@ class AgentApi:
         return json_reply(API_VERSION)
 
     async def custom_envs(self, request: Request) -> Response:
-        """Environment of every job of the workspace: none yet."""
-        await self._gate.agent(request)
-        return raw_json(msgspec.json.encode([]))
+        """The environment of the workspace's jobs; empty for a worker that runs none of them."""
+        claims = await self._gate.agent(request)
+        workspace = request.path_params["workspace"]
+        return json_reply(await self._environments.of_held(workspace, claims.worker))
 
 
 def hash_of(number: str) -> str:
@@ -217,5 +227,7 @@ def hash_of(number: str) -> str:
         raise BadRequest(f"the hash must be a decimal 64-bit number, not {number[:40]!r}") from None
 
 
-def routes(jobs: Jobs, details: Details, workers: Workers, gate: Gate, base_url: str) -> list[Described]:
-    return AgentApi(jobs, details, workers, gate, base_url).all()
+def routes(
+    jobs: Jobs, details: Details, environments: Environments, workers: Workers, gate: Gate, base_url: str
+) -> list[Described]:
+    return AgentApi(jobs, details, environments, workers, gate, base_url).all()

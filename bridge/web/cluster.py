@@ -30,7 +30,9 @@ from bridge.tokens import routes as token_routes
 from bridge.tokens.gate import Gate
 from bridge.tokens.service import Tokens
 from bridge.tokens.workspaces import Workspaces
+from bridge.variables import environment
 from bridge.variables import routes as variable_routes
+from bridge.variables.environment import Environments
 from bridge.variables.service import Variables
 from bridge.variables.vault import open_vault
 
@@ -38,6 +40,7 @@ from bridge.variables.vault import open_vault
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
     jobs: Jobs
+    environments: Environments
     tokens: Tokens
     workers: Workers
     gate: Gate
@@ -68,16 +71,19 @@ async def open_cluster(
     workers = Workers(store, clock)
     records = Records(store, clock, jobs.heartbeats)
     details = Details(store, clock)
+    environments = Environments(store)
     return Cluster(
         jobs=jobs,
+        environments=environments,
         tokens=tokens,
         workers=workers,
         gate=gate,
         routes=[  # the busiest first: routes are tried in order
-            *agent_api.routes(jobs, details, workers, gate, base_url),
+            *agent_api.routes(jobs, details, environments, workers, gate, base_url),
             *job_routes.routes(jobs, records, details, Scripts(store, clock, tags), gate),
             *wait_routes.routes(Waiting(jobs, records, jobs.endings, clock), gate),
             *detail_routes.routes(details, gate),
+            *environment.routes(environments, gate),
             *variable_routes.routes(variables, gate),
             *resource_routes.routes(resources, interpolation, gate),
             *resource_type_routes.routes(ResourceTypes(store, clock), gate),

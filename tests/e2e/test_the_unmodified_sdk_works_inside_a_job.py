@@ -29,6 +29,7 @@ def main(path: str, key: str, db: dict):
         "child": wmill.run_script_by_path(path, args={"a": 20}, timeout=60),
         "progress": client.get_progress(),
         "state": wmill.get_state(),
+        "shop": os.environ.get("SHOP"),
         "who": client.whoami()["username"],
         "superadmin": client.whoami()["super_admin"],
         "made": made,
@@ -52,6 +53,8 @@ async def test_it_reaches_its_workspace_from_the_edge(world: World) -> None:
     cluster.post("/api/w/main/resources/create", resource)
     script = {"path": "u/admin/inside", "content": INSIDE, "language": "python3", "tag": "inside"}
     cluster.post("/api/w/main/scripts/create", script)
+    environment = {"name": "SHOP", "value": "Suva"}
+    cluster.post("/api/w/main/workspaces/set_environment_variable", environment)
     args = {"path": "u/admin/add", "key": "$var:f/inside/key", "db": "$res:f/inside/db"}
     for run in (1, 2):
         job = cluster.post("/api/w/main/jobs/run/p/u/admin/inside", args)
@@ -63,6 +66,7 @@ async def test_it_reaches_its_workspace_from_the_edge(world: World) -> None:
             "child": {"sum": 21},
             "progress": 42,
             "state": {"runs": run},
+            "shop": "Suva",
             "who": "admin",
             "superadmin": False,
             "made": "403",  # a job makes no token that outlives it

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -11,6 +12,7 @@ from bridge.jobs.model import Completion
 from bridge.jobs.service import Jobs
 from bridge.relay.ledger import Custody
 from bridge.relay.sources.source import PingReply, Pulled, canceler, pulled_from
+from bridge.variables.environment import Environments
 
 log = structlog.get_logger()
 
@@ -22,15 +24,21 @@ class LocalSource:
 
     ping_every_s = 2.0
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, environments: Environments | None = None) -> None:
         self._jobs = jobs
+        self._environments = environments
 
     def lanes(self, served: frozenset[Tag]) -> Sequence[frozenset[Tag]]:
         return [frozenset((tag,)) for tag in sorted(served)]
 
     async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
         job = await self._jobs.pull(WORKER, sorted(lane))
-        return None if job is None else pulled_from(json.loads(job.as_json()), None)
+        if job is None:
+            return None
+        pulled = pulled_from(json.loads(job.as_json()), None)
+        if self._environments is None:
+            return pulled
+        return replace(pulled, env={**await self._environments.of(pulled.workspace), **pulled.env})
 
     async def put_back(self, out: frozenset[JobId]) -> None:
         if count := await self._jobs.put_back(WORKER, out):

@@ -53,3 +53,11 @@ CREATE TABLE blacklisted_token (
   blacklisted_at REAL NOT NULL,
   blacklisted_by TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- The environment of every job of a workspace, beside what is reserved.
+CREATE TABLE workspace_environment (
+  workspace_id TEXT NOT NULL REFERENCES workspace (id),
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (workspace_id, name)
+) STRICT, WITHOUT ROWID;
