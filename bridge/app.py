@@ -19,6 +19,7 @@ from agent.wire.tokens import instance_of
 from bridge.agents.enrol import Enrolments
 from bridge.agents.introspection import Introspection
 from bridge.broker.channel import connect
+from bridge.broker.topology import Topology
 from bridge.config import Settings
 from bridge.errors import ClusterDown, ConfigError
 from bridge.relay.ledger import Ledger
@@ -94,9 +95,9 @@ async def relay(settings: Settings) -> None:
 
 
 def _relay(settings: Settings, source: Source, ledger: Ledger, signer: Signer, clock: Clock) -> Relay:
-    url = settings.amqp_url.reveal()
+    url, topology = settings.amqp_url.reveal(), Topology(settings.broker_nodes)
     return Relay(
-        lambda gone: connect(url, gone),
+        lambda gone: connect(url, topology, gone),
         source,
         ledger,
         signer,

@@ -23,6 +23,7 @@ class Settings:
     admin_password_file: Path | None
     ready_max: int
     admissions_per_s: int
+    broker_nodes: int
     zombie_timeout_s: float
     policies: Policies
     tags: TagRules
@@ -54,6 +55,7 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         admin_password_file=Path(password) if password else None,
         ready_max=_whole(env, "READY_MAX", 100),
         admissions_per_s=_whole(env, "ADMISSIONS_PER_S", 50),
+        broker_nodes=_whole(env, "BROKER_NODES", 1),
         zombie_timeout_s=_whole(env, "ZOMBIE_JOB_TIMEOUT", 60),
         policies=_policies(env),
         tags=TagRules(_names(env, "CUSTOM_TAGS"), _names(env, "DEFAULT_TAGS_PER_WORKSPACE")),

@@ -6,9 +6,10 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, NoReturn
 
-from dev_tools.places import ROOT
+from dev_tools.places import ROOT, SIDE_BY_SIDE
 from dev_tools.stopping import stop_by_unwinding
 
 INTERRUPTED: Final = 130
@@ -29,7 +30,8 @@ def demo(arguments: list[str]) -> NoReturn:
 
 
 def test(arguments: list[str]) -> NoReturn:
-    become("pytest", *arguments)
+    named = any(Path(argument.partition("::")[0]).exists() for argument in arguments)
+    become("pytest", *(() if named else SIDE_BY_SIDE), *arguments)
 
 
 def bench(arguments: list[str]) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dev_tools.places import ROOT, RUN
+from dev_tools.places import ROOT, RUN, SIDE_BY_SIDE
 
 AUDIT_S: Final = 240
 COVERED_PERCENT: Final = 90  # of lines and branches
@@ -104,7 +104,7 @@ def _audit() -> Verdict:
 
 def _tests_pass() -> bool:
     """The whole suite, with branch coverage of the product's own processes too."""
-    command = [sys.executable, "-m", "pytest", "--cov", "--cov-report=term:skip-covered"]
+    command = [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, "--cov", "--cov-report=term:skip-covered"]
     command += [f"--cov-fail-under={COVERED_PERCENT}"]
     return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
 

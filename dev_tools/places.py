@@ -5,3 +5,6 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 RUN: Final = ROOT / ".run"
+
+# For a whole suite: most tests wait for real processes, so several at a time; a file stays together.
+SIDE_BY_SIDE: Final = ("--numprocesses", "3", "--dist", "loadfile")

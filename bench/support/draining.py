@@ -13,12 +13,13 @@ from agent.jobs.book import Book
 from agent.jobs.reporter import Reporter
 from agent.link.amqp import connect
 from agent.spool.spool import Spool
-from agent.wire.claims import WorkerName
+from agent.wire.claims import Tag, WorkerName
 from agent.wire.envelope import CONTENT_TYPE, pack
 from agent.wire.messages import Result
 from agent.wire.routing import UP, up_key
 from bench.support import spools
 from bridge.broker import channel
+from bridge.broker.topology import Topology
 
 WORKER: Final = WorkerName("ag-bench-drain")
 IN_FLIGHT: Final = 50
@@ -30,8 +31,12 @@ class _Drained(Exception):
 
 async def declare(amqp_url: str) -> None:
     """The exchanges and queues as the bridge declares them."""
-    async with channel.connect(amqp_url) as broker:
+    async with channel.connect(amqp_url, Topology(), _nothing_gone) as broker:
         await broker.ensure_agent(WORKER)
+
+
+async def _nothing_gone(_tag: Tag) -> None:
+    """No tag is used here."""
 
 
 async def empty_queues(amqp_url: str, names: Iterable[str]) -> None:

@@ -11,8 +11,8 @@ from aio_pika.abc import AbstractChannel
 from agent.broker_session import CONNECT_S, Arrived, Session, Unroutable, open_session, session_errors
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.envelope import CONTENT_TYPE, Envelope
-from agent.wire.routing import CONTROL, DEAD, JOBS, control_queue, job_key
-from bridge.broker.topology import EXCHANGES, QUEUES, Queue, agent_queue, tag_queue
+from agent.wire.routing import CONTROL, DEAD, EVENTS, JOBS, control_queue, job_key
+from bridge.broker.topology import EXCHANGES, Queue, Topology
 from bridge.errors import BrokerDown
 
 HEARTBEAT_S: Final = 20
@@ -32,8 +32,9 @@ def broker_errors() -> AbstractContextManager[None]:
 class Broker:
     """Made by `connect`."""
 
-    def __init__(self, session: Session, queue_gone: QueueGone) -> None:
+    def __init__(self, session: Session, topology: Topology, queue_gone: QueueGone) -> None:
         self._session = session
+        self._topology = topology
         self._queue_gone = queue_gone
         self._making = asyncio.Lock()  # two that find a queue gone must not both say so
         self._declarer: AbstractChannel  # on the connection that an alarm of the broker does not block
@@ -48,16 +49,16 @@ class Broker:
         await self._session.changes.newer_than(self._session.changes.version)
 
     async def ensure_tag(self, tag: Tag) -> None:
-        if tag_queue(tag).name not in self._declared:
+        if self._topology.tag(tag).name not in self._declared:
             await self._make_tag(tag)
 
     async def ensure_agent(self, worker: WorkerName) -> None:
-        if agent_queue(worker).name not in self._declared:
-            await self._make(agent_queue(worker))
+        if self._topology.agent(worker).name not in self._declared:
+            await self._make(self._topology.agent(worker))
 
     async def admit(self, worker: WorkerName, tags: Iterable[Tag]) -> None:
         """Declare all that this agent needs, known or not: it may come because some of it is gone."""
-        await self._make(agent_queue(worker))
+        await self._make(self._topology.agent(worker))
         for tag in tags:
             await self._make_tag(tag)
 
@@ -67,7 +68,7 @@ class Broker:
 
     async def publish_control(self, worker: WorkerName, envelope: Envelope) -> None:
         key = control_queue(worker)
-        await self._publish(CONTROL, key, envelope, lambda: self._make(agent_queue(worker)))
+        await self._publish(CONTROL, key, envelope, lambda: self._make(self._topology.agent(worker)))
 
     async def publish_dead(self, body: bytes, reason: str, about: Mapping[str, str]) -> None:
         envelope = Envelope(body, None, {**about, "reason": reason[:1000]})
@@ -78,6 +79,10 @@ class Broker:
         with broker_errors():
             channel = await self._session.channel()
         await self._session.consume(channel, queue_name, prefetch, arrived)
+
+    async def answers(self) -> None:
+        """Returns when RabbitMQ has answered on the connection that consumes. Raises `BrokerDown`."""
+        await self._session.has_queue(EVENTS)
 
     async def lost(self) -> None:
         """Return never; raise `BrokerDown` when the session is gone."""
@@ -94,12 +99,12 @@ class Broker:
             async with asyncio.timeout(CONNECT_S):
                 for exchange in EXCHANGES:
                     await self._declarer.declare_exchange(exchange.name, exchange.kind, durable=True)
-                for queue in QUEUES:
+                for queue in self._topology.fixed():
                     await self._declare(queue)
 
     async def _make_tag(self, tag: Tag) -> None:
         """When it is gone, what waited in it is gone too: said before there is a new one to publish to."""
-        queue = tag_queue(tag)
+        queue = self._topology.tag(tag)
         async with self._making:
             if not await self._session.has_queue(queue.name):
                 await self._queue_gone(tag)
@@ -140,12 +145,12 @@ class Broker:
 
 
 @asynccontextmanager
-async def connect(url: str, queue_gone: QueueGone) -> AsyncIterator[Broker]:
+async def connect(url: str, topology: Topology, queue_gone: QueueGone) -> AsyncIterator[Broker]:
     """A session with everything declared, for as long as the block lasts. Raises `BrokerDown`.
 
     `queue_gone` is told of a tag whose queue was not there: what was published to it has to go out again.
     """
     async with open_session(url, "orvanta bridge", HEARTBEAT_S, broker_down) as session:
-        broker = Broker(session, queue_gone)
+        broker = Broker(session, topology, queue_gone)
         await broker._begin()  # noqa: SLF001 the second half of making one
         yield broker

@@ -64,6 +64,8 @@ class Lost:
         if self._silence.could_be_heard_for(TAKING_S):
             expired += await self._ledger.expired("published", before)
         for custody in expired:
+            if not await self._ledger.refuse((custody.job_id, custody.attempt), "not_after"):
+                continue  # accepted since we looked: whoever holds it counts by the same clock
             log.info("job.expired", job_id=custody.job_id, attempt=custody.attempt)
             error = {"name": "Expired", "message": "its not_after passed before an agent accepted it"}
             await self._recorder.end_unrun(custody, error, outcome="expired")

@@ -44,23 +44,33 @@ class Watch:
         self._recorder = recorder
 
     async def run(self) -> None:
-        """Ping for every job in custody, for ever; stops exactly when custody ends."""
+        """For ever. Looking for the lost may wait for the broker, so it never stands before a ping."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ping_for_ever(), name="custody pings")
+            group.create_task(self._look_for_ever(), name="the lost")
+
+    async def _ping_for_ever(self) -> None:
+        """For every job in custody; stops exactly when custody ends."""
+        while True:
+            bound = asyncio.Semaphore(AT_ONCE)
+            async with asyncio.TaskGroup() as group:
+                for custody in await self._ledger.in_custody():
+                    group.create_task(self._ping(custody, bound), name="custody ping")
+            await asyncio.sleep(self._source.ping_every_s)
+
+    async def _look_for_ever(self) -> None:
         pruned_s: float | None = None
         while True:
             if pruned_s is None or self._clock.monotonic_s() - pruned_s > PRUNE_EVERY_S:
                 await self._ledger.prune()
                 pruned_s = self._clock.monotonic_s()
-            bound = asyncio.Semaphore(AT_ONCE)
-            async with asyncio.TaskGroup() as group:
-                for custody in await self._ledger.in_custody():
-                    group.create_task(self._ping(custody, bound), name="custody ping")
             await self._take_from_the_lost()
             await asyncio.sleep(self._source.ping_every_s)
 
     async def _take_from_the_lost(self) -> None:
         broker = self._broker_now()
         try:
-            await self._lost.look(hearing=broker is not None)
+            await self._lost.look(hearing=broker is not None and await _answers(broker))
             if broker is not None:
                 async with asyncio.timeout(TELL_S):
                     await revoke_all(self._ledger, broker)
@@ -107,3 +117,17 @@ class Watch:
         cancel = Cancel(job_id=custody.job_id, attempt=custody.attempt, by=by, reason=reason)
         async with asyncio.timeout(TELL_S):
             await tell(broker, custody.custodian, [cancel])
+
+
+async def _answers(broker: Broker) -> bool:
+    """A link of ours that died without a word looks like silent agents: the broker has to answer now.
+
+    What it had handed out before its answer has come before it, so whoever is not heard now was silent.
+    """
+    try:
+        async with asyncio.timeout(TELL_S):
+            await broker.answers()
+    except (BrokerDown, TimeoutError) as error:
+        log.warning("broker.silent", reason=str(error) or f"no answer within {TELL_S:.0f} s")
+        return False
+    return True

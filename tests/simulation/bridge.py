@@ -157,6 +157,9 @@ class SimBrokerSession:
 
         self._session.consume(queue_name, prefetch, hand_over)
 
+    async def answers(self) -> None:
+        await self._session.call()
+
     async def lost(self) -> None:
         await self._session.gone.wait()
         raise BrokerDown(self._session.lost_why or "")
