@@ -6,7 +6,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import Final
 
-from dev_tools.proxy import LinkProxy
+from dev_tools.proxy import Cut, LinkProxy
 
 HEADER_BYTES: Final = 8
 FRAME_HEAD: Final = struct.Struct(">BHI")  # type, channel, size; the payload and an end octet follow
@@ -94,7 +94,7 @@ class AmqpProxy(LinkProxy):
                     head = await reader.readexactly(FRAME_HEAD.size)
                     kind, channel, size = FRAME_HEAD.unpack(head)
                     rest = await reader.readexactly(size + 1)
-                    await self._flows.wait()
+                    await self._flows[Cut.UP if is_up else Cut.DOWN].wait()
                     flow.note(kind, channel, rest)
                     if not flow.drops(kind, channel, rest):
                         writer.write(head + rest)
