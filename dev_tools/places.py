@@ -7,4 +7,4 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 RUN: Final = ROOT / ".run"
 
 # For a whole suite: most tests wait for real processes, so several at a time; a file stays together.
-SIDE_BY_SIDE: Final = ("--numprocesses", "3", "--dist", "loadfile")
+SIDE_BY_SIDE: Final = ("--numprocesses", "4", "--dist", "loadfile")

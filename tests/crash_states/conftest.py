@@ -17,3 +17,9 @@ def strace() -> None:
         pytest.skip(str(error))
     if not can_trace():
         pytest.skip("strace is here, but this machine does not let it trace")
+
+
+@pytest.fixture(autouse=True)
+def _not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of openings cover the same lines again and again, at several times the cost."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)

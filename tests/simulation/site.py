@@ -83,7 +83,7 @@ class SimSite:
         self.repeats_starts = False  # sabotage: every job's process is started twice
         self.process: Process | None = None
         self._enrol = enrol
-        self._told_in_boot = ""
+        self._told: tuple[str, int | None] = ("", None)  # in which boot; by which process when only it knows
 
     def start(self, *, dies_at_step: int | None = None) -> None:
         if self.process is None or not self.process.alive:
@@ -95,7 +95,8 @@ class SimSite:
             self.process.kill()
 
     def knows_time(self) -> bool:
-        return self._told_in_boot == self.clock.boot_id()
+        boot, only = self._told
+        return boot == self.clock.boot_id() and only in (None, self.process and self.process.number)
 
     def held(self) -> int:
         return self.disk.rows("SELECT count(*) FROM held")[0][0]
@@ -130,7 +131,8 @@ class SimSite:
             if process.alive:
                 raise LinkDown("the bridge died while it answered") from None
             raise
-        self._told_in_boot = self.clock.boot_id()
+        kept = None if not self.disk.is_full else process.number  # a full disk keeps nothing for the next one
+        self._told = (self.clock.boot_id(), kept)
         return enrolment
 
     @asynccontextmanager
