@@ -7,6 +7,7 @@ its checksum in the WAL does not match. What we give: when `write` returns, its 
 import asyncio
 import contextlib
 import errno
+import os
 import queue
 import re
 import sqlite3
@@ -146,7 +147,7 @@ class Database:
                 self._read_connection, self._read_file = _connect(self._path, mode="rw"), self._file
             return work(self._read_connection)
         except sqlite3.Error as error:
-            if is_damage(error) and not self.failing:
+            if self._damages(error):
                 raise Damaged(f"{self._path.name}: {error}") from error
             if _mend(error) is None and not self.failing:
                 raise
@@ -218,11 +219,18 @@ class Database:
         self._file = _file_at(self._path)
         return connection
 
+    def _damages(self, error: Exception) -> bool:
+        """Whether the content is wrong and the disk well: on one that fails a whole file can look so too."""
+        return (
+            isinstance(error, sqlite3.Error)
+            and is_damage(error)
+            and not self.failing
+            and _takes_writes(self._path.with_name(f"{self._path.name}.probe"))
+        )
+
     def _refusal(self, error: Exception) -> DatabaseError:
-        if isinstance(error, sqlite3.Error) and is_damage(error) and not self.failing:
-            return Damaged(
-                f"{self._path.name}: {error}"
-            )  # on a disk that fails, a whole file can look so too
+        if self._damages(error):
+            return Damaged(f"{self._path.name}: {error}")
         mend = _mend(error) or "check the health of the disk"
         return WriteFailed(f"cannot write {self._path}: {error}: {mend}. Nothing was confirmed.")
 
@@ -266,6 +274,18 @@ def open_alone(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
     """For a tool that holds the lock: no thread, no group. Raises `sqlite3.Error`, `TooNew`."""
     _migrate(path, migrations)
     return _connect(path, mode="rw")
+
+
+def _takes_writes(probe: Path) -> bool:
+    try:
+        with probe.open("wb") as file:
+            file.write(b"x")
+            file.flush()
+            os.fsync(file.fileno())
+        probe.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def _file_at(path: Path) -> tuple[int, int]:
