@@ -49,4 +49,4 @@ async def test_the_agent_ends_and_every_job_is_recorded(
     await agent.start()
     assert (await world.cluster.done(late, within_s=60))["result"] == "late"
     assert (await world.cluster.done(held, within_s=60))["result"] == "2"
-    assert len([row for row in world.cluster.custody() if row["outcome"] == "success"]) == 2
+    await until(lambda: [row["outcome"] for row in world.cluster.custody()].count("success") == 2)
