@@ -192,7 +192,7 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
             for item in group:
                 _apply(connection, item)
-            self.used_bytes = _used_bytes(connection)
+            self.used_bytes = used_bytes_of(connection)
             connection.execute("COMMIT")
             self._must_be_there()
         except Exception as error:  # noqa: BLE001 a bug too belongs to the callers: they would wait for ever
@@ -304,7 +304,7 @@ def _close(connection: sqlite3.Connection) -> None:
         connection.close()
 
 
-def _used_bytes(connection: sqlite3.Connection) -> int:
+def used_bytes_of(connection: sqlite3.Connection) -> int:
     """Three numbers of the file's first page: what costs nothing may be asked at every commit."""
     pages, free, size = (
         connection.execute(f"PRAGMA {name}").fetchone()[0]

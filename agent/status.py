@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from agent.database import used_bytes_of
 from agent.errors import SpoolUnusable
 from agent.jobs.model import State
 from agent.spool.budget import MIB
@@ -31,7 +32,7 @@ def read(spool: Path) -> dict[str, Any]:
         meta = {
             key: connection.execute(SQL["get_meta"], {"key": key}).fetchone() for key in ("link", "enrolment")
         }
-        used_bytes = _used_bytes(connection)
+        used_bytes = used_bytes_of(connection)
         quarantined = connection.execute(SQL["quarantined"]).fetchone()["rows"]
     except sqlite3.DatabaseError as error:
         raise SpoolUnusable(
@@ -56,14 +57,6 @@ def read(spool: Path) -> dict[str, Any]:
         "quarantined": quarantined,
         "spool": _room(spool, used_bytes),
     }
-
-
-def _used_bytes(connection: sqlite3.Connection) -> int:
-    pages, free, size = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("page_count", "freelist_count", "page_size")
-    )
-    return int((pages - free) * size)
 
 
 def _room(spool: Path, database_bytes: int) -> dict[str, Any]:

@@ -8,28 +8,26 @@ bridge's API ten times a second. On a small machine the fleet's own processor ti
 
 import argparse
 import json
-import os
 import secrets
-import shutil
 import subprocess
 import sys
 import threading
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
 from bench.support import proc
 from bench.support.figures import percentile, ratio_line
+from bench.support.folders import own_folder
 from bench.support.ours import EMAIL, PASSWORD, Api
 from bench.support.work import JobWentWrong, surroundings
 from dev_tools.broker import BrokerError, find
 from dev_tools.brokers.vhosts import fresh_vhost
-from dev_tools.places import ROOT, RUN
+from dev_tools.places import ROOT
 from dev_tools.ports import free_ports
 from dev_tools.processes import Running
 from dev_tools.stopping import stop_by_unwinding
@@ -183,7 +181,7 @@ def main(argv: Sequence[str]) -> int:
         options.agents, options.per_s, options.rounds = 100, 20, 1
     stop_by_unwinding()
     try:
-        with find() as broker, fresh_vhost(broker) as amqp_url, _folder() as folder:
+        with find() as broker, fresh_vhost(broker) as amqp_url, own_folder() as folder:
             print(f"RabbitMQ: {broker.kind}. {options.agents} agents, {options.rounds} rounds in turn.")
             seen = _rounds(folder, amqp_url, options)
     except (BrokerError, JobWentWrong, ConnectionError) as error:
@@ -259,20 +257,6 @@ def _print_ratios(seen: dict[bool, list[Return]]) -> None:
     line("links in the worst second", lambda one: one.worst_second)
     line("the API's p99 meanwhile", lambda one: percentile(one.api_ms, 99))
     line("handshakes at once", lambda one: one.at_once)
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """Removed at the end, unless ORVANTA_BENCH_KEEP is set."""
-    folder = RUN / "bench" / secrets.token_hex(4)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        if "ORVANTA_BENCH_KEEP" in os.environ:
-            print(f"kept: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,10 @@ slots. Celery does the work once with a process per job, as we do, and once more
 """
 
 import argparse
-import os
-import secrets
-import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -25,6 +22,7 @@ from rich.table import Table
 
 from bench.support import proc
 from bench.support.figures import percentile, ratio_line
+from bench.support.folders import own_folder
 from bench.support.measure import Burst, Measured
 from bench.support.ours import Ours, ours
 from bench.support.peers import Celery, celery
@@ -32,7 +30,6 @@ from bench.support.profiles import profile, show_way
 from bench.support.work import FULL, QUICK, SLOTS, JobWentWrong, Plan, Work
 from dev_tools.broker import Broker, BrokerError, find
 from dev_tools.brokers.vhosts import fresh_vhost
-from dev_tools.places import RUN
 from dev_tools.stopping import stop_by_unwinding
 
 WIDTH: Final = 110
@@ -62,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
     plan = QUICK if options.quick else FULL
     stop_by_unwinding()
     try:
-        with find() as broker, _folder() as folder, ExitStack() as hosts:
+        with find() as broker, own_folder() as folder, ExitStack() as hosts:
             if options.profile:
                 for work in Ours.works:
                     show_way(_host(broker, hosts), folder / work, work)
@@ -154,20 +151,6 @@ def _host(broker: Broker, hosts: ExitStack) -> str:
         )
         return broker.url
     return hosts.enter_context(fresh_vhost(broker))
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """Removed at the end, unless ORVANTA_BENCH_KEEP is set."""
-    folder = RUN / "bench" / secrets.token_hex(4)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        if "ORVANTA_BENCH_KEEP" in os.environ:
-            print(f"kept: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

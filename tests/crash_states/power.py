@@ -1,16 +1,14 @@
 """A real ext4 that loses its power: the model of the disk is checked against the kernel's."""
 
-import fcntl
 import os
-import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-SHUTDOWN: Final = 0x8004587D  # EXT4_IOC_SHUTDOWN
-NO_LOG_FLUSH: Final = 2  # what was not synced is gone, the file system's journal as well
+from tests.support.disks import shut_down
+
 SIZE_MB: Final = 64
 COMMIT_S: Final = 900  # ext4 would write its journal every 5 s by itself: a slow machine then loses nothing
 
@@ -31,12 +29,7 @@ class Disk:
         _run("mount", "-o", f"loop,commit={COMMIT_S}", self._image, self.folder)
 
     def cut_power(self) -> None:
-        """What was not fsynced is gone, and every write from now on is an I/O error."""
-        root = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.ioctl(root, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
-        finally:
-            os.close(root)
+        shut_down(self.folder)
 
     def boot(self) -> None:
         """Mounted anew: the kernel mends it from the journal."""

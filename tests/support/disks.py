@@ -17,6 +17,15 @@ NO_LOG_FLUSH: Final = 2  # what was not synced is gone, the file system's journa
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a disk of its own")
 
 
+def shut_down(folder: Path) -> None:
+    """What was not fsynced is gone, and every write from now on is an I/O error."""
+    root = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.ioctl(root, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+    finally:
+        os.close(root)
+
+
 class LoopDisk:
     """An ext4 of its own in a file: the kernel's real one, with its real faults."""
 
@@ -31,12 +40,7 @@ class LoopDisk:
         _run("losetup", "--detach", device)  # once it is mounted no more
 
     def cut_power(self) -> None:
-        """What was not fsynced is gone, and every write from now on is an I/O error."""
-        root = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.ioctl(root, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
-        finally:
-            os.close(root)
+        shut_down(self.folder)
 
     def turn_read_only(self) -> None:
         """As the kernel does it when it meets an error in the file system, whoever has files open."""
