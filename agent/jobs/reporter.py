@@ -11,6 +11,7 @@ from agent.clock import Clock
 from agent.jobs.book import Book
 from agent.jobs.model import Held, Key
 from agent.jobs.outbox import Outbox
+from agent.jobs.pace import Pace
 from agent.link.link import Link
 from agent.spool.rows import LogChunk
 from agent.spool.spool import Spool
@@ -20,7 +21,7 @@ from agent.wire.messages import Accepted, Log, Message, Ping, Rejected, Started
 log = structlog.get_logger()
 
 EVENTS_MAX: Final = 500  # of each kind in one message
-LOG_CHARS_MAX: Final = 64 * 1024  # in one message: what a result may have to wait for
+LOG_CHARS_MAX: Final = 64 * 1024  # in one message: what a result may have to wait for on a fast link
 LOG_CHUNKS_MAX: Final = 50
 REPORTS_MAX: Final = 1000
 PING_EVERY_S: Final = 10.0
@@ -91,14 +92,19 @@ class Reporter:
 
     async def _send_logs(self, link: Link, outbox: Outbox) -> None:
         """Only while no result waits for the link, and little at a time: text never delays a result."""
+        pace = Pace()
         while True:
             version = self._spool.log_changes.version
             await outbox.all_under_way()
-            chunks = _cut(await self._spool.pending_log(LOG_CHUNKS_MAX))
+            chunks = _cut(
+                await self._spool.pending_log(LOG_CHUNKS_MAX), min(LOG_CHARS_MAX, pace.batch_bytes)
+            )
             if not chunks:
                 await self._spool.log_changes.newer_than(version)
                 continue
+            began_s = self._clock.monotonic_s()
             await link.publish("log", [_log(chunk) for chunk in chunks])
+            pace = pace.after(self._clock.monotonic_s() - began_s)
             await self._spool.log_sent([chunk.chunk_id for chunk in chunks])
 
     async def _send_pings(self, link: Link) -> None:
@@ -123,11 +129,11 @@ def _log(chunk: LogChunk) -> Log:
     return Log(job_id=job_id, attempt=attempt, offset=chunk.offset, text=chunk.text)
 
 
-def _cut(chunks: Sequence[LogChunk]) -> list[LogChunk]:
-    """As many as go into one message; one at least."""
+def _cut(chunks: Sequence[LogChunk], most_chars: int) -> list[LogChunk]:
+    """As many as go into one message of `most_chars`; one at least."""
     total = 0
     for count, chunk in enumerate(chunks):
         total += len(chunk.text)
-        if count and total > LOG_CHARS_MAX:
+        if count and total > most_chars:
             return list(chunks[:count])
     return list(chunks)

@@ -32,6 +32,7 @@ SQL: Final[Mapping[str, str]] = queries(HERE / "spool.sql")
 GIVE_BACK_PAGES: Final = 512  # at most so many at once; fewer are kept for the next job
 SEEN_FOR_S: Final = 90 * 86_400  # of running: the dedupe memory outlives the longest outage, at any clock
 LIVED: Final = "lived_s"
+LOG_CHUNK_CHARS: Final = 8 * 1024  # in one row, which leaves whole: the least that a result may have to wait for
 STRETCH: Final = 1000  # keys looked at in one step
 
 T = TypeVar("T")
@@ -281,9 +282,13 @@ class Spool:
         """Keep log text; `offset` counts the characters of this attempt before it (I5)."""
 
         def insert(db: sqlite3.Connection) -> None:
-            self._last_chunk_id = 1 + max(self._last_chunk_id, db.execute(SQL["last_log"]).fetchone()["id"])
-            values = {"id": self._last_chunk_id, "start": offset, "text": text}
-            db.execute(SQL["add_log"], _of(key) | values)
+            chunk_id = max(self._last_chunk_id, db.execute(SQL["last_log"]).fetchone()["id"])
+            for start in range(0, len(text), LOG_CHUNK_CHARS):
+                chunk_id += 1
+                piece = text[start : start + LOG_CHUNK_CHARS]
+                values = {"id": chunk_id, "start": offset + start, "text": piece}
+                db.execute(SQL["add_log"], _of(key) | values)
+            self._last_chunk_id = chunk_id
             db.execute(SQL["log_length"], _of(key) | {"log_chars": offset + len(text)})
 
         await self._database.write(insert)
