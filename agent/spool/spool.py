@@ -32,7 +32,7 @@ SQL: Final[Mapping[str, str]] = queries(HERE / "spool.sql")
 GIVE_BACK_PAGES: Final = 512  # at most so many at once; fewer are kept for the next job
 SEEN_FOR_S: Final = 90 * 86_400  # of running: the dedupe memory outlives the longest outage, at any clock
 LIVED: Final = "lived_s"
-LOG_CHUNK_CHARS: Final = 8 * 1024  # in one row, which leaves whole: the least that a result may have to wait for
+LOG_CHUNK_CHARS: Final = 8 * 1024  # in one row, which leaves whole: what a result may have to wait for
 STRETCH: Final = 1000  # keys looked at in one step
 
 T = TypeVar("T")
