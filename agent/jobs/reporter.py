@@ -96,9 +96,7 @@ class Reporter:
         while True:
             version = self._spool.log_changes.version
             await outbox.all_under_way()
-            chunks = _cut(
-                await self._spool.pending_log(LOG_CHUNKS_MAX), min(LOG_CHARS_MAX, pace.batch_bytes)
-            )
+            chunks = _cut(await self._spool.pending_log(LOG_CHUNKS_MAX), min(LOG_CHARS_MAX, pace.batch_bytes))
             if not chunks:
                 await self._spool.log_changes.newer_than(version)
                 continue
