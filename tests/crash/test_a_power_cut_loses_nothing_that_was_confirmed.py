@@ -1,6 +1,7 @@
 """I3 on a real file system: its power is cut in mid-write, and what was confirmed is there afterwards."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,7 +65,9 @@ def confirmed_before_the_cut(disk: LoopDisk, lines: int) -> list[int]:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         said = [writer.stdout.readline() for _ in range(lines)]
+        writer.send_signal(signal.SIGSTOP)  # see `shut_down`
         disk.cut_power()
+        writer.kill()
         said += [line for line in writer.stdout if line.endswith("\n")]
         writer.wait(20)
     return [int(line) for line in said]
@@ -101,6 +104,7 @@ async def test_every_job_of_a_running_agent_is_recorded_once(
     trace = tmp_path / "trace"
     jobs = [world.cluster.submit(f"sleep 0.3; echo {n} >> {trace}; echo {n}", "bash") for n in range(20)]
     await until(lambda: trace.exists() and len(trace.read_text().split()) >= 5, within_s=60)
+    agent.process.signal(signal.SIGSTOP)  # see `shut_down`
     disk.cut_power()
     agent.kill()
     disk.put_back()

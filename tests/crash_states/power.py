@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.support.disks import shut_down
+from tests.support.disks import mount_image, shut_down
 
 SIZE_MB: Final = 64
 COMMIT_S: Final = 900  # ext4 would write its journal every 5 s by itself: a slow machine then loses nothing
@@ -26,7 +26,7 @@ class Disk:
         with self._image.open("wb") as file:
             file.truncate(SIZE_MB * 1024 * 1024)
         _run("mkfs.ext4", "-q", "-F", self._image)
-        _run("mount", "-o", f"loop,commit={COMMIT_S}", self._image, self.folder)
+        self._mount()
 
     def cut_power(self) -> None:
         shut_down(self.folder)
@@ -34,10 +34,13 @@ class Disk:
     def boot(self) -> None:
         """Mounted anew: the kernel mends it from the journal."""
         _run("umount", self.folder)
-        _run("mount", "-o", f"loop,commit={COMMIT_S}", self._image, self.folder)
+        self._mount()
 
     def unmount(self) -> None:
         subprocess.run(["umount", self.folder], check=False, capture_output=True)
+
+    def _mount(self) -> None:
+        mount_image(self._image, self.folder, f"commit={COMMIT_S}")
 
 
 @contextmanager

@@ -47,6 +47,7 @@ def cut_off(name: str, disk: Disk, after: int, *sabotage: str) -> list[tuple[str
                 word, call, note = line.rstrip("\n").split(" ", 2)
                 said.append((word, int(call), note))
                 if len(said) == after:
+                    os.kill(life.pid, signal.SIGSTOP)  # see `shut_down`
                     disk.cut_power()
                     os.kill(life.pid, signal.SIGKILL)
         if len(said) >= after:
