@@ -19,6 +19,7 @@ from agent.executor.process import Executor as ProcessExecutor
 from agent.executor.process import Interpreters
 from agent.jobs.book import Book
 from agent.jobs.control import Control
+from agent.jobs.inquiry import Inquiry
 from agent.jobs.intake import Intake
 from agent.jobs.reporter import Reporter
 from agent.jobs.runner import DISK_RETRY_S, Executor, Runner, Site
@@ -56,7 +57,8 @@ class Agent:
         self._slots = slots
         self._ahead = ahead
         self._book = Book(spool, parts.clock)
-        self._reporter = Reporter(self._book, spool, parts.clock)
+        self._inquiry = Inquiry(self._book, spool, parts.clock)
+        self._reporter = Reporter(self._book, spool, parts.clock, self._inquiry)
         self._life = Life(
             spool,
             self._book,
@@ -122,7 +124,8 @@ class Agent:
         async with asyncio.TaskGroup() as outer:  # falls last: finished results still leave
             outer.create_task(link.lost(), name="link")
             outer.create_task(self._reporter.run(link), name="reporter")
-            outer.create_task(Control(self._book, self._spool, self._runner, link).run(), name="control")
+            control = Control(self._book, self._spool, self._runner, link, self._inquiry)
+            outer.create_task(control.run(), name="control")
             async with asyncio.TaskGroup() as inner:  # falls first: nothing new comes in
                 taking = inner.create_task(intake.run(), name="intake")
                 inner.create_task(self._stop_on_drain(link, taking), name="drain")

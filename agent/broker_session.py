@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, PublishError
 from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
@@ -43,6 +43,12 @@ def session_errors(down: Down) -> Iterator[None]:
         RuntimeError,
     ) as error:  # TimeoutError is an OSError
         raise down(f"{type(error).__name__}: {error}") from error
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise down(
+            "the connection was closed"
+        ) from error  # the client ends a waiter so when it has no reason
     except asyncio.CancelledError:
         # The client cancels its own waiters when a connection dies; only a real cancellation may pass as one.
         task = asyncio.current_task()
@@ -117,7 +123,7 @@ class Session:
         """
         with session_errors(self._down):
             try:
-                return await self._look_at(queue)
+                return (await self._look_at(queue)).declaration_result.consumer_count
             except ChannelAccessRefused:
                 return None
 
@@ -130,13 +136,18 @@ class Session:
                 return False
             return True
 
-    async def _look_at(self, queue: str) -> int | None:
+    async def waiting(self, queue: str) -> int:
+        """Messages in it that have not been handed to anybody. For whoever may configure it."""
+        with session_errors(self._down):
+            return (await self._look_at(queue)).declaration_result.message_count or 0
+
+    async def _look_at(self, queue: str) -> AbstractQueue:
         """On a channel of its own, because a refusal ends it."""
         async with asyncio.timeout(CONNECT_S):
             channel = await self._consuming.channel(publisher_confirms=False)
             declared = await channel.declare_queue(queue, passive=True)
             await channel.close()
-            return declared.declaration_result.consumer_count
+            return declared
 
     async def lost(self) -> None:
         """Return never; raise the owner's error when the session is gone."""

@@ -25,6 +25,7 @@ from agent.wire.messages import Delivery, Job, Result
 log = structlog.get_logger()
 
 MAY_START: Final = (*UNSTARTED, State.STARTED)  # started: an interruption makes it ready
+AGAIN_MAX: Final = 1000  # results that the broker lost, in one commit
 UNDATED_MAX: Final = 100_000  # results whose clock offset may still be learnt
 
 
@@ -209,6 +210,23 @@ class Book:
             self._undated.pop(key, None)
         self._over[State.FINISHED] -= moved
         self._over[state] += moved
+        self.changes.note()
+
+    @whole
+    async def send_again(self, before_s: float) -> int:
+        """The broker lost what it had confirmed before then (`lived_s`). How many results that were."""
+        state = step(State.SENT, Event.MISSED)
+        missed = 0
+        while moved := await self._spool.missed(before_s, state, AGAIN_MAX):
+            missed += moved
+            self._over[State.SENT] -= moved
+            self._over[state] += moved
+            self.changes.note()
+        return missed
+
+    def announce_waiting(self) -> None:
+        """Whoever waits for its grant is announced once more: the broker may have lost either."""
+        self._unaccepted.update(dict.fromkeys(self.unfinished.waiting()))
         self.changes.note()
 
     @whole

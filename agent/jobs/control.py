@@ -9,6 +9,7 @@ import structlog
 
 from agent.compression import decompress
 from agent.jobs.book import Book
+from agent.jobs.inquiry import Inquiry
 from agent.jobs.model import Event, Key, OutOfOrder, State
 from agent.jobs.runner import Runner
 from agent.link.link import Delivery, Link
@@ -25,11 +26,12 @@ READERS: Final = 4  # taken at once, so that their commits share an fsync
 
 
 class Control:
-    def __init__(self, book: Book, spool: Spool, runner: Runner, link: Link) -> None:
+    def __init__(self, book: Book, spool: Spool, runner: Runner, link: Link, inquiry: Inquiry) -> None:
         self._book = book
         self._spool = spool
         self._runner = runner
         self._link = link
+        self._inquiry = inquiry
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -73,11 +75,16 @@ class Control:
         if isinstance(message, Cancel):
             await self._runner.cancel((message.job_id, message.attempt), message.by, message.reason)
             return
-        if isinstance(message, Settings) and self._book.bridge_time.answers(message):
-            await self._book.learn_bridge_time(message.wall_s)
-            log.info("clock.learnt", clock_offset_ms=self._book.bridge_time.clock_offset_ms())
+        if isinstance(message, Settings):
+            await self._settings(message)
         if isinstance(message, Grant | Revoke) and self._book.get((message.job_id, message.attempt)):
             await (self._grant(message) if isinstance(message, Grant) else self._revoke(message))
+
+    async def _settings(self, message: Settings) -> None:
+        if self._book.bridge_time.answers(message):
+            await self._book.learn_bridge_time(message.wall_s)
+            log.info("clock.learnt", clock_offset_ms=self._book.bridge_time.clock_offset_ms())
+        await self._inquiry.heed(message)
 
     async def _grant(self, message: Grant) -> None:
         await self._book.apply((message.job_id, message.attempt), Event.GRANTED)

@@ -33,6 +33,7 @@ class Event(StrEnum):
     ABANDONED = "abandoned"  # a crash found it started; it may not run again
     EXPIRED = "expired"
     CONFIRMED = "confirmed"
+    MISSED = "missed"  # the broker lost what it had confirmed
 
 
 class OutOfOrder(Exception):
@@ -72,7 +73,7 @@ TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
         Event.ABANDONED: State.FINISHED,
     },
     State.FINISHED: {**late(State.FINISHED), Event.CONFIRMED: State.SENT},
-    State.SENT: {**late(State.SENT), Event.CONFIRMED: State.SENT},
+    State.SENT: {**late(State.SENT), Event.CONFIRMED: State.SENT, Event.MISSED: State.FINISHED},
     State.DROPPED: late(State.DROPPED),
 }
 

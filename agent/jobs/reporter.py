@@ -9,6 +9,7 @@ import structlog
 
 from agent.clock import Clock
 from agent.jobs.book import Book
+from agent.jobs.inquiry import Inquiry
 from agent.jobs.model import Held, Key
 from agent.jobs.outbox import Outbox
 from agent.jobs.pace import Pace
@@ -30,10 +31,11 @@ PING_EVERY_S: Final = 10.0
 class Reporter:
     """Lives as long as the agent; each life of the link runs `run`. Nothing here is state of its own."""
 
-    def __init__(self, book: Book, spool: Spool, clock: Clock) -> None:
+    def __init__(self, book: Book, spool: Spool, clock: Clock, inquiry: Inquiry) -> None:
         self._book = book
         self._spool = spool
         self._clock = clock
+        self._inquiry = inquiry
         self._rejected: deque[Rejected] = deque(maxlen=REPORTS_MAX)
         self._reporting: list[tuple[int, JobId, Attempt, str]] = []
 
@@ -48,6 +50,7 @@ class Reporter:
             group.create_task(self._send_events(link), name="events")
             group.create_task(self._send_logs(link, outbox), name="logs")
             group.create_task(self._send_pings(link), name="pings")
+            group.create_task(self._inquiry.run(link, self._ping), name="inquiry")
 
     async def _send_events(self, link: Link) -> None:
         while True:
@@ -107,15 +110,18 @@ class Reporter:
 
     async def _send_pings(self, link: Link) -> None:
         while True:
-            ping = Ping(
-                held=self._book.held,
-                running=self._book.unfinished.started_count(),
-                backlog=self._book.backlog,
-                wall_s=self._clock.wall_s(),
-                clock_offset_ms=self._book.bridge_time.clock_offset_ms(),
-            )
-            await link.publish("ping", [ping])
+            await link.publish("ping", [self._ping()])
             await asyncio.sleep(PING_EVERY_S)
+
+    def _ping(self, ping_id: str = "") -> Ping:
+        return Ping(
+            held=self._book.held,
+            running=self._book.unfinished.started_count(),
+            backlog=self._book.backlog,
+            wall_s=self._clock.wall_s(),
+            clock_offset_ms=self._book.bridge_time.clock_offset_ms(),
+            ping_id=ping_id,
+        )
 
 
 def _started(job: Held) -> Started:

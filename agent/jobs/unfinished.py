@@ -73,6 +73,10 @@ class Unfinished:
         """Started jobs of whose start the bridge has not been told."""
         return [self._jobs[key] for key, _ in zip(self._untold, range(most), strict=False)]
 
+    def waiting(self) -> Sequence[Key]:
+        """Jobs that the bridge has not granted."""
+        return [job.key for job in self._jobs.values() if job.state is State.WAITING]
+
     def with_deadline(self) -> Sequence[Held]:
         return [job for job in self._jobs.values() if job.deadline is not None]
 

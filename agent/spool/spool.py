@@ -25,7 +25,8 @@ from agent.wire.messages import Job, Result
 
 HERE: Final = Path(__file__).parent
 MIGRATIONS: Final = tuple(
-    (HERE / name).read_text() for name in ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql")
+    (HERE / name).read_text()
+    for name in ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql")
 )
 SQL: Final[Mapping[str, str]] = queries(HERE / "spool.sql")
 
@@ -238,9 +239,31 @@ class Spool:
         """Note that `what` ("accepted_sent" or "started_sent") has been confirmed by the broker."""
         await self._execute(what, [_of(key) for key in keys])
 
+    @property
+    def lived_s(self) -> float:
+        """Seconds that agents of this spool have run."""
+        return self._lifetime.now_s()
+
     async def sent(self, keys: Sequence[Key], state: str) -> int:
         """Note that the broker has confirmed these results. How many of them waited for that."""
-        return await self._execute("sent", [_of(key) | {"state": state} for key in keys])
+        lived_s = self._lifetime.now_s()
+
+        def write(db: sqlite3.Connection) -> int:
+            db.execute(SQL["set_meta"], {"key": LIVED, "value": str(lived_s)})
+            values = {"state": state, "sent_at": lived_s}
+            return db.executemany(SQL["sent"], [_of(key) | values for key in keys]).rowcount
+
+        return await self._database.write(write)
+
+    async def oldest_sent_s(self) -> float | None:
+        """Seconds since the broker confirmed the result that has waited longest for its receipt."""
+        row = await self._database.read(lambda db: db.execute(SQL["oldest_sent"]).fetchone())
+        sent_at = row["sent_at"]
+        return self._lifetime.now_s() - sent_at if isinstance(sent_at, float) else None
+
+    async def missed(self, before_s: float, state: str, most: int) -> int:
+        """Move results that were confirmed before then (`lived_s`) back to `state`. How many it were."""
+        return await self._execute("missed", [{"before": before_s, "state": state, "most": most}])
 
     async def forget(self, keys: Sequence[Key], *, keep_log: bool) -> dict[Key, str]:
         """Let go of these rows and remember that they were here. The blobs go after the commit.

@@ -27,7 +27,17 @@ UPDATE held SET parts_left = :parts_left
 
 -- name: sent
 -- The broker holds the result now (hop 5); it stays here until the cluster has recorded it.
-UPDATE held SET state = :state WHERE job_id = :job_id AND attempt = :attempt AND state = 'finished';
+UPDATE held SET state = :state, sent_at = :sent_at
+ WHERE job_id = :job_id AND attempt = :attempt AND state = 'finished';
+
+-- name: oldest_sent
+SELECT min(sent_at) AS sent_at FROM held INDEXED BY held_sent WHERE state = 'sent';
+
+-- name: missed
+-- What the broker confirmed before then is not on its way any more: all of it leaves again.
+UPDATE held SET state = :state, parts_left = -1
+ WHERE rowid IN (SELECT rowid FROM held INDEXED BY held_sent
+                  WHERE state = 'sent' AND sent_at < :before LIMIT :most);
 
 -- name: accepted_sent
 UPDATE held SET accepted_sent = 1 WHERE job_id = :job_id AND attempt = :attempt;

@@ -96,11 +96,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Down: the answer to a hello, in an envelope of its own: an agent that asks for none gets none."""
+    """Down: the answer to a hello or a ping, in an envelope of its own: who asks for none gets none."""
 
     KIND: ClassVar[str] = "settings"
     wall_s: float  # the bridge's clock when it answered
-    hello_id: str = ""
+    hello_id: str = ""  # of the hello, or of the ping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +204,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ping:
-    """Up: still here, holding this much."""
+    """Up: still here, holding this much.
+
+    One that wants an answer travels behind the results: it comes when those before it have been dealt with.
+    """
 
     KIND: ClassVar[str] = "ping"
     held: int
@@ -212,6 +215,7 @@ class Ping:
     backlog: int
     wall_s: float
     clock_offset_ms: int | None = None
+    ping_id: str = ""  # comes back with the answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

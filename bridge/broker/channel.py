@@ -80,6 +80,11 @@ class Broker:
             channel = await self._session.channel()
         await self._session.consume(channel, queue_name, prefetch, arrived)
 
+    async def waiting(self, tag: Tag) -> int:
+        """Jobs of this tag that RabbitMQ has handed to nobody. Raises `BrokerDown`."""
+        await self._make_tag(tag)
+        return await self._session.waiting(self._topology.tag(tag).name)
+
     async def answers(self) -> None:
         """Returns when RabbitMQ has answered on the connection that consumes. Raises `BrokerDown`."""
         await self._session.has_queue(EVENTS)

@@ -1,8 +1,7 @@
 """Hop 6 and the events on the way: what agents send up reaches the ledger and the cluster."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import unquote
 
@@ -41,6 +40,7 @@ from bridge.relay.recorder import Recorder
 from bridge.relay.revoking import revoke_all, revoke_lost
 from bridge.relay.sources.source import Source
 from bridge.relay.telling import tell
+from bridge.relay.turns import Turns, all_over
 
 log = structlog.get_logger()
 
@@ -76,7 +76,8 @@ class Collector:
         self._clock = clock
         self._part_came = asyncio.Event()
         self._at_once = asyncio.Semaphore(RESULTS_AT_ONCE)
-        self._in_hand: set[asyncio.Future[None]] = set()
+        self._events_in_hand = Turns()
+        self._results_in_hand = Turns()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -108,6 +109,17 @@ class Collector:
                 await (message.ack() if done else message.nack(requeue=True))
 
     async def _results(self, worker: WorkerName, messages: list[Message]) -> bool:
+        """What asks is answered when all that came before it has been dealt with, receipts too."""
+        with self._results_in_hand.turn() as earlier:
+            done = await self._take_results(worker, messages)
+            for ping in messages:
+                if isinstance(ping, Ping) and ping.ping_id:
+                    await all_over(earlier)
+                    answer = Settings(wall_s=self._clock.wall_s(), hello_id=ping.ping_id)
+                    await self._tell(worker, [answer])
+        return done
+
+    async def _take_results(self, worker: WorkerName, messages: list[Message]) -> bool:
         """All of one message are taken at once, so that their commits share an fsync."""
         for part in messages:
             if isinstance(part, Blob):
@@ -190,9 +202,9 @@ class Collector:
             return None
 
     async def _events(self, worker: WorkerName, messages: list[Message]) -> bool:
-        with self._turn() as earlier:
-            if earlier and any(isinstance(message, Hello) for message in messages):
-                await asyncio.wait(earlier)  # what was accepted before a restart must be known to the check
+        with self._events_in_hand.turn() as earlier:
+            if any(isinstance(message, Hello) for message in messages):
+                await all_over(earlier)  # what was accepted before a restart must be known to the check
             taken = True
             try:
                 await self._take_events(worker, messages)
@@ -201,18 +213,6 @@ class Collector:
                 await asyncio.sleep(CLUSTER_RETRY_S)
                 taken = False
         return taken
-
-    @contextmanager
-    def _turn(self) -> Iterator[frozenset[asyncio.Future[None]]]:
-        """The event messages that came before this one and are still in other workers' hands."""
-        earlier = frozenset(self._in_hand)
-        done = asyncio.get_running_loop().create_future()
-        self._in_hand.add(done)
-        try:
-            yield earlier
-        finally:
-            self._in_hand.discard(done)
-            done.set_result(None)
 
     async def _take_events(self, worker: WorkerName, messages: list[Message]) -> None:
         answers: list[Message] = []

@@ -38,6 +38,7 @@ class Custody:
     lost_after_s: float | None = None  # the job's own wish; None leaves it to its tag
     replace: Replace | None = None
     not_after: float | None = None  # wall seconds of this bridge
+    published_at: float | None = None  # wall seconds of this bridge
 
     @property
     def is_open(self) -> bool:
@@ -165,9 +166,10 @@ class Ledger:
     async def note_revoked(self, key: Key, *, over: bool) -> None:
         await self._execute("note_revoked", _of(key) | {"told": "over" if over else "superseded"})
 
-    async def held_by(self, worker: WorkerName, after: Key, most: int) -> list[Key]:
-        """Attempts in the custody of `worker` whose keys come `after` this one, in order."""
-        rows = await self._fetch("held_by", _of(after) | {"worker": worker, "most": most})
+    async def held_by(self, worker: WorkerName, before: float, after: Key, most: int) -> list[Key]:
+        """Attempts that `worker` accepted `before` then and whose keys come `after` this one, in order."""
+        values = _of(after) | {"worker": worker, "before": before, "most": most}
+        rows = await self._fetch("held_by", values)
         return [(row["job_id"], row["attempt"]) for row in rows]
 
     async def late(self, key: Key) -> None:
@@ -181,6 +183,10 @@ class Ledger:
 
     async def cancel_sent(self, key: Key, by: str) -> None:
         await self._execute("cancel_sent", _of(key) | {"by": by})
+
+    async def tell_cancels_again(self, worker: WorkerName, before: float) -> None:
+        """Of what `worker` accepted `before` then."""
+        await self._execute("tell_cancels_again", {"worker": worker, "before": before})
 
     async def log_chars(self, key: Key, worker: WorkerName) -> int:
         """Characters of this attempt's log that `worker` has brought."""

@@ -45,17 +45,23 @@ UPDATE ledger SET started_at = :started_at WHERE job_id = :job_id AND attempt = 
 -- name: held_by
 -- What this agent should hold, in the order of their keys.
 SELECT job_id, attempt FROM ledger
- WHERE custodian = :worker AND state = 'accepted' AND (job_id, attempt) > (:job_id, :attempt)
+ WHERE custodian = :worker AND state = 'accepted' AND accepted_at <= :before
+   AND (job_id, attempt) > (:job_id, :attempt)
  ORDER BY job_id, attempt LIMIT :most;
+
+-- name: tell_cancels_again
+-- The broker may have lost what this agent was told: the next ping tells it once more (I7).
+UPDATE ledger SET cancel_sent = NULL
+ WHERE custodian = :worker AND state = 'accepted' AND accepted_at <= :before;
 
 -- name: find
 SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
-       lost_after_s, replace, not_after
+       lost_after_s, replace, not_after, published_at
   FROM ledger WHERE job_id = :job_id ORDER BY state = 'closed', attempt = :attempt DESC, attempt DESC LIMIT 1;
 
 -- name: attempt
 SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
-       lost_after_s, replace, not_after
+       lost_after_s, replace, not_after, published_at
   FROM ledger WHERE job_id = :job_id AND attempt = :attempt AND coalesce(outcome, '') <> 'superseded';
 
 -- name: close
@@ -100,7 +106,7 @@ UPDATE ledger SET body = :body WHERE job_id = :job_id AND attempt = :attempt AND
 -- name: expired
 -- Nobody has accepted these, and running them is pointless now.
 SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
-       lost_after_s, replace, not_after
+       lost_after_s, replace, not_after, published_at
   FROM ledger
  WHERE not_after IS NOT NULL AND state <> 'closed' AND state = :state AND not_after <= :before;
 
@@ -129,7 +135,7 @@ UPDATE ledger SET late = late + 1 WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: in_custody
 SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
-       lost_after_s, replace, not_after
+       lost_after_s, replace, not_after, published_at
   FROM ledger WHERE state <> 'closed';
 
 -- name: waiting

@@ -1,13 +1,14 @@
 """What becomes of a job that its custodian lost or gave up, or that none took in time (DESIGN section 3)."""
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from agent.clock import Clock
-from agent.wire.claims import Attempt, WorkerName
+from agent.wire.claims import Attempt, Tag, WorkerName
 from agent.wire.envelope import pack, unpack
 from agent.wire.messages import Delivery, Job
 from bridge.relay.ledger import Custody, Ledger
@@ -22,6 +23,9 @@ TAKING_S: Final = 10.0  # an acceptance from before the not_after may be on its 
 GIVEN_UP_MAX: Final = 5  # attempts that agents may refuse or damage before the job fails
 
 
+Waiting = Callable[[Tag], Awaitable[int]]  # how many jobs of a tag wait in the broker
+
+
 class Lost:
     def __init__(self, recorder: Recorder, ledger: Ledger, clock: Clock, policies: Policies) -> None:
         self._recorder = recorder
@@ -29,22 +33,47 @@ class Lost:
         self._clock = clock
         self._policies = policies
         self._silence = Silence(clock)
+        self._on_its_way = Silence(clock)
 
-    async def look(self, *, hearing: bool) -> None:
+    async def look(self, waiting: Waiting | None) -> None:
         """Take every job from custodians that are silent for too long, and end what nobody took in time.
 
-        Raises `ClusterDown`; what is not ended then is met again at the next look.
+        `waiting` asks the broker; None: it cannot be heard now. Raises `ClusterDown`, `BrokerDown`; what is
+        not ended then is met again at the next look.
         """
-        self._silence.hearing(now=hearing)
+        self._silence.hearing(now=waiting is not None)
         await self._end_the_expired()
+        in_custody = await self._ledger.in_custody()
+        if waiting is not None:
+            await self._take_from_the_broker([one for one in in_custody if not one.custodian], waiting)
         last_heard = {agent["worker"]: agent["last_heard"] for agent in await self._ledger.agents()}
         silent_s = {worker: self._silence.of(worker, heard) for worker, heard in last_heard.items()}
-        lost = [custody for custody in await self._ledger.in_custody() if self._is_lost(custody, silent_s)]
+        lost = [custody for custody in in_custody if self._is_lost(custody, silent_s)]
         for custody in lost:
             log.warning("custodian.lost", job_id=custody.job_id, attempt=custody.attempt,
                         worker=custody.custodian)  # fmt: skip
             why = f"{custody.custodian} held the job and was not heard of for its lost_after"
             await self._again_or_end(custody, "CustodianLost", why)
+
+    async def _take_from_the_broker(self, unaccepted: list[Custody], waiting: Waiting) -> None:
+        """What was published long ago and is not in its queue: the broker lost it, or whoever took it."""
+        overdue = [custody for custody in unaccepted if self._is_overdue(custody)]
+        self._on_its_way.forget_but({(one.job_id, one.attempt) for one in unaccepted})
+        empty = {tag for tag in {one.tag for one in overdue} if not await waiting(tag)}
+        for custody in (one for one in overdue if one.tag in empty):
+            if not await self._ledger.refuse((custody.job_id, custody.attempt), "lost_after"):
+                continue  # accepted since we looked
+            log.warning(
+                "job.lost_on_its_way", job_id=custody.job_id, attempt=custody.attempt, tag=custody.tag
+            )
+            why = "no agent accepted the job within its lost_after, and the broker does not have it"
+            await self._again_or_end(custody, "CustodianLost", why)
+
+    def _is_overdue(self, custody: Custody) -> bool:
+        if custody.published_at is None:
+            return False
+        unheard_s = self._on_its_way.of((custody.job_id, custody.attempt), custody.published_at)
+        return self._is_too_long(custody, unheard_s)
 
     def listen_anew(self) -> None:
         """A new session with the broker: what waited in its queues has not been heard yet."""
@@ -90,9 +119,11 @@ class Lost:
     def _is_lost(self, custody: Custody, silent_s: dict[WorkerName, float]) -> bool:
         if custody.custodian is None or custody.custodian not in silent_s:
             return False
+        return self._is_too_long(custody, silent_s[custody.custodian])
+
+    def _is_too_long(self, custody: Custody, silent_s: float) -> bool:
         patience_s = self._policies.lost_after(custody.tag, custody.lost_after_s)
-        heard_enough = self._silence.could_be_heard_for(min(LISTEN_S, patience_s))
-        return heard_enough and silent_s[custody.custodian] >= patience_s
+        return silent_s >= patience_s and self._silence.could_be_heard_for(min(LISTEN_S, patience_s))
 
     async def _again_or_end(self, custody: Custody, name: str, why: str) -> None:
         job = await self._job(custody)

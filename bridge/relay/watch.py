@@ -1,6 +1,7 @@
 """What the clock drives: custody pings to the cluster, and cancels on to the custodians."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -10,6 +11,7 @@ from agent.clock import Clock
 from agent.wire.messages import Cancel, canceled_error
 from bridge.broker.channel import Broker
 from bridge.errors import BrokerDown, ClusterDown
+from bridge.relay.checking import check_held
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.recorder import Recorder
@@ -22,6 +24,8 @@ log = structlog.get_logger()
 TELL_S: Final = 10.0  # a broker that is blocked in this very moment must not keep the pings waiting
 AT_ONCE: Final = 16  # pings in flight: thousands of jobs make no storm
 PRUNE_EVERY_S: Final = 3600.0
+CHECK_EVERY_S: Final = 3600.0
+THERE_S: Final = 60.0  # an agent that was heard of so lately is there
 
 
 class Watch:
@@ -59,23 +63,43 @@ class Watch:
             await asyncio.sleep(self._source.ping_every_s)
 
     async def _look_for_ever(self) -> None:
-        pruned_s: float | None = None
+        pruned_s, checked_s = -math.inf, self._clock.monotonic_s()
         while True:
-            if pruned_s is None or self._clock.monotonic_s() - pruned_s > PRUNE_EVERY_S:
+            if self._clock.monotonic_s() - pruned_s > PRUNE_EVERY_S:
                 await self._ledger.prune()
                 pruned_s = self._clock.monotonic_s()
+            if self._clock.monotonic_s() - checked_s > CHECK_EVERY_S:
+                await self._check_custodians()
+                checked_s = self._clock.monotonic_s()
             await self._take_from_the_lost()
             await asyncio.sleep(self._source.ping_every_s)
 
     async def _take_from_the_lost(self) -> None:
         broker = self._broker_now()
         try:
-            await self._lost.look(hearing=broker is not None and await _answers(broker))
+            heard = broker is not None and await _answers(broker)
+            await self._lost.look(broker.waiting if broker is not None and heard else None)
             if broker is not None:
                 async with asyncio.timeout(TELL_S):
                     await revoke_all(self._ledger, broker)
         except (ClusterDown, BrokerDown, TimeoutError) as error:
             log.warning("custody.lost_not_taken", reason=str(error))
+
+    async def _check_custodians(self) -> None:
+        """Ask whoever is there for what it has held for long: the broker may have lost its word, or ours."""
+        broker = self._broker_now()
+        if broker is None:
+            return
+        now_s = self._clock.wall_s()
+        before = now_s - CHECK_EVERY_S
+        there = [one["worker"] for one in await self._ledger.agents() if now_s - one["last_heard"] < THERE_S]
+        try:
+            for worker in there:
+                async with asyncio.timeout(TELL_S):
+                    await check_held(self._ledger, broker, worker, before)
+                await self._ledger.tell_cancels_again(worker, before)
+        except (BrokerDown, TimeoutError) as error:
+            log.warning("custodians.not_checked", reason=str(error))
 
     async def _ping(self, custody: Custody, bound: asyncio.Semaphore) -> None:
         async with bound:

@@ -157,6 +157,11 @@ class SimBrokerSession:
 
         self._session.consume(queue_name, prefetch, hand_over)
 
+    async def waiting(self, tag: Tag) -> int:
+        await self._session.call()
+        await self.ensure_tag(tag)
+        return len(self._broker.queues[job_queue(tag)].ready)
+
     async def answers(self) -> None:
         await self._session.call()
 

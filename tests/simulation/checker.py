@@ -6,12 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from agent.wire.messages import Delivery
+from agent.wire.routing import LOGS
 from tests.simulation.cluster import SimJob
+from tests.simulation.site import DECIDED_S
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-LATE_S = 1.0  # between a decision to start and the start stands a commit
 LINE = re.compile(r"(\S+) run (\d+) line (\d+);")
 
 
@@ -20,7 +21,7 @@ def check(world: "World") -> list[str]:
     found = []
     for job in world.cluster.jobs.values():
         found += _recorded_once(world, job)
-        found += _log_in_order(job)
+        found += _log_in_order(world, job)
     found += _started_at_most_once(world)
     found += _only_own_tags(world)
     found += _nothing_after_a_cancel(world)
@@ -51,12 +52,16 @@ def _recorded_once(world: "World", job: SimJob) -> list[str]:
 
 
 def _parts_once_more_per_cut(world: "World") -> list[str]:
-    """A life of a link that ends, or a crash, costs at most the one part that was on its way."""
+    """A life of a link that ends, or a crash, costs at most the one part that was on its way.
+
+    A queue that lost what it had confirmed costs the whole document once more.
+    """
     found = []
     for (site, job_id, *_), sent in world.journal.parts.items():
-        again = len(sent) - len({index for index, _ in sent})
+        parts = len({index for index, _ in sent})
+        again = len(sent) - parts
         cuts = len({id(link) for _, link in sent}) - 1
-        if again > cuts:
+        if again > cuts + world.emptied.total() * parts:
             found.append(f"I6: {site} sent {again} parts of {job_id} once more for {cuts} cuts")
     return found
 
@@ -91,15 +96,19 @@ def _only_own_tags(world: "World") -> list[str]:
     ]
 
 
-def _log_in_order(job: SimJob) -> list[str]:
-    """I5: a run's lines come once and in order; those of the run that counts come whole, or marked."""
+def _log_in_order(world: "World", job: SimJob) -> list[str]:
+    """I5: a run's lines come once and in order; those of the run that counts come whole, or marked.
+
+    Nobody knows of the end of a log that the broker confirmed and lost.
+    """
     lines = [(int(run), int(line)) for _, run, line in LINE.findall(job.log)]
     found = []
     for run in {run for run, _ in lines}:
         of_run = [line for one, line in lines if one == run]
         if of_run != sorted(set(of_run)):
             found.append(f"I5: the log of {job.spec.job_id} repeats or reorders lines: {job.log!r}")
-    if job.results and job.results[0].success and "dropped" not in job.log:
+    whole = "dropped" not in job.log and not world.emptied[LOGS]
+    if job.results and job.results[0].success and whole:
         run = json.loads(job.results[0].document)["run"]
         if [line for one, line in lines if one == run] != list(range(job.spec.lines)):
             found.append(f"I5: the log of {job.spec.job_id} lacks lines of run {run}: {job.log!r}")
@@ -126,7 +135,7 @@ def _in_time(world: "World") -> list[str]:
         for start in world.journal.starts
         if start.knew_time
         and start.at_s < judged_s
-        and (late_s := start.at_s - jobs[start.job_id].deadline_s) > LATE_S
+        and (late_s := start.at_s - jobs[start.job_id].deadline_s) > DECIDED_S
     ]
     for job in jobs.values():
         first = job.results[0] if job.results else None

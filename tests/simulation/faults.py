@@ -91,6 +91,27 @@ def queue_deleted(world: "World", fault: Fault) -> None:
         world.broker.delete(name)
 
 
+def queue_purged(world: "World", fault: Fault) -> None:
+    """An operator empties a queue, with what was confirmed in it; what is in somebody's hands stays there."""
+    _empty(world, sorted(world.broker.queues)[int(fault.choice * len(world.broker.queues))])
+
+
+def broker_forgets(world: "World", fault: Fault) -> None:
+    """The broker comes back on an empty disk: nothing that it confirmed is there any more."""
+    broker_away(world, fault)
+    for name in sorted(world.broker.queues):
+        _empty(world, name)
+        if name.startswith(
+            ("orvanta.jobs.", "orvanta.agent.")
+        ):  # the bridge declares the others before all else
+            world.broker.delete(name)
+
+
+def _empty(world: "World", name: str) -> None:
+    world.broker.queues[name].ready.clear()
+    world.emptied[name] += 1
+
+
 def cluster_away(world: "World", fault: Fault) -> None:
     world.cluster.is_down = True
     world.later(fault.lasts_s, lambda: setattr(world.cluster, "is_down", False))
@@ -199,6 +220,6 @@ KINDS: Final[dict[str, Callable[["World", Fault], None]]] = {
     for one in (
         kill_site, kill_site_at_step, kill_bridge, kill_bridge_at_step, cut_site, cut_bridge, broker_away,
         broker_alarm, queue_deleted, cluster_away, disk_full, clock_jumps, cancel, forge, repeat, misroute,
-        reboot_site, damage, forge_true,
+        reboot_site, damage, forge_true, queue_purged, broker_forgets,
     )
 }  # fmt: skip

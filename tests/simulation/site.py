@@ -26,6 +26,7 @@ from tests.simulation.loop import VirtualLoop
 from tests.simulation.process import Killed, Process
 
 PUBLISH_S: Final = 30.0
+DECIDED_S: Final = 1.0  # at most so long before its start is a start decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,11 @@ class SimSite:
         self.repeats_starts = False  # sabotage: every job's process is started twice
         self.process: Process | None = None
         self._enrol = enrol
-        self._told: tuple[str, int | None] = ("", None)  # in which boot; by which process when only it knows
+        self._told: tuple[str, int | None, float] = (
+            "",
+            None,
+            0.0,
+        )  # in which boot; which process, if only it; when
 
     def start(self, *, dies_at_step: int | None = None) -> None:
         if self.process is None or not self.process.alive:
@@ -95,8 +100,10 @@ class SimSite:
             self.process.kill()
 
     def knows_time(self) -> bool:
-        boot, only = self._told
-        return boot == self.clock.boot_id() and only in (None, self.process and self.process.number)
+        """Between a decision to start and the start stands a commit: what is told then comes too late."""
+        boot, only, at_s = self._told
+        known = boot == self.clock.boot_id() and only in (None, self.process and self.process.number)
+        return known and self.loop.time() - at_s > DECIDED_S
 
     def held(self) -> int:
         return self.disk.rows("SELECT count(*) FROM held")[0][0]
@@ -132,7 +139,7 @@ class SimSite:
                 raise LinkDown("the bridge died while it answered") from None
             raise
         kept = None if not self.disk.is_full else process.number  # a full disk keeps nothing for the next one
-        self._told = (self.clock.boot_id(), kept)
+        self._told = (self.clock.boot_id(), kept, self.loop.time())
         return enrolment
 
     @asynccontextmanager

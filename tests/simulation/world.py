@@ -89,6 +89,7 @@ class World:
         self.specs = [(self.draw.uniform(0, SUBMIT_S), self._spec(number)) for number in range(jobs)]
         self.faults = plan(self.draw, faults, FAULTS_S)
         self.happened: Counter[str] = Counter()
+        self.emptied: Counter[str] = Counter()  # queues that lost what they had confirmed
         self.bridge_jumped_s = math.inf  # from then on its clock, which deadlines go by, is not the true time
 
     def site(self, choice: float) -> SimSite:

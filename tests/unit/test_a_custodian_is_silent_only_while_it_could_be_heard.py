@@ -18,6 +18,10 @@ from tests.support.cluster import running_cluster
 SHOP = WorkerName("ag-shop-a")
 
 
+async def nothing_waits(_tag: Tag) -> int:
+    return 0
+
+
 class HandClock:
     wall = 1_000_000.0
     monotonic = 50.0
@@ -75,16 +79,16 @@ async def test_a_session_that_broke_between_two_looks_is_listened_to_anew(tmp_pa
                           job_json="{}")  # fmt: skip
         await ledger.take(custody, pack([job]))
         await ledger.accept((job.job_id, job.attempt), SHOP)
-        await lost.look(hearing=True)
+        await lost.look(nothing_waits)
         clock.monotonic += 31  # deaf for all this time, and nobody knew
         lost.listen_anew()
-        await lost.look(hearing=True)
+        await lost.look(nothing_waits)
         assert [row["outcome"] for row in await ledger.custody()] == [None]
         clock.monotonic += 29
-        await lost.look(hearing=True)
+        await lost.look(nothing_waits)
         assert [row["outcome"] for row in await ledger.custody()] == [None]
         clock.monotonic += 1
-        await lost.look(hearing=True)
+        await lost.look(nothing_waits)
         assert sorted(str(row["outcome"]) for row in await ledger.custody()) == ["None", "lost"]
 
 
