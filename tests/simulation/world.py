@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -63,6 +63,7 @@ class World:
         random.seed(seed)  # tenacity draws its gaps from here
         self.loop = VirtualLoop()
         asyncio.set_event_loop(self.loop)
+        self.loop.set_exception_handler(self._heed)
         self.journal = Journal()
         self.broker = SimBroker(self.loop, self.draw, forgets=sabotage == "broker_forgets")
         self.cluster = SimCluster(self.loop, self.draw)
@@ -134,6 +135,12 @@ class World:
         while self.loop.time() < deadline_s and not self._is_over():
             await asyncio.sleep(LOOK_EVERY_S)
             self._look()
+
+    def _heed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What a callback raised is a bug; what a killed task was left with is not."""
+        if context.get("handle") is not None:
+            self.journal.violations.append(f"{context['message']}: {context.get('exception')!r}")
+            loop.default_exception_handler(context)
 
     def _is_over(self) -> bool:
         return (
