@@ -6,7 +6,7 @@ import signal
 import socket
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 import uvicorn
@@ -29,13 +29,14 @@ from bridge.relay.sources.http import HTTPSource
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.sources.source import Source
 from bridge.store.connection import open_store
+from bridge.upstream import Upstream
 from bridge.web.asgi import build
 from bridge.web.cluster import Cluster, open_cluster
 
 log = structlog.get_logger()
 
 SWEEP_EVERY_S: Final = 10.0
-ANNOUNCE_RETRY_S: Final = 5.0
+ANNOUNCE_EVERY_S: Final = 10.0
 DRAIN_S: Final = 3
 
 
@@ -68,14 +69,15 @@ async def serve(settings: Settings) -> None:
 
 async def relay(settings: Settings) -> None:
     """Only the relay, against any Orvanta over HTTP, until SIGTERM or SIGINT."""
-    if settings.agent_token is None or settings.upstream_url is None:
-        raise ConfigError("AGENT_TOKEN and BASE_INTERNAL_URL are needed to relay for a cluster")
+    if settings.upstream_url is None:
+        raise ConfigError("BASE_INTERNAL_URL is needed to relay for a cluster")
     clock = SystemClock()
     store = await open_store(settings.store)
-    source = HTTPSource(settings.upstream_url, settings.agent_token, _suffix(settings.store))
-    introspection = Introspection(settings.upstream_url, clock)
+    upstream = Upstream(settings.upstream_url, clock)
+    ledger = Ledger(store, clock)
+    source = HTTPSource(upstream, settings.agent_tokens, _suffix(settings.store), ledger, clock)
+    introspection = Introspection(upstream, clock)
     try:
-        ledger = Ledger(store, clock)
         signer = await Signer.load(ledger)
         relay = _relay(settings, source, ledger, signer, clock)
         enrolments = Enrolments(
@@ -89,8 +91,8 @@ async def relay(settings: Settings) -> None:
         )
         await _until_signal(settings, enrolments.routes(), relay, _announce(source))
     finally:
-        await introspection.close()
-        await source.close()
+        source.close()
+        await upstream.close()
         await store.close()
 
 
@@ -138,15 +140,16 @@ async def _sweep(cluster: Cluster, timeout_s: float) -> None:
 
 
 async def _announce(source: HTTPSource) -> None:
-    """Tell the upstream cluster who we are, as soon as it listens."""
+    """Tell the upstream cluster who we are as soon as it listens, and that we are still there."""
+    ping_type: Literal["Initial", "MainLoop"] = "Initial"
     while True:
         try:
-            await source.announce(socket.gethostname())
+            await source.announce(socket.gethostname(), ping_type)
+            ping_type = "MainLoop"
         except ClusterDown as error:
             log.warning("cluster.down", reason=str(error))
-            await asyncio.sleep(ANNOUNCE_RETRY_S)
-        else:
-            return
+            ping_type = "Initial"
+        await asyncio.sleep(ANNOUNCE_EVERY_S)
 
 
 def _relay_routes(ledger: Ledger, cluster: Cluster) -> list[Route]:

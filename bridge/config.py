@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.logs import Secret
-from agent.wire.tokens import AGENT_PREFIX
+from agent.wire.tokens import said_by
 from bridge.errors import ConfigError
 from bridge.jobs.tag_rules import TagRules
 from bridge.relay.policy import LOST_AFTER_S, SHORTEST_S, Policies, by_pattern
@@ -27,7 +27,7 @@ class Settings:
     zombie_timeout_s: float
     policies: Policies
     tags: TagRules
-    agent_token: Secret | None  # for `relay`: the bridge's own, at the upstream cluster
+    agent_tokens: tuple[Secret, ...]  # for `relay`: the bridge's own, at the upstream cluster
     upstream_url: str | None
 
 
@@ -36,14 +36,13 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
     host, port = env.get("BRIDGE_HOST", "127.0.0.1"), _whole(env, "BRIDGE_PORT", 8000)
     amqp_url = _url(env, "AMQP_URL", ("amqp", "amqps"), "amqp://user:password@host:5672/")
     public = _url(env, "PUBLIC_AMQP_URL", ("amqp", "amqps"), "") if env.get("PUBLIC_AMQP_URL") else amqp_url
-    token = env.get("AGENT_TOKEN", "").strip('"')
-    upstream = None
+    upstream: str | None = None
+    tokens: tuple[Secret, ...] = ()
     if relay_only:
         upstream = _url(env, "BASE_INTERNAL_URL", ("http", "https"), "https://orvanta.example.com").rstrip(
             "/"
         )
-        if token.removeprefix(AGENT_PREFIX).count(".") != 2:  # noqa: PLR2004 a JWT has three parts
-            raise ConfigError("AGENT_TOKEN must be an agent token (jwt_agent_…) of the upstream cluster")
+        tokens = _agent_tokens(env)
     password = env.get("ADMIN_PASSWORD_FILE")
     return Settings(
         store=Path(env.get("BRIDGE_STORE", "bridge.db")),
@@ -59,9 +58,39 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         zombie_timeout_s=_whole(env, "ZOMBIE_JOB_TIMEOUT", 60),
         policies=_policies(env),
         tags=TagRules(_names(env, "CUSTOM_TAGS"), _names(env, "DEFAULT_TAGS_PER_WORKSPACE")),
-        agent_token=Secret(token) if token else None,
+        agent_tokens=tokens,
         upstream_url=upstream,
     )
+
+
+def _agent_tokens(env: Mapping[str, str]) -> tuple[Secret, ...]:
+    """One or more, no two with a tag in common: a job goes back the way it came, and its tag says which."""
+    tokens = [token.strip('"') for token in _names(env, "AGENT_TOKEN")]
+    if not tokens:
+        raise ConfigError(
+            "AGENT_TOKEN is missing; set it to an agent token (jwt_agent_…) of the upstream cluster"
+        )
+    owners: dict[str, int] = {}
+    for number, token in enumerate(tokens, 1):
+        for tag in _tags_of(token, f"AGENT_TOKEN: token {number} of {len(tokens)}"):
+            if owners.setdefault(tag, number) != number:
+                raise ConfigError(f"AGENT_TOKEN: tag {tag} is in tokens {owners[tag]} and {number}; "
+                                  "mint them so that each tag is in one of them only")  # fmt: skip
+    return tuple(map(Secret, tokens))
+
+
+def _tags_of(token: str, which: str) -> list[str]:
+    """Whether it holds only the cluster can say; this says what it can never take."""
+    try:
+        claims = said_by(token)
+        tags, exp, _ = list(claims["tags"]), claims["exp"], claims["worker_group"]
+    except (ValueError, KeyError, IndexError, TypeError):
+        raise ConfigError(f"{which} is not an agent token (jwt_agent_…) of the upstream cluster") from None
+    if not tags:
+        raise ConfigError(f"{which} has no tags; mint one for the tags whose jobs are to be relayed")
+    if exp is None:
+        raise ConfigError(f"{which} has no exp, and no cluster takes it; mint one with an exp")
+    return tags
 
 
 def _names(env: Mapping[str, str], name: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 
 class BridgeError(Exception):
-    """BridgeError: ConfigError · BrokerDown · ClusterDown(TokenRefused)
+    """BridgeError: ConfigError · BrokerDown · ClusterDown(TokenRefused, NotTaken, AnswerLost, Declined)
     · BadRequest · NotAuthorized · PermissionDenied · NotFound (what the API answers, agent-api.md section 2)
     """
 
@@ -21,6 +21,22 @@ class ClusterDown(BridgeError):
 
 class TokenRefused(ClusterDown):
     """The cluster refused the bridge's own agent token."""
+
+
+class NotTaken(ClusterDown):
+    """The cluster has done nothing of what was asked, and may do it the next time."""
+
+
+class AnswerLost(ClusterDown):
+    """The cluster may have done what was asked; its answer did not come, or told of a failure midway."""
+
+
+class Declined(ClusterDown):
+    """The cluster understood and said no (a 4xx); asked the same again, it says the same."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class BadRequest(BridgeError):

@@ -5,6 +5,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from agent.wire.repeatable import PULL_JOB, PUSH_LOGS, headers_of
 from bridge.agents.model import (
     HeldScript,
     InitScript,
@@ -208,9 +209,14 @@ class AgentApi:
         return json_reply(self._settings.get(key))
 
     async def min_version(self, request: Request) -> Response:
-        """The lowest version of the agent API in use. Also the cheapest way to try a token."""
+        """The lowest version of the agent API in use. Also the cheapest way to try a token.
+
+        The header `Orvanta-Repeatable` names the calls that may be sent again after a lost answer.
+        """
         await self._gate.agent(request)
-        return json_reply(API_VERSION)
+        reply = json_reply(API_VERSION)
+        reply.headers.update(headers_of(PULL_JOB, PUSH_LOGS))
+        return reply
 
     async def custom_envs(self, request: Request) -> Response:
         """The environment of the workspace's jobs; empty for a worker that runs none of them."""

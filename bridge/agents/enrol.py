@@ -16,7 +16,7 @@ from agent.wire.claims import Claims, Tag, WorkerName
 from agent.wire.errors import WireError
 from agent.wire.routing import job_queue
 from bridge.agents.admission import Admission, Turn
-from bridge.errors import BrokerDown
+from bridge.errors import BrokerDown, ClusterDown
 
 log = structlog.get_logger()
 
@@ -58,11 +58,15 @@ class Enrolments:
         return [Route("/api/agent_workers/enroll", self._enrol, methods=["POST"])]
 
     async def _enrol(self, request: Request) -> Response:
-        """200 with the link; 401 a bad token; 400 a bad body; 429 not its turn; 503 while the broker is away.
+        """200 with the link; 401 a bad token; 400 a bad body; 429 not its turn; 503 while the broker is away,
+        or the cluster that knows whether the token holds.
 
         The turn comes before the broker: who is told 503 tries it from a cached enrolment, at the same pace.
         """
-        claims = await self._verify(request.headers.get("authorization", "").removeprefix("Bearer "))
+        try:
+            claims = await self._verify(request.headers.get("authorization", "").removeprefix("Bearer "))
+        except ClusterDown as error:
+            return PlainTextResponse(f"whether the token holds is not known now: {error}", 503)
         if claims is None:
             return PlainTextResponse("Unauthorized", 401)
         try:

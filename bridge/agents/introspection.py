@@ -1,54 +1,78 @@
 """Tokens of a foreign cluster, whose JWT secret we do not know: each is used once against it (DESIGN 5)."""
 
+import asyncio
+from dataclasses import dataclass
 from typing import Final
 
-import httpx
+import structlog
 
 from agent.clock import Clock
 from agent.wire.claims import Claims, Tag, WorkerName
 from agent.wire.tokens import said_by, split_bearer
-from bridge.errors import ClusterDown
+from bridge.errors import ClusterDown, TokenRefused
+from bridge.upstream import Upstream
 
 REMEMBER_S: Final = 60.0
-REQUEST_S: Final = 10.0
+ASK_S: Final = 8.0  # an agent waits 10 s for its enrolment
 REMEMBER_MAX: Final = 10_000
+AT_ONCE: Final = 16  # a fleet that comes back makes no storm at the cluster
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    asked_s: float  # monotonic
+    is_good: bool
 
 
 class Introspection:
-    """Answers from memory for 60 s (DESIGN section 5)."""
+    """Asks the cluster once a minute about a token that is in use.
 
-    def __init__(self, base_url: str, clock: Clock) -> None:
-        self._client = httpx.AsyncClient(base_url=base_url, timeout=REQUEST_S)
+    While the cluster is away, what it took before goes on being taken, until its `exp`.
+    """
+
+    def __init__(self, upstream: Upstream, clock: Clock) -> None:
+        self._upstream = upstream
         self._clock = clock
-        self._known: dict[str, tuple[float, Claims | None]] = {}
-
-    async def close(self) -> None:
-        await self._client.aclose()
+        self._known: dict[str, _Known] = {}
+        self._at_once = asyncio.Semaphore(AT_ONCE)
 
     async def verify(self, bearer: str) -> Claims | None:
-        """The claims of a token that the cluster takes, or None. Raises `ClusterDown`."""
-        now_s = self._clock.monotonic_s()
-        if bearer in self._known and now_s - self._known[bearer][0] < REMEMBER_S:
-            return self._known[bearer][1]
+        """The claims of a token that the cluster takes, or None.
+
+        Raises `ClusterDown` when the cluster does not say, and never took this one.
+        """
         claims = unverified(bearer)
-        if claims is not None and not await self._is_taken(bearer):
-            claims = None
+        if claims is None or claims.expires_s <= self._clock.wall_s():
+            return None
+        known = self._known.get(bearer)
+        if known is None or self._clock.monotonic_s() - known.asked_s >= REMEMBER_S:
+            known = await self._asked(bearer, known)
+        return claims if known.is_good else None
+
+    async def _asked(self, bearer: str, before: _Known | None) -> _Known:
+        try:
+            is_good = await self._is_taken(bearer)
+        except ClusterDown as error:
+            if before is None or not before.is_good:
+                raise
+            log.warning("cluster.down", reason=str(error))
+            return before
+        self._known.pop(bearer, None)
         if len(self._known) >= REMEMBER_MAX:
-            self._known.clear()
-        self._known[bearer] = (now_s, claims)
-        return claims
+            del self._known[next(iter(self._known))]  # the one that was asked about longest ago
+        self._known[bearer] = _Known(self._clock.monotonic_s(), is_good)
+        return self._known[bearer]
 
     async def _is_taken(self, bearer: str) -> bool:
         try:
-            response = await self._client.get(
-                "/api/agent_workers/get_min_version", headers={"Authorization": f"Bearer {bearer}"}
-            )
-        except httpx.HTTPError as error:
-            raise ClusterDown(f"the cluster does not answer: {type(error).__name__}") from error
-        if response.status_code in (401, 403):
+            async with asyncio.timeout(ASK_S), self._at_once:
+                await self._upstream.get("/api/agent_workers/get_min_version", bearer)
+        except TokenRefused:
             return False
-        if not response.is_success:
-            raise ClusterDown(f"the cluster answered {response.status_code} to a token check")
+        except TimeoutError as error:
+            raise ClusterDown(f"the cluster did not answer to a token check within {ASK_S:.0f} s") from error
         return True
 
 
@@ -66,5 +90,5 @@ def unverified(bearer: str) -> Claims | None:
             tags=frozenset(Tag(tag) for tag in claims["tags"]),
             expires_s=int(claims["exp"]),
         )
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError):
         return None

@@ -1,248 +1,233 @@
-"""One suite on both sources: what the relay needs of a cluster holds in this process and behind HTTP."""
+"""One suite on every source: what the relay needs of a cluster holds in this process, behind HTTP, and at a
+cluster that is not ours.
+"""
 
 import json
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from agent.logs import Secret
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.messages import Delivery, Result
 from bridge.errors import ClusterDown, TokenRefused
-from bridge.relay.ledger import Custody
 from bridge.relay.policy import Replace
-from bridge.relay.sources.http import HTTPSource
-from bridge.relay.sources.local import LocalSource
-from bridge.relay.sources.source import Pulled, Source
-from tests.support.cluster import Running, served
+from bridge.relay.sources.source import Pulled
+from tests.support.cluster import served
+from tests.support.clusters import (
+    TAGS,
+    Embedded,
+    Here,
+    custody_of,
+    ended,
+    foreign_over_http,
+    minted,
+    ours_in_process,
+    ours_over_http,
+    over_http,
+)
+from tests.support.fake_cluster.server import fake_cluster
 
-TAGS = ("bash", "pos-a")
 LANE = frozenset(map(Tag, TAGS))
+NOBODYS = JobId("00000000-0000-0000-0000-000000000000")
+OURS = [ours_in_process, ours_over_http]
 
 
-async def token(cluster: Running, *tags: str) -> Secret:
-    body = {"worker_group": "relay", "tags": list(tags), "exp": int(time.time()) + 3600}
-    return Secret((await cluster.admin.post("/api/agent_workers/create_agent_token", json=body)).json())
-
-
-@asynccontextmanager
-async def in_process(cluster: Running) -> AsyncIterator[Source]:
-    yield LocalSource(cluster.cluster.jobs)
-
-
-@asynccontextmanager
-async def over_http(cluster: Running) -> AsyncIterator[Source]:
-    async with served(cluster.app) as url:
-        source = HTTPSource(url, await token(cluster, *TAGS), "till-a1b2c")
-        try:
-            yield source
-        finally:
-            await source.close()
-
-
-@pytest.fixture(params=[in_process, over_http])
-async def source(request: pytest.FixtureRequest, cluster: Running) -> AsyncIterator[Source]:
-    async with request.param(cluster) as opened:
+@pytest.fixture(params=[*OURS, foreign_over_http])
+async def here(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Here]:
+    async with request.param(tmp_path) as opened:
         yield opened
 
 
-async def pulled(source: Source) -> Pulled:
-    job = await source.pull(LANE)
+@pytest.fixture(params=OURS)
+async def ours(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Here]:
+    """Where a job may say what only our cluster knows."""
+    async with request.param(tmp_path) as opened:
+        yield opened
+
+
+async def pushed(here: Here, **body: Any) -> str:
+    assert isinstance(here.cluster, Embedded)
+    return await here.cluster.push(**body)
+
+
+async def pulled(here: Here) -> Pulled:
+    job = await here.source.pull(LANE)
     assert job is not None
     return job
 
 
-def custody_of(job: Pulled) -> Custody:
-    return Custody(
-        job_id=job.job_id, attempt=Attempt(1), workspace=job.workspace, tag=job.tag, token=job.token,
-        job_json=job.job_json, state="accepted", custodian=None,
-        started_at=None, cancel_sent=None,
-    )  # fmt: skip
+async def new_job(here: Here) -> Pulled:
+    await here.cluster.push()
+    return await pulled(here)
 
 
-def ended(job: Pulled, document: bytes, *, success: bool = True, by: str | None = None) -> Result:
-    return Result(
-        job_id=job.job_id, attempt=Attempt(1), workspace=job.workspace, success=success, document=document,
-        duration_ms=1234, mem_peak_kb=56, canceled_by=by, canceled_reason="not wanted" if by else None,
-    )  # fmt: skip
+async def finish(here: Here, job: Pulled, result: Result) -> None:
+    await here.source.send_result(custody_of(job), result, result.document)
 
 
-async def finish(source: Source, job: Pulled, result: Result) -> None:
-    await source.send_result(custody_of(job), result, result.document)
-
-
-async def result_of(cluster: Running, job_id: str) -> str:
-    return (await cluster.admin.get(f"/api/w/main/jobs_u/completed/get_result/{job_id}")).text
-
-
-async def test_a_pull_hands_out_all_that_a_worker_needs(source: Source, cluster: Running) -> None:
-    job_id = await cluster.preview("echo hi", args={"n": 1, "who": "süd"}, tag="bash", timeout=60, priority=5)
-    job = await pulled(source)
+async def test_a_pull_hands_out_all_that_a_worker_needs(here: Here) -> None:
+    job_id = await here.cluster.push(args={"n": 1, "who": "süd"}, timeout=60, priority=5)
+    job = await pulled(here)
     assert (job.job_id, job.workspace, job.tag) == (job_id, "main", "bash")
     assert (job.language, job.code, json.loads(job.args)) == ("bash", "echo hi", {"n": 1, "who": "süd"})
     assert (job.timeout_s, job.priority, job.delivery) == (60, 5, Delivery.AT_LEAST_ONCE)
     assert job.created_by == "admin"
     assert job.token
     assert job.env["WM_EMAIL"] == "admin@orvanta.local"
-    assert (await cluster.job(job_id))["running"]
+    assert (await here.cluster.record(job_id)).running
 
 
-async def test_a_job_is_handed_out_once(source: Source, cluster: Running) -> None:
-    await cluster.preview(tag="bash")
-    await pulled(source)
-    assert await source.pull(LANE) is None
+async def test_a_workspaces_environment_comes_with_its_jobs(here: Here) -> None:
+    await here.cluster.set_env("SHOP", "Süd")
+    assert (await new_job(here)).env["SHOP"] == "Süd"
 
 
-async def test_only_jobs_of_its_tags_are_handed_out(source: Source, cluster: Running) -> None:
-    await cluster.preview(tag="elsewhere")
-    assert await source.pull(LANE) is None
+async def test_a_job_is_handed_out_once(here: Here) -> None:
+    await new_job(here)
+    assert await here.source.pull(LANE) is None
 
 
-async def test_a_dynamic_tag_is_resolved(source: Source, cluster: Running) -> None:
-    await cluster.preview(args={"site": "a"}, tag="pos-$args[site]")
-    assert (await pulled(source)).tag == "pos-a"
+async def test_only_jobs_of_its_tags_are_handed_out(here: Here) -> None:
+    await here.cluster.push(tag="elsewhere")
+    assert await here.source.pull(LANE) is None
 
 
-async def test_at_most_once_travels_with_the_job(source: Source, cluster: Running) -> None:
-    await cluster.preview(tag="bash", delivery="at_most_once")
-    job = await pulled(source)
+async def test_a_dynamic_tag_is_resolved(ours: Here) -> None:
+    await pushed(ours, args={"site": "a"}, tag="pos-$args[site]")
+    assert (await pulled(ours)).tag == "pos-a"
+
+
+async def test_at_most_once_travels_with_the_job(ours: Here) -> None:
+    await pushed(ours, delivery="at_most_once")
+    job = await pulled(ours)
     assert job.delivery is Delivery.AT_MOST_ONCE
     assert json.loads(job.job_json)["delivery"] == "at_most_once"
 
 
-async def test_the_rules_of_its_custody_travel_with_the_job(source: Source, cluster: Running) -> None:
-    await cluster.preview(tag="bash", lost_after=3600, replace="never", not_after="2100-01-01T00:00:00Z")
-    job = await pulled(source)
+async def test_the_rules_of_its_custody_travel_with_the_job(ours: Here) -> None:
+    await pushed(ours, lost_after=3600, replace="never", not_after="2100-01-01T00:00:00Z")
+    job = await pulled(ours)
     assert (job.lost_after_s, job.replace, job.not_after) == (3600, Replace.NEVER, 4102444800.0)
 
 
-async def test_a_job_that_asks_for_no_rule_leaves_it_to_its_tag(source: Source, cluster: Running) -> None:
-    await cluster.preview(tag="bash")
-    job = await pulled(source)
+async def test_a_job_that_asks_for_no_rule_leaves_it_to_its_tag(here: Here) -> None:
+    job = await new_job(here)
     assert (job.lost_after_s, job.replace, job.not_after) == (None, None, None)
 
 
-async def test_only_served_lanes_are_pulled(source: Source) -> None:
-    assert not source.lanes(frozenset())
-    lanes = source.lanes(frozenset({Tag("bash")}))
+async def test_only_served_lanes_are_pulled(here: Here) -> None:
+    assert not here.source.lanes(frozenset())
+    lanes = here.source.lanes(frozenset({Tag("bash")}))
     assert [lane for lane in lanes if "bash" in lane] == list(lanes) != []
 
 
-async def test_a_result_is_recorded_as_it_is(source: Source, cluster: Running) -> None:
-    await cluster.preview(tag="bash")
-    job = await pulled(source)
-    await finish(source, job, ended(job, b'{"n":1.50,"text":"s\xc3\xbcd"}'))
-    record = await cluster.job(job.job_id)
-    assert record["success"]
-    assert (record["duration_ms"], record["mem_peak"]) == (1234, 56)
-    assert record["result"] == {"n": 1.5, "text": "süd"}
+async def test_a_result_is_recorded_as_it_is(here: Here) -> None:
+    job = await new_job(here)
+    await finish(here, job, ended(job, b'{"n":1.50,"text":"s\xc3\xbcd"}'))
+    record = await here.cluster.record(job.job_id)
+    assert record.success
+    assert (record.duration_ms, record.mem_peak_kb) == (1234, 56)
+    assert record.result == {"n": 1.5, "text": "süd"}
 
 
-async def test_the_first_result_stays_and_a_second_is_no_error(source: Source, cluster: Running) -> None:
-    await cluster.preview(tag="bash")
-    job = await pulled(source)
-    await finish(source, job, ended(job, b"1"))
-    await finish(source, job, ended(job, b"2"))  # I1: redelivered after a lost acknowledgement
-    assert await result_of(cluster, job.job_id) == "1"
+async def test_the_end_of_a_job_that_nobody_ran_is_recorded_too(here: Here) -> None:
+    job = await new_job(here)
+    unrun = replace(ended(job, b'{"name":"Expired"}', success=False), mem_peak_kb=None, duration_ms=0)
+    await finish(here, job, unrun)
+    record = await here.cluster.record(job.job_id)
+    assert (record.success, record.result) == (False, {"error": {"name": "Expired"}})
 
 
-async def test_a_failure_carries_its_error_object(source: Source, cluster: Running) -> None:
-    await cluster.preview(tag="bash")
-    job = await pulled(source)
-    await finish(source, job, ended(job, b'{"name":"ValueError","message":"no"}', success=False))
-    assert not (await cluster.job(job.job_id))["success"]
-    assert json.loads(await result_of(cluster, job.job_id)) == {
-        "error": {"name": "ValueError", "message": "no"}
-    }
+async def test_the_first_result_stays_and_a_second_is_no_error(here: Here) -> None:
+    job = await new_job(here)
+    await finish(here, job, ended(job, b"1"))
+    await finish(here, job, ended(job, b"2"))  # I1: redelivered after a lost acknowledgement
+    assert (await here.cluster.record(job.job_id)).result == 1
 
 
-async def test_a_time_limit_is_a_failure_and_no_cancel(source: Source, cluster: Running) -> None:
-    await cluster.preview(tag="bash")
-    job = await pulled(source)
-    await finish(
-        source, job, ended(job, b'{"name":"Timeout","message":"too long"}', success=False, by="timeout")
-    )
-    record = await cluster.job(job.job_id)
-    assert not record["success"]
-    assert not record["canceled"]
+async def test_a_failure_carries_its_error_object(here: Here) -> None:
+    job = await new_job(here)
+    await finish(here, job, ended(job, b'{"name":"ValueError","message":"no"}', success=False))
+    record = await here.cluster.record(job.job_id)
+    assert (record.success, record.result) == (False, {"error": {"name": "ValueError", "message": "no"}})
 
 
-async def test_a_ping_keeps_custody_and_says_nothing_new(source: Source, cluster: Running) -> None:
-    await cluster.preview(tag="bash")
-    job = await pulled(source)
-    reply = await source.ping(custody_of(job))
+async def test_a_time_limit_is_a_failure_and_no_cancel(here: Here) -> None:
+    job = await new_job(here)
+    late = b'{"name":"Timeout","message":"too long"}'
+    await finish(here, job, ended(job, late, success=False, by="timeout"))
+    record = await here.cluster.record(job.job_id)
+    assert (record.success, record.canceled_by) == (False, None)
+
+
+async def test_a_ping_keeps_custody_and_says_nothing_new(here: Here) -> None:
+    reply = await here.source.ping(custody_of(await new_job(here)))
     assert (reply.canceled_by, reply.already_completed) == (None, False)
 
 
-async def test_a_ping_tells_of_a_cancel(source: Source, cluster: Running) -> None:
-    await cluster.preview(tag="bash")
-    job = await pulled(source)
-    await cluster.admin.post(f"/api/w/main/jobs_u/queue/cancel/{job.job_id}", json={"reason": "not wanted"})
-    reply = await source.ping(custody_of(job))
+async def test_a_ping_tells_of_a_cancel(here: Here) -> None:
+    job = await new_job(here)
+    await here.cluster.cancel(job.job_id, "not wanted")
+    reply = await here.source.ping(custody_of(job))
     assert (reply.canceled_by, reply.canceled_reason) == ("admin", "not wanted")
-    await finish(source, job, ended(job, b'{"name":"Canceled","message":"x"}', success=False, by="admin"))
-    record = await cluster.job(job.job_id)
-    assert (record["canceled"], record["canceled_by"]) == (True, "admin")
+    await finish(here, job, ended(job, b'{"name":"Canceled","message":"x"}', success=False, by="admin"))
+    assert (await here.cluster.record(job.job_id)).canceled_by == "admin"
 
 
-async def test_a_ping_tells_of_a_job_that_was_ended_elsewhere(source: Source, cluster: Running) -> None:
-    await cluster.preview(tag="bash")
-    job = await pulled(source)
-    await cluster.admin.post(f"/api/w/main/jobs_u/queue/force_cancel/{job.job_id}", json={})
-    assert (await source.ping(custody_of(job))).already_completed
+async def test_a_ping_tells_of_a_job_that_was_ended_elsewhere(here: Here) -> None:
+    job = await new_job(here)
+    await here.cluster.force_cancel(job.job_id)
+    assert (await here.source.ping(custody_of(job))).already_completed
 
 
-async def test_log_text_is_appended_in_order(source: Source, cluster: Running) -> None:
-    await cluster.preview(tag="bash")
-    job = await pulled(source)
-    await source.push_log(custody_of(job), "a/1", 0, "one\n", missing=0)
-    await source.push_log(custody_of(job), "a/1", 4, "zwei: süd\n", missing=0)
-    logs = await cluster.admin.get(f"/api/w/main/jobs_u/get_logs/{job.job_id}")
-    assert logs.text.endswith("one\nzwei: süd\n")
+async def test_log_text_is_appended_in_order(here: Here) -> None:
+    job = await new_job(here)
+    await here.source.push_log(custody_of(job), "a/1", 0, "one\n", missing=0)
+    await here.source.push_log(custody_of(job), "a/1", 4, "zwei: süd\n", missing=0)
+    assert (await here.cluster.logs(job.job_id)).endswith("one\nzwei: süd\n")
 
 
-async def test_a_gap_in_log_text_is_marked_and_costs_nothing_after_it(
-    source: Source, cluster: Running
-) -> None:
-    await cluster.preview(tag="bash")
-    job = await pulled(source)
-    await source.push_log(custody_of(job), "a/1", 0, "one\n", missing=0)
-    await source.push_log(custody_of(job), "a/1", 10, "three\n", missing=6)
-    await source.push_log(custody_of(job), "a/1", 16, "four\n", missing=0)
-    logs = await cluster.admin.get(f"/api/w/main/jobs_u/get_logs/{job.job_id}")
+async def test_a_gap_in_log_text_is_marked_and_costs_nothing_after_it(here: Here) -> None:
+    job = await new_job(here)
+    await here.source.push_log(custody_of(job), "a/1", 0, "one\n", missing=0)
+    await here.source.push_log(custody_of(job), "a/1", 10, "three\n", missing=6)
+    await here.source.push_log(custody_of(job), "a/1", 16, "four\n", missing=0)
     gap = "\n[... 6 characters dropped: lost on the way ...]\n"
-    assert logs.text.endswith(f"one\n{gap}three\nfour\n")
+    assert (await here.cluster.logs(job.job_id)).endswith(f"one\n{gap}three\nfour\n")
 
 
-async def test_a_job_that_the_cluster_does_not_know_changes_nothing(source: Source, cluster: Running) -> None:
-    await cluster.preview(tag="bash")
-    known = await pulled(source)
-    stray = Result(
-        job_id=JobId("00000000-0000-0000-0000-000000000000"),
-        attempt=Attempt(1),
-        workspace="main",
-        success=True,
-    )
+async def test_log_text_that_no_text_column_holds_stops_nothing(here: Here) -> None:
+    job = await new_job(here)
+    await here.source.push_log(custody_of(job), "a/1", 0, "a\0b\n", missing=0)
+    await here.source.push_log(custody_of(job), "a/1", 4, "c\n", missing=0)
+    assert (await here.cluster.logs(job.job_id)).endswith("ab\nc\n")
+
+
+async def test_what_is_of_no_job_at_the_cluster_is_offered_once(here: Here) -> None:
+    job = replace(await new_job(here), job_id=NOBODYS)
+    stray = Result(job_id=NOBODYS, attempt=Attempt(1), workspace="main", success=True)
     try:
-        await source.send_result(custody_of(known), stray, b"1")
+        await here.source.send_result(custody_of(job), stray, b"1")
+        await here.source.push_log(custody_of(job), "a/1", 0, "one\n", missing=0)
     except ClusterDown:
-        pytest.fail("the relay would offer this result for ever")
+        pytest.fail("the relay would offer this for ever")
 
 
-async def test_a_cluster_that_is_away_is_down_and_not_an_error_of_another_kind(cluster: Running) -> None:
-    async with served(cluster.app) as url:
-        source = HTTPSource(url, await token(cluster, *TAGS), "till-a1b2c")
-    with pytest.raises(ClusterDown):
-        await source.pull(LANE)
-    await source.close()
-
-
-async def test_a_token_that_the_cluster_refuses_is_said_to_be_refused(cluster: Running) -> None:
-    forged = Secret((await token(cluster, *TAGS)).reveal()[:-4] + "AAAA")
-    async with served(cluster.app) as url:
-        source = HTTPSource(url, forged, "till-a1b2c")
-        with pytest.raises(TokenRefused, match="AGENT_TOKEN"):
+async def test_a_cluster_that_is_away_is_down_and_not_an_error_of_another_kind(tmp_path: Path) -> None:
+    async with fake_cluster() as fake:
+        token = fake.api.token(*TAGS)
+    async with over_http(fake.url, tmp_path, token) as source:
+        with pytest.raises(ClusterDown):
             await source.pull(LANE)
-        await source.close()
+
+
+async def test_a_token_that_the_cluster_refuses_is_said_to_be_refused(tmp_path: Path) -> None:
+    async with ours_in_process(tmp_path) as here:
+        assert isinstance(here.cluster, Embedded)
+        forged = (await minted(here.cluster.running, *TAGS))[:-4] + "AAAA"
+        async with served(here.cluster.running.app) as url, over_http(url, tmp_path, forged) as source:
+            with pytest.raises(TokenRefused, match="AGENT_TOKEN"):
+                await source.pull(LANE)

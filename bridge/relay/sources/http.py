@@ -2,64 +2,102 @@
 
 import asyncio
 import json
+import math
+import re
 from collections.abc import Sequence
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, Literal
 
-import httpx
+import structlog
 
+from agent.clock import Clock
 from agent.logs import Secret
-from agent.wire.claims import JobId, Tag
+from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.messages import Result
-from agent.wire.tokens import bearer_of, said_by
-from bridge.errors import ClusterDown, TokenRefused
+from bridge.errors import AnswerLost, ClusterDown, Declined, NotTaken
 from bridge.relay.ledger import Custody
+from bridge.relay.sources.chunks import MIN_VERSION, Chunks, Progress
+from bridge.relay.sources.lane import Lane
+from bridge.relay.sources.retry import soon_again
 from bridge.relay.sources.source import PingReply, Pulled, job_completed, pulled_from
+from bridge.upstream import Upstream
 
-CONNECT_S: Final = 10.0
-REQUEST_S: Final = 30.0
+log = structlog.get_logger()
+
 POLL_S: Final = 1.0  # the API has no long poll (agent-api.md 2.2)
+PING_S: Final = 10.0
+NO_FIGURES: Final = b'{"mem_peak": null, "current_mem": null}'
+VERSION: Final = "v1.600.0"  # of the agent API that we speak
+ENVIRONMENT_S: Final = 900.0  # as the original's agents remember it
+NOT_FOUND: Final = 404
+TOO_LARGE: Final = 413
+
+# Where the code is of a job that comes without it, and under which names (agent-api.md 2.1, rows 13 to 15).
+SCRIPT: Final = ("script", "content", "lock")
+CODE_OF: Final = {
+    "flowscript": ("flow_script", "raw_code", "raw_lock"),
+    "appscript": ("app_script", "content", "lock"),
+}
 
 
 class HTTPSource:
-    """One upstream token is one lane: the cluster chooses among all its tags."""
+    """One token is one lane: the cluster chooses among all its tags. No two lanes have a tag in common."""
 
     ping_every_s = 10.0
 
-    def __init__(self, base_url: str, token: Secret, suffix: str) -> None:
-        # Unverified: it is our own token, and the cluster checks it on every call.
-        self._tags = frozenset(Tag(tag) for tag in said_by(token.reveal())["tags"])
-        self._client = httpx.AsyncClient(
-            base_url=base_url,
-            timeout=httpx.Timeout(REQUEST_S, connect=CONNECT_S),
-            headers={
-                "Authorization": f"Bearer {bearer_of(token.reveal(), suffix)}",
-                "User-Agent": "Windmill-Agent/1.0",
-                "Content-Type": "application/json",
-            },
-        )
+    def __init__(
+        self, upstream: Upstream, tokens: Sequence[Secret], suffix: str, progress: Progress, clock: Clock
+    ) -> None:
+        self._lanes = [Lane(upstream, token, suffix) for token in tokens]
+        self._chunks = Chunks(progress)
+        self._clock = clock
+        self._sent = 0  # results
+        self._version = VERSION
+        self._environments: dict[str, tuple[float, dict[str, str]]] = {}
 
-    async def close(self) -> None:
-        await self._client.aclose()
+    def close(self) -> None:
+        for lane in self._lanes:
+            lane.close()
 
-    async def announce(self, instance: str) -> None:
-        """The Initial ping (agent-api.md 2.3), which puts the bridge on the Workers page."""
-        await self._post("/api/agent_workers/update_ping", _ping("Initial", instance, sorted(self._tags)))
+    async def announce(self, instance: str, ping_type: Literal["Initial", "MainLoop"]) -> None:
+        """The worker's ping (agent-api.md 2.3), which keeps the bridge on the Workers page, once a lane.
+
+        One token that is refused keeps no other from it. Raises `ClusterDown`.
+        """
+        failed: ClusterDown | None = None
+        for lane in self._lanes:
+            try:
+                if ping_type == "Initial":
+                    self._version = await _version(lane)
+                ping = _ping(ping_type, instance, sorted(lane.tags), self._version, self._sent)
+                await soon_again()(lane.post, "/api/agent_workers/update_ping", json.dumps(ping).encode())
+            except ClusterDown as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
     def lanes(self, served: frozenset[Tag]) -> Sequence[frozenset[Tag]]:
-        return [self._tags] if self._tags & served else []
+        """Those whose pulls fail come last, so that they hold up no other."""
+        lanes = sorted(self._lanes, key=lambda lane: lane.failures)
+        return [lane.tags for lane in lanes if lane.tags & served]
 
     async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
-        del lane  # the token says it
-        reply = await self._post(
-            "/api/agent_workers/pull_job", None
-        )  # never retried: a lost answer is a lost job
-        if reply is None:
-            return None
-        code = None
-        if reply.get("raw_code") is None and reply["job"].get("runnable_id"):
-            number = int.from_bytes(bytes.fromhex(reply["job"]["runnable_id"]), "big", signed=True)
-            code = (await self._get(f"/api/agent_workers/script/{number}"))["content"]
-        return pulled_from(reply, code)
+        of = next(one for one in self._lanes if one.tags == lane)
+        pull = of.next_pull(self._clock.monotonic_s())
+        try:
+            reply = (await of.answer_to(pull)).value
+            pulled = None if reply is None else await self._read(of, reply)
+        except _NoJobError as error:
+            raise AnswerLost(str(error)) from error
+        except ClusterDown:
+            of.failures += 1
+            of.keep(pull)
+            raise
+        except asyncio.CancelledError:  # the broker went; the job on its way waits for the next session
+            of.keep(pull)
+            raise
+        of.failures = 0
+        return pulled
 
     async def put_back(self, out: frozenset[JobId]) -> None:
         """The agent API has no way to give a job back (agent-api.md 2.1)."""
@@ -68,58 +106,125 @@ class HTTPSource:
         await asyncio.sleep(min(timeout_s, POLL_S))
 
     async def ping(self, custody: Custody) -> PingReply:
-        reply = await self._post(
-            f"/api/agent_workers/ping_job_status/{custody.job_id}", {"mem_peak": None, "current_mem": None}
-        )
+        path = f"/api/agent_workers/ping_job_status/{custody.job_id}"
+        try:
+            async with asyncio.timeout(PING_S):
+                told = (await self._lane_of(custody).post(path, NO_FIGURES)).value
+        except TimeoutError as error:
+            raise AnswerLost(f"the cluster did not answer to a ping within {PING_S:.0f} s") from error
+        if not isinstance(told, dict):
+            raise AnswerLost(f"the cluster answered {told!r:.60} to the ping of a job")
         return PingReply(
-            reply.get("canceled_by"), reply.get("canceled_reason"), bool(reply.get("already_completed"))
+            told.get("canceled_by"), told.get("canceled_reason"), told.get("already_completed") is True
         )
 
     async def send_result(self, custody: Custody, result: Result, document: bytes) -> None:
-        await self._request(
-            "POST",
-            f"/api/w/{custody.workspace}/agent_workers/send_result/{custody.job_id}",
-            job_completed(custody, result, document),
-        )
+        try:
+            await self._send(custody, result, document)
+        except Declined as error:
+            if error.status == TOO_LARGE:
+                await self._send(custody, replace(result, success=False), _too_large(len(document)))
+            elif error.status == NOT_FOUND and (await self.ping(custody)).already_completed:
+                log.warning("result.of_no_job", job_id=custody.job_id, reason=str(error))
+            else:  # also the 404 of a gateway that does not find the cluster
+                raise
+        self._sent += 1
 
     async def push_log(self, custody: Custody, writer: str, start: int, text: str, *, missing: int) -> None:
-        del writer, start  # the API has none: a crash between the push and our record may repeat a chunk
-        if missing:
-            text = f"\n[... {missing} characters dropped: lost on the way ...]\n{text}"
-        await self._post(f"/api/w/{custody.workspace}/agent_workers/push_logs/{custody.job_id}", text)
+        await self._chunks.push(self._lane_of(custody), custody, writer, start, text, missing)
 
-    async def _get(self, path: str) -> Any:
-        return await self._request("GET", path, None)
+    def _lane_of(self, custody: Custody) -> Lane:
+        """The one that pulled it; a job of a token that is gone goes by any."""
+        return next((lane for lane in self._lanes if custody.tag in lane.tags), self._lanes[0])
 
-    async def _post(self, path: str, body: object) -> Any:
-        return await self._request("POST", path, json.dumps(body).encode())
+    async def _send(self, custody: Custody, result: Result, document: bytes) -> None:
+        """May come twice: the cluster keeps the first (agent-api.md 3.4)."""
+        path = f"/api/w/{custody.workspace}/agent_workers/send_result/{custody.job_id}"
+        body = job_completed(custody, result, document)
+        await soon_again()(self._lane_of(custody).post, path, body)
 
-    async def _request(self, method: str, path: str, body: bytes | None) -> Any:
+    async def _read(self, lane: Lane, reply: Any) -> Pulled | None:
         try:
-            response = await self._client.request(method, path, content=body)
-        except httpx.HTTPError as error:
-            raise ClusterDown(
-                f"the cluster does not answer {method} {path}: {type(error).__name__}"
-            ) from error
-        if response.status_code in (401, 403):
-            raise TokenRefused(
-                "the cluster refused the bridge's AGENT_TOKEN; mint a new one and restart the bridge"
-            )
-        if not response.is_success:
-            raise ClusterDown(f"{method} {path} answered {response.status_code}: {response.text[:200]}")
+            pulled = pulled_from(reply, None)
+            if reply.get("raw_code") is None and reply["job"].get("runnable_id"):
+                pulled = await self._with_code(lane, pulled, reply["job"]["runnable_id"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise _NoJobError(f"pull_job answered something that is no job: {error!r:.200}") from error
+        except Declined as error:
+            await self._end(pulled, f"its code cannot be had: {error}")
+            return None
+        return replace(pulled, env={**await self._environment(lane, pulled.workspace), **pulled.env})
+
+    async def _with_code(self, lane: Lane, pulled: Pulled, hash_hex: str) -> Pulled:
+        """A script's hash is hex in JSON and decimal in a URL (agent-api.md 3.2)."""
+        number = int.from_bytes(bytes.fromhex(hash_hex), "big", signed=True)
+        place, code, lock = CODE_OF.get(pulled.kind, SCRIPT)
+        found = (await lane.get(f"/api/agent_workers/{place}/{number}")).value
+        return replace(pulled, code=found[code], lock=pulled.lock or found.get(lock))
+
+    async def _end(self, pulled: Pulled, why: str) -> None:
+        """Nobody can run it, now or after the cluster's sweep."""
+        log.error("job.without_code", job_id=pulled.job_id, reason=why)
+        custody = Custody(
+            job_id=pulled.job_id, attempt=Attempt(1), workspace=pulled.workspace, tag=pulled.tag,
+            token=pulled.token, job_json=pulled.job_json,
+        )  # fmt: skip
+        result = Result(job_id=pulled.job_id, attempt=Attempt(1), workspace=pulled.workspace, success=False)
+        await self.send_result(custody, result, _error("NotFound", why))
+
+    async def _environment(self, lane: Lane, workspace: str) -> dict[str, str]:
+        """The workspace's own, which every job of it gets (agent-api.md 2.1, row 16)."""
+        now_s = self._clock.monotonic_s()
+        got_s, known = self._environments.get(workspace, (-math.inf, {}))
+        if now_s - got_s < ENVIRONMENT_S:
+            return known
         try:
-            return response.json()
-        except ValueError as error:
-            raise ClusterDown(f"{method} {path} answered something that is not JSON") from error
+            told = (await lane.get(f"/api/w/{workspace}/agent_workers/custom_envs")).value
+            known = {str(name): str(text) for name, text in told}
+        except NotTaken:
+            raise
+        except (
+            ClusterDown,
+            TypeError,
+            ValueError,
+        ) as error:  # as the original's agents: what is known, or none
+            log.warning("environment.unknown", workspace=workspace, reason=str(error))
+        self._environments[workspace] = (now_s, known)
+        return known
 
 
-def _ping(ping_type: str, instance: str, tags: list[str]) -> dict[str, Any]:
+class _NoJobError(Exception):
+    """Asked again, it would be no job again: it is not kept."""
+
+
+def _error(name: str, message: str) -> bytes:
+    return json.dumps({"name": name, "message": message}).encode()
+
+
+def _too_large(size: int) -> bytes:
+    return _error(
+        "ResultTooLarge",
+        f"the cluster answered 413 to a result of {size} bytes; raise the body limit of the cluster "
+        "or of the proxy before it, or return less. The site keeps the result for a while.",
+    )
+
+
+async def _version(lane: Lane) -> str:
+    """The lowest in use, so that no feature is held back because of us (agent-api.md 12)."""
+    try:
+        told = (await lane.get(MIN_VERSION)).value
+    except Declined:  # it is older than the endpoint
+        return VERSION
+    return f"v{told}" if isinstance(told, str) and re.fullmatch(r"\d+\.\d+\.\d+", told) else VERSION
+
+
+def _ping(ping_type: str, instance: str, tags: list[str], version: str, executed: int) -> dict[str, Any]:
     absent = dict.fromkeys((
-        "dw", "dws", "vcpus", "memory", "memory_usage", "wm_memory_usage", "jobs_executed", "occupancy_rate",
+        "dw", "dws", "vcpus", "memory", "memory_usage", "wm_memory_usage", "occupancy_rate",
         "occupancy_rate_15s", "occupancy_rate_5m", "occupancy_rate_30m", "last_job_executed",
         "last_job_workspace_id",
     ))  # fmt: skip
     return absent | {
-        "ping_type": ping_type, "worker_instance": instance, "ip": "unknown", "version": "v1.600.0",
-        "tags": tags, "job_isolation": "none", "native_mode": False,
+        "ping_type": ping_type, "worker_instance": instance, "ip": "unknown", "version": version,
+        "tags": tags, "jobs_executed": executed, "job_isolation": "none", "native_mode": False,
     }  # fmt: skip

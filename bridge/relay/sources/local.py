@@ -8,6 +8,7 @@ import structlog
 
 from agent.wire.claims import JobId, Tag
 from agent.wire.messages import Result
+from bridge.errors import NotFound
 from bridge.jobs.model import Completion
 from bridge.jobs.service import Jobs
 from bridge.relay.ledger import Custody
@@ -65,4 +66,7 @@ class LocalSource:
 
     async def push_log(self, custody: Custody, writer: str, start: int, text: str, *, missing: int) -> None:
         del missing  # the cluster counts each writer's stream itself, in the same commit as the text
-        await self._jobs.append_log(custody.workspace, custody.job_id, text, writer=writer, offset=start)
+        try:
+            await self._jobs.append_log(custody.workspace, custody.job_id, text, writer=writer, offset=start)
+        except NotFound as error:  # the same again would not be found again, and hold up all other text
+            log.warning("log.declined", job_id=custody.job_id, chars=len(text), reason=str(error))

@@ -151,7 +151,7 @@ def job_completed(custody: Custody, result: Result, document: bytes) -> bytes:
     rest = json.dumps({
         "job": {name: job.get(name) for name in COMPLETED_FIELDS},
         "preprocessed_args": None, "result_columns": None,
-        "mem_peak": result.mem_peak_kb, "success": result.success, "cached_res_path": None,
+        "mem_peak": result.mem_peak_kb or 0, "success": result.success, "cached_res_path": None,
         "token": custody.token, "canceled_by": canceled, "duration": result.duration_ms,
         "has_stream": False, "from_cache": None,
     })  # fmt: skip

@@ -1,0 +1,99 @@
+"""A lane: one token of the bridge's own at the cluster, and the pulls that were begun with it."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import uuid4
+
+from agent.logs import Secret
+from agent.wire.claims import Tag
+from agent.wire.tokens import bearer_of, said_by
+from bridge.errors import ClusterDown, TokenRefused
+from bridge.relay.sources.retry import soon_again
+from bridge.upstream import Answer, Upstream
+
+PULL: Final = "/api/agent_workers/pull_job"
+KEPT_S: Final = 30.0  # a job that nobody pings is another worker's after 60 s
+
+
+@dataclass(eq=False, slots=True)
+class Pull:
+    """One pull_job and its answer, until the job in it has been handed over.
+
+    The same key goes with it however often it is sent: a cluster of ours gives the same job again.
+    """
+
+    begun_s: float  # monotonic
+    key: str = field(default_factory=lambda: uuid4().hex)
+    asking: asyncio.Task[Answer] | None = None
+
+
+class Lane:
+    def __init__(self, upstream: Upstream, token: Secret, suffix: str) -> None:
+        # Unverified: it is our own token, and the cluster checks it on every call.
+        claims = said_by(token.reveal())
+        self.tags = frozenset(Tag(tag) for tag in claims["tags"])
+        self.group: Final[str] = claims["worker_group"]
+        self.failures = 0  # of pulls, in a row
+        self._bearer = bearer_of(token.reveal(), suffix)
+        self._upstream = upstream
+        self._begun: list[Pull] = []
+
+    def close(self) -> None:
+        for pull in self._begun:
+            if pull.asking is not None:
+                pull.asking.cancel()
+
+    async def get(self, path: str) -> Answer:
+        """Tried again soon. Raises `ClusterDown`."""
+
+        async def once() -> Answer:
+            return await self._named(self._upstream.get(path, self._bearer))
+
+        return await soon_again()(once)
+
+    async def post(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """`body` is JSON. Sent once. Raises `ClusterDown`."""
+        return await self._named(self._upstream.post(path, self._bearer, body, headers=headers, query=query))
+
+    def next_pull(self, now_s: float) -> Pull:
+        """One that was begun and whose job nobody has, else a new one."""
+        while self._begun:
+            pull = self._begun.pop(0)
+            if pull.asking is None:
+                return Pull(now_s, pull.key)
+            if not pull.asking.done() or now_s - pull.begun_s < KEPT_S:
+                return pull
+        return Pull(now_s)
+
+    def keep(self, pull: Pull) -> None:
+        """What it took, or may have taken, is the next pull's."""
+        self._begun.append(pull)
+
+    async def answer_to(self, pull: Pull) -> Answer:
+        """Asks, unless it has been asked already. A caller that is cancelled takes no answer with it."""
+        if pull.asking is None:
+            key = {"Idempotency-Key": pull.key}
+            pull.asking = asyncio.create_task(self.post(PULL, b"null", headers=key), name="pull_job")
+        try:
+            return await asyncio.shield(pull.asking)
+        except ClusterDown:
+            pull.asking = None
+            raise
+
+    async def _named(self, call: Awaitable[Answer]) -> Answer:
+        try:
+            return await call
+        except TokenRefused as error:
+            raise TokenRefused(
+                f"the cluster refused the bridge's token of group {self.group} in AGENT_TOKEN; "
+                f"mint a new one and restart the bridge ({error})"
+            ) from error
