@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jwt
 import pytest
 
 from dev_tools.places import ROOT
@@ -19,6 +20,11 @@ def run(command: list[str], settings: dict[str, str]) -> subprocess.CompletedPro
         [sys.executable, "-m", *command],
         env=environment(settings), cwd=ROOT, capture_output=True, text=True, timeout=20, check=False,
     )  # fmt: skip
+
+
+def upstream(*tags: str, exp: int | None = 2_000_000_000) -> str:
+    """An agent token, as far as anybody but its cluster can tell."""
+    return "jwt_agent_" + jwt.encode({"worker_group": "relay", "tags": tags, "exp": exp}, "x" * 32)
 
 
 def refused(ended: subprocess.CompletedProcess[str], *names: str) -> None:
@@ -75,7 +81,31 @@ def test_by_the_agent_for_a_flag(tmp_path: Path, flag: str) -> None:
             ("ADMIN_PASSWORD_FILE", "/nowhere"),
         ),
         ("relay", {"AMQP_URL": BROKER, "AGENT_TOKEN": TOKEN}, ("BASE_INTERNAL_URL", "missing")),
-        ("relay", {"AMQP_URL": BROKER, "BASE_INTERNAL_URL": HERE}, ("AGENT_TOKEN",)),
+        ("relay", {"AMQP_URL": BROKER, "BASE_INTERNAL_URL": HERE}, ("AGENT_TOKEN", "missing")),
+        (
+            "relay",
+            {"AMQP_URL": BROKER, "BASE_INTERNAL_URL": HERE, "AGENT_TOKEN": f"{upstream('a')},secret"},
+            ("AGENT_TOKEN", "token 2 of 2"),
+        ),
+        (
+            "relay",
+            {"AMQP_URL": BROKER, "BASE_INTERNAL_URL": HERE, "AGENT_TOKEN": upstream()},
+            ("AGENT_TOKEN", "tags"),
+        ),
+        (
+            "relay",
+            {"AMQP_URL": BROKER, "BASE_INTERNAL_URL": HERE, "AGENT_TOKEN": upstream("a", exp=None)},
+            ("AGENT_TOKEN", "exp"),
+        ),
+        (
+            "relay",
+            {
+                "AMQP_URL": BROKER,
+                "BASE_INTERNAL_URL": HERE,
+                "AGENT_TOKEN": f"{upstream('a', 'b')}, {upstream('c', 'b')}",
+            },
+            ("AGENT_TOKEN", "tag b", "tokens 1 and 2"),
+        ),
     ],
 )
 def test_by_the_bridge(
