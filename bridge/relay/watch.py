@@ -54,13 +54,20 @@ class Watch:
             group.create_task(self._look_for_ever(), name="the lost")
 
     async def _ping_for_ever(self) -> None:
-        """For every job in custody; stops exactly when custody ends."""
+        """For every job in custody, spread over the interval; stops exactly when custody ends."""
+        bound = asyncio.Semaphore(AT_ONCE)
         while True:
-            bound = asyncio.Semaphore(AT_ONCE)
+            began_s, held = self._clock.monotonic_s(), await self._ledger.in_custody()
             async with asyncio.TaskGroup() as group:
-                for custody in await self._ledger.in_custody():
-                    group.create_task(self._ping(custody, bound), name="custody ping")
-            await asyncio.sleep(self._source.ping_every_s)
+                for place, one in enumerate(held):
+                    await self._until(began_s + self._source.ping_every_s * place / len(held))
+                    custody = await self._ledger.attempt((one.job_id, one.attempt))  # as it is by now
+                    if custody is not None and custody.is_open:
+                        group.create_task(self._ping(custody, bound), name="custody ping")
+            await self._until(began_s + self._source.ping_every_s)
+
+    async def _until(self, at_s: float) -> None:
+        await asyncio.sleep(max(0.0, at_s - self._clock.monotonic_s()))
 
     async def _look_for_ever(self) -> None:
         pruned_s, checked_s = -math.inf, self._clock.monotonic_s()

@@ -33,6 +33,7 @@ class Request:
     query: str
     headers: dict[str, str]  # names in lower case
     body: bytes
+    at_s: float = field(default_factory=time.monotonic)
 
     @property
     def json(self) -> Any:
