@@ -92,15 +92,16 @@ async def fake_cluster() -> AsyncIterator[FakeCluster]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         cluster = FakeCluster(f"http://127.0.0.1:{listener.getsockname()[1]}")
-        open_now: set[asyncio.StreamWriter] = set()
+        open_now: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            open_now.add(writer)
+            task = asyncio.current_task()
+            open_now[task] = writer
             try:
                 with suppress(ConnectionError, h11.RemoteProtocolError):
                     await Conversation(cluster, reader, writer).run()
             finally:
-                open_now.discard(writer)
+                del open_now[task]
                 writer.close()
 
         server = await asyncio.start_server(connected, sock=listener)
@@ -108,9 +109,11 @@ async def fake_cluster() -> AsyncIterator[FakeCluster]:
             yield cluster
         finally:
             server.close()
-            for writer in open_now:
+            cluster.let_go.set()
+            for writer in open_now.values():
                 writer.transport.abort()
-            await server.wait_closed()
+            while open_now:
+                await asyncio.wait(open_now)
 
 
 class Conversation:
