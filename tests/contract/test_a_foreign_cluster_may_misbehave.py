@@ -56,11 +56,10 @@ async def test_every_request_is_one_that_an_agent_worker_sends(fake: FakeCluster
     await source.ping(custody_of(job))
     await source.push_log(custody_of(job), "ag-shop-a/1", 0, "one\n", missing=0)
     await source.send_result(custody_of(job), ended(job, b"1"), b"1")
-    bearer = "Bearer jwt_agent_till-a1b2c_" + fake.api.token(*TAGS).removeprefix("jwt_agent_")
+    assert fake.refused == []
     for request in fake.requests:
         assert request.query == ""
         assert request.headers["user-agent"] == "Windmill-Agent/1.0"
-        assert request.headers["authorization"].count(".") == bearer.count(".") == 2
         assert request.headers["authorization"].startswith("Bearer jwt_agent_till-a1b2c_eyJ")
     (pull,) = fake.asked(PULL)
     assert (pull.method, pull.body, pull.headers["content-type"]) == ("POST", b"null", "application/json")
@@ -222,9 +221,8 @@ async def test_a_lane_whose_token_is_refused_holds_up_no_other(fake: FakeCluster
         assert lanes == [{"a"}, {"b"}]
         with pytest.raises(TokenRefused, match="group east"):
             await source.pull(lanes[0])
-        lanes = source.lanes(frozenset(map(Tag, "ab")))
-        assert lanes == [{"b"}, {"a"}]
-        job = await source.pull(lanes[0])
+        assert source.lanes(frozenset(map(Tag, "ab"))) == [{"b"}]
+        job = await source.pull(lanes[1])
         assert job is not None
         with pytest.raises(TokenRefused):
             await source.announce("machine", "Initial")

@@ -14,7 +14,7 @@ from agent.clock import Clock
 from agent.logs import Secret
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.messages import Result
-from bridge.errors import AnswerLost, ClusterDown, Declined, NotTaken
+from bridge.errors import AnswerLost, ClusterDown, Declined, NotTaken, TokenRefused
 from bridge.relay.ledger import Custody
 from bridge.relay.sources.chunks import MIN_VERSION, Chunks, Progress
 from bridge.relay.sources.lane import Lane
@@ -28,6 +28,7 @@ POLL_S: Final = 1.0  # the API has no long poll (agent-api.md 2.2)
 PING_S: Final = 10.0
 NO_FIGURES: Final = b'{"mem_peak": null, "current_mem": null}'
 VERSION: Final = "v1.600.0"  # of the agent API that we speak
+REFUSED_S: Final = 30.0  # a token that was refused is tried no sooner
 ENVIRONMENT_S: Final = 900.0  # as the original's agents remember it
 NOT_FOUND: Final = 404
 TOO_LARGE: Final = 413
@@ -77,9 +78,9 @@ class HTTPSource:
             raise failed
 
     def lanes(self, served: frozenset[Tag]) -> Sequence[frozenset[Tag]]:
-        """Those whose pulls fail come last, so that they hold up no other."""
-        lanes = sorted(self._lanes, key=lambda lane: lane.failures)
-        return [lane.tags for lane in lanes if lane.tags & served]
+        """Without those whose token was just refused, so that they hold up no other."""
+        now_s = self._clock.monotonic_s()
+        return [lane.tags for lane in self._lanes if lane.tags & served and lane.rests_until_s <= now_s]
 
     async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
         of = next(one for one in self._lanes if one.tags == lane)
@@ -89,14 +90,11 @@ class HTTPSource:
             pulled = None if reply is None else await self._read(of, reply)
         except _NoJobError as error:
             raise AnswerLost(str(error)) from error
-        except ClusterDown:
-            of.failures += 1
+        except (ClusterDown, asyncio.CancelledError) as error:  # cancelled: the broker went, and comes back
+            if isinstance(error, TokenRefused):
+                of.rests_until_s = self._clock.monotonic_s() + REFUSED_S
             of.keep(pull)
             raise
-        except asyncio.CancelledError:  # the broker went; the job on its way waits for the next session
-            of.keep(pull)
-            raise
-        of.failures = 0
         return pulled
 
     async def put_back(self, out: frozenset[JobId]) -> None:

@@ -1,6 +1,7 @@
 """A lane: one token of the bridge's own at the cluster, and the pulls that were begun with it."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -35,7 +36,7 @@ class Lane:
         claims = said_by(token.reveal())
         self.tags = frozenset(Tag(tag) for tag in claims["tags"])
         self.group: Final[str] = claims["worker_group"]
-        self.failures = 0  # of pulls, in a row
+        self.rests_until_s = -math.inf  # monotonic
         self._bearer = bearer_of(token.reveal(), suffix)
         self._upstream = upstream
         self._begun: list[Pull] = []

@@ -1,6 +1,7 @@
 """The fake cluster's jobs, in memory: what the original does to a job, and what it does not look at."""
 
 import json
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -31,6 +32,7 @@ class FakeJob:
     handed_out: int = 0
     restarts: int = 0
     pings: int = 0
+    heard_s: float = 0.0  # monotonic: when it was handed out, or pinged last
     logs: str = ""
     completions: list[dict[str, Any]] = field(default_factory=list)  # as they came; the first one stands
 
@@ -81,6 +83,7 @@ class FakeJobs:
         job = max(queued, key=lambda one: -1 if one.priority is None else one.priority)
         job.state, job.worker, job.handed_out = "running", worker, job.handed_out + 1
         job.started_at = job.started_at or datetime.now(UTC).isoformat()
+        job.heard_s = time.monotonic()
         return job
 
     def ping(self, job_id: str) -> dict[str, Any]:
@@ -88,7 +91,7 @@ class FakeJobs:
         job = self.jobs.get(job_id)
         if job is None or job.state == "completed":
             return {"canceled_by": None, "canceled_reason": None, "already_completed": True}
-        job.pings += 1
+        job.pings, job.heard_s = job.pings + 1, time.monotonic()
         return {
             "canceled_by": job.canceled_by, "canceled_reason": job.canceled_reason,
             "already_completed": False,
@@ -109,6 +112,12 @@ class FakeJobs:
             job,
             {"success": False, "result": "canceled", "canceled_by": {"username": "admin", "reason": None}},
         )
+
+    def sweep_silent(self, for_s: float) -> None:
+        """The zombie sweep: whatever runs and was not heard of for so long."""
+        for job in self.jobs.values():
+            if job.heard_s < time.monotonic() - for_s:
+                self.sweep(job.job_id)
 
     def sweep(self, job_id: str) -> None:
         """As when it was not pinged for 60 s: the next pull gets it again, three times at most (5.3)."""

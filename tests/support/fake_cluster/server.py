@@ -51,6 +51,7 @@ class FakeCluster:
     url: str
     api: AgentApi = field(default_factory=AgentApi)
     requests: list[Request] = field(default_factory=list)
+    refused: list[tuple[Request, Reply]] = field(default_factory=list)  # by the API itself, on no order
     let_go: asyncio.Event = field(default_factory=asyncio.Event)  # set it: what is late goes out
     _orders: list[Order] = field(default_factory=list)
 
@@ -71,6 +72,12 @@ class FakeCluster:
     def say(self, on: str, body: bytes) -> None:
         """The next request whose path has `on` in it is answered 200 with this, and not done."""
         self._orders.append(Order(on, Trouble.REFUSED, 1, Reply(200, body)))
+
+    def answer(self, request: Request) -> Reply:
+        reply = self.api.answer(request)
+        if reply.status >= 400:
+            self.refused.append((request, reply))
+        return reply
 
     def asked(self, on: str) -> list[Request]:
         return [request for request in self.requests if on in request.path]
@@ -132,7 +139,7 @@ class Conversation:
             self._cluster.requests.append(request)
             order = self._cluster.ordered(request.path)
             if order is None:
-                await self._send(self._bytes_of(self._cluster.api.answer(request)))
+                await self._send(self._bytes_of(self._cluster.answer(request)))
             elif not await self._misbehave(request, order):
                 return
             if self._http.our_state is h11.MUST_CLOSE:
@@ -162,7 +169,7 @@ class Conversation:
         """Whether the connection can be used on."""
         answer = b""
         if order.trouble not in NOT_TAKEN:
-            answer = self._bytes_of(self._cluster.api.answer(request), order)
+            answer = self._bytes_of(self._cluster.answer(request), order)
         match order.trouble:
             case Trouble.REFUSED:
                 await self._send(self._bytes_of(order.reply))
