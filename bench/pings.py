@@ -66,7 +66,7 @@ async def _watch(folder: Path, about: dict[str, Any], cluster: subprocess.Popen[
     recorder = Recorder(source, ledger, clock)
     watch = Watch(source, ledger, lambda: None, clock, Lost(recorder, ledger, clock, Policies()), recorder)
     pinging = asyncio.create_task(watch.run(), name="watch")
-    told: dict[str, Any] = json.loads(await asyncio.to_thread(cluster.stdout.readline))  # type: ignore[union-attr] # it is a pipe
+    told: dict[str, Any] = json.loads(await asyncio.to_thread(cluster.stdout.readline))
     pinging.cancel()
     await asyncio.wait([pinging])
     await upstream.close()

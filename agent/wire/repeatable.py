@@ -8,7 +8,8 @@ from typing import Final
 
 REPEATABLE: Final = "Orvanta-Repeatable"
 PUSH_LOGS: Final = "push_logs"  # with the queries `writer` and `offset`
-PULL_JOB: Final = "pull_job"  # with the header `Idempotency-Key`
+PULL_JOB: Final = "pull_job"  # with the header below
+REQUEST_ID: Final = "Idempotency-Key"
 
 
 def headers_of(*calls: str) -> dict[str, str]:

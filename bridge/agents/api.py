@@ -5,7 +5,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from agent.wire.repeatable import PULL_JOB, PUSH_LOGS, headers_of
+from agent.wire.repeatable import PULL_JOB, PUSH_LOGS, REQUEST_ID, headers_of
 from bridge.agents.model import (
     HeldScript,
     InitScript,
@@ -43,7 +43,6 @@ READABLE: Final = frozenset(
         "no_default_maven", "ruby_repos", "cargo_registries", "npmrc",
     }
 )  # fmt: skip
-REQUEST_ID: Final = "idempotency-key"
 REQUEST_ID_MAX: Final = 100
 
 ALL: Final = "/api/agent_workers"

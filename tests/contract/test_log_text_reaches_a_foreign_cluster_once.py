@@ -116,6 +116,17 @@ async def test_text_that_is_declined_holds_up_no_other(
     assert job.logs == "two\n"
 
 
+async def test_text_is_kept_while_a_gateway_does_not_find_the_cluster(
+    fake: FakeCluster, source: HTTPSource, job: FakeJob
+) -> None:
+    custody = await pulled(source)
+    fake.refuse("/api/", 404, times=3)  # the question, the chunk and the ping
+    with pytest.raises(ClusterDown):
+        await source.push_log(custody, WRITER, 0, "one\n", missing=0)
+    await source.push_log(custody, WRITER, 0, "one\n", missing=0)
+    assert job.logs == "one\n"
+
+
 async def test_a_cluster_of_ours_is_told_where_a_chunk_belongs_so_that_nothing_is_missing(
     tmp_path: Path,
 ) -> None:

@@ -3,15 +3,11 @@
 import json
 from typing import Final, Protocol
 
-import structlog
-
 from agent.wire.claims import WorkerName
 from agent.wire.repeatable import PUSH_LOGS, repeatable
 from bridge.errors import AnswerLost, Declined, NotTaken, TokenRefused
 from bridge.relay.ledger import Custody, Key
 from bridge.relay.sources.lane import Lane
-
-log = structlog.get_logger()
 
 MIN_VERSION: Final = "/api/agent_workers/get_min_version"
 
@@ -51,8 +47,6 @@ class Chunks:
         except AnswerLost:
             self._repeats = None  # what answers next may be another release, or another cluster
             raise
-        except Declined as error:  # the same again would be declined again, and hold up all other text
-            log.warning("log.declined", job_id=custody.job_id, chars=len(text), reason=str(error))
 
     async def _push_once(
         self, lane: Lane, path: str, custody: Custody, writer: str, start: int, text: str, missing: int

@@ -129,7 +129,11 @@ class HTTPSource:
         self._sent += 1
 
     async def push_log(self, custody: Custody, writer: str, start: int, text: str, *, missing: int) -> None:
-        await self._chunks.push(self._lane_of(custody), custody, writer, start, text, missing)
+        try:
+            await self._chunks.push(self._lane_of(custody), custody, writer, start, text, missing)
+        except Declined as error:  # the same again would be declined again, and hold up all other text
+            await self.ping(custody)  # unless this fails too: then a gateway does not find the cluster
+            log.warning("log.declined", job_id=custody.job_id, chars=len(text), reason=str(error))
 
     def _lane_of(self, custody: Custody) -> Lane:
         """The one that pulled it; a job of a token that is gone goes by any."""

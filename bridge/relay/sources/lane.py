@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from agent.logs import Secret
 from agent.wire.claims import Tag
+from agent.wire.repeatable import REQUEST_ID
 from agent.wire.tokens import bearer_of, said_by
 from bridge.errors import ClusterDown, TokenRefused
 from bridge.relay.sources.retry import soon_again
@@ -82,8 +83,8 @@ class Lane:
     async def answer_to(self, pull: Pull) -> Answer:
         """Asks, unless it has been asked already. A caller that is cancelled takes no answer with it."""
         if pull.asking is None:
-            key = {"Idempotency-Key": pull.key}
-            pull.asking = asyncio.create_task(self.post(PULL, b"null", headers=key), name="pull_job")
+            call = self.post(PULL, b"null", headers={REQUEST_ID: pull.key})
+            pull.asking = asyncio.create_task(call, name="pull_job")
         try:
             return await asyncio.shield(pull.asking)
         except ClusterDown:
