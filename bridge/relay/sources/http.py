@@ -175,7 +175,10 @@ class HTTPSource:
         await self.send_result(custody, result, _error("NotFound", why))
 
     async def _environment(self, lane: Lane, workspace: str) -> dict[str, str]:
-        """The workspace's own, which every job of it gets (agent-api.md 2.1, row 16)."""
+        """The workspace's own, which every job of it gets (agent-api.md 2.1, row 16).
+
+        As with the original's agents, an error stops no job: it gets what is known, or nothing.
+        """
         now_s = self._clock.monotonic_s()
         got_s, known = self._environments.get(workspace, (-math.inf, {}))
         if now_s - got_s < ENVIRONMENT_S:
@@ -185,11 +188,7 @@ class HTTPSource:
             known = {str(name): str(text) for name, text in told}
         except NotTaken:
             raise
-        except (
-            ClusterDown,
-            TypeError,
-            ValueError,
-        ) as error:  # as the original's agents: what is known, or none
+        except (ClusterDown, TypeError, ValueError) as error:
             log.warning("environment.unknown", workspace=workspace, reason=str(error))
         self._environments[workspace] = (now_s, known)
         return known
