@@ -187,7 +187,7 @@ class Session:
         cls, broker: SimBroker, party: Party, process: Process, down: Callable[[str], Exception]
     ) -> "Session":
         process.step()
-        await asyncio.sleep(2 * broker.latency_s())
+        await broker.loop.pause(2 * broker.latency_s())
         if broker.is_down or party.is_cut:
             raise down("cannot connect")
         return cls(broker, party, process, down)
@@ -219,7 +219,7 @@ class Session:
 
     async def _travel(self) -> None:
         if self.lost_why is None:
-            await asyncio.sleep(self.broker.latency_s())
+            await self.broker.loop.pause(self.broker.latency_s())
         if self.lost_why is None and self.party.is_cut:
             await self.gone.wait()  # a stalled link keeps us waiting until the heartbeats fail
         if self.lost_why is not None:
