@@ -81,8 +81,8 @@ async def test_faults_that_come_grow_and_go_cost_no_job_and_start_none_twice(
     """A small and a large result of each delivery, in each round, and the faults fall where they fall."""
     agent = await agent_on(disk, world, slots=2)
     trace = tmp_path / "trace"
-    code = f"echo $WM_JOB_ID >> {trace}; head -c %d /dev/zero | tr '\\0' x"
-    results = {code % size: "x" * size for size in (9, LARGE)}
+    shape = f"echo $WM_JOB_ID >> {trace}; head -c %d /dev/zero | tr '\\0' x"
+    results = {shape % size: "x" * size for size in (9, LARGE)}
     wanted: dict[str, str] = {}
     for _ in range(ROUNDS):
         for code, result in results.items():
