@@ -67,25 +67,25 @@ async def _replaced(folder: Folder, migrations: Sequence[str], why: str) -> Data
         f"spool.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**6}"
     )
     log.error("spool.set_aside", error=why, to=str(kept_as))
+    _set_aside(folder, aside)
     try:
-        _set_aside(folder, aside)
-        database = await Database.open(folder.database, migrations)
-        try:
-            salvaged = await database.write(
-                lambda connection: salvage(connection, aside / folder.database.name)
-            )
-        except WriteFailed:
-            await database.close()
-            raise
-        aside.replace(kept_as)
-        fsync_dir(folder.path)
-    except (
-        sqlite3.Error,
-        WriteFailed,
-    ) as error:  # no room for a second one: what was salvaged so far is worth less
-        _put_back(folder, aside)
+        database = await _carried_over(folder, migrations, aside)
+    except (sqlite3.Error, WriteFailed) as error:
+        _put_back(folder, aside)  # no room for a second one: what was salvaged so far is worth less
         raise SpoolUnusable(why_unusable(folder.path, OSError(errno.ENOSPC, str(error)))) from error
-    log.warning("spool.salvaged", rows=salvaged)
+    aside.replace(kept_as)
+    fsync_dir(folder.path)
+    return database
+
+
+async def _carried_over(folder: Folder, migrations: Sequence[str], aside: Path) -> Database:
+    database = await Database.open(folder.database, migrations)
+    try:
+        rows = await database.write(lambda connection: salvage(connection, aside / folder.database.name))
+    except WriteFailed:
+        await database.close()
+        raise
+    log.warning("spool.salvaged", rows=rows)
     return database
 
 
