@@ -37,6 +37,11 @@ def mount_image(image: Path, folder: Path, options: str) -> None:
     _run("losetup", "--detach", device)  # once it is mounted no more
 
 
+def unmount(folder: Path) -> None:
+    """Also while programs have files of it open."""
+    _run("umount", "--lazy", folder)
+
+
 class LoopDisk:
     """An ext4 of its own in a file: the kernel's real one, with its real faults."""
 
@@ -61,7 +66,7 @@ class LoopDisk:
         self.mount()
 
     def unmount(self) -> None:
-        _run("umount", "--lazy", self.folder)
+        unmount(self.folder)
 
 
 @contextmanager
@@ -87,7 +92,7 @@ def memory_disk(folder: Path, size: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        _run("umount", "--lazy", folder)
+        unmount(folder)
 
 
 def fill(ballast: Path, leave: int = 0) -> None:

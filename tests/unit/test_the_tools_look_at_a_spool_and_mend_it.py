@@ -16,6 +16,7 @@ from agent.__main__ import main
 from agent.clock import SystemClock
 from agent.jobs.book import Book
 from agent.jobs.model import Event
+from agent.spool.recovery import UNFINISHED
 from agent.spool.spool import Spool
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import BLOB_PART_BYTES, pack
@@ -215,6 +216,15 @@ async def test_purge_loses_an_unsent_result_only_by_name_and_with_force(spool: S
     assert tool(spool, "purge", "--job", "large", "--force").returncode == 0
     assert set(states(spool)) == {"done", "next"}
     assert not list(spool.folder.blobs.iterdir())
+
+
+async def test_a_spool_whose_rows_are_not_all_carried_over_is_left_to_its_agent(spool: Spool) -> None:
+    await spool.close()
+    (spool.folder.path / UNFINISHED).mkdir()
+    for words in (("ls",), ("purge", "--quarantine")):
+        refused = tool(spool, *words)
+        assert refused.returncode == 2
+        assert "start the agent" in refused.stderr
 
 
 async def test_purge_removes_quarantine_memory_and_what_was_set_aside(spool: Spool) -> None:
