@@ -12,7 +12,7 @@ import structlog
 
 from agent.database import Damaged, Database, TooNew, WriteFailed
 from agent.errors import SpoolUnusable
-from agent.spool.folder import PROBE_BYTES, Folder, why_unusable
+from agent.spool.folder import Folder, why_unusable
 from agent.spool.salvage import salvage
 
 log = structlog.get_logger()
@@ -81,9 +81,9 @@ def _refusal(folder: Folder, error: sqlite3.DatabaseError) -> OSError | None:
     if code == sqlite3.SQLITE_IOERR_SHORT_READ:
         return None  # the file ends too early
     number = REFUSALS.get(code & 0xFF)
-    if number == errno.EIO and folder.free_bytes() < PROBE_BYTES:
-        number = errno.ENOSPC  # SQLite calls a shared-memory file that does not fit an I/O error
-    return None if number is None else OSError(number, str(error))
+    if number is None:
+        return None
+    return folder.fault() or OSError(number, str(error))  # to SQLite a full disk may be an I/O error
 
 
 def _look(connection: sqlite3.Connection) -> None:
