@@ -111,7 +111,7 @@ class Runner:
             return  # it is over, or was never here
         stop = self._running.get(key)
         try:
-            if stop is None and job.state is not State.STARTED:
+            if job.state is not State.STARTED:  # also when it has a slot: its start then finds it over
                 self._ending.add(key)
                 error = canceled_error(by, reason)
                 await self._end_unrun(job, Event.CANCELLED, error, by=by, reason=reason)
