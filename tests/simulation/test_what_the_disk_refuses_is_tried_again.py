@@ -6,46 +6,25 @@ from agent.executor.task import Outcome, Sink, Stop, Task
 from agent.jobs.joblog import FLUSH_CHARS, FLUSH_EVERY_S, JOB_CHARS_MAX, JobLog
 from agent.jobs.model import Event
 from agent.jobs.upkeep import EVERY_S, STRETCH, WALK_EVERY, upkeep_of
-from agent.spool.budget import LEAST_BYTES
+from agent.spool.budget import LEAST_BYTES, MIB
 from agent.spool.spool import SEEN_FOR_S
-from tests.simulation.alone import VirtualSite, in_virtual_time
+from tests.simulation.alone import Prompt, VirtualSite, in_virtual_time
 
 LONG_S = 60.0
 HEADER = "header\n"
 
 
-class Prompt:
-    """Each job ends at once; its document has so many bytes."""
-
-    def __init__(self, size: int = 1) -> None:
-        self.ran: list[str] = []
-        self.stops: list[Stop] = []
-        self._size = size
-
-    async def run(self, task: Task, _sink: Sink, stop: Stop) -> Outcome:
-        self.ran.append(task.job_id)
-        self.stops.append(stop)
-        return Outcome(success=True, result=b"1" * self._size, duration_ms=1)
-
-
-async def fills_once(site: VirtualSite, reached: asyncio.Event | None = None) -> None:
+async def fills_once(site: VirtualSite) -> None:
     """The disk fills, stays so for a while, and has room again."""
-    if reached is not None:
-        await reached.wait()
     site.disk.is_full = True
     await asyncio.sleep(LONG_S)
     site.disk.is_full = False
 
 
-async def finished(site: VirtualSite) -> None:
-    while not site.book.backlog:
-        await site.book.changes.newer_than(site.book.changes.version)
-
-
 @in_virtual_time
 async def test_a_start_that_was_refused_comes_later(site: VirtualSite) -> None:
     """First it cannot be written, then there is no room for a result; it runs once for all that."""
-    await site.hold()
+    key = await site.hold()
     executor = Prompt()
     runner = site.runner(executor)
     running = asyncio.ensure_future(runner.run())
@@ -53,7 +32,7 @@ async def test_a_start_that_was_refused_comes_later(site: VirtualSite) -> None:
         await asyncio.sleep(0)
     await fills_once(site)
     assert executor.ran == []
-    await finished(site)
+    await site.kept(key)
     assert executor.ran == ["j"]
     running.cancel()
 
@@ -65,29 +44,25 @@ async def test_a_result_that_was_refused_is_kept_later(site: VirtualSite) -> Non
             site.disk.is_full = True
             return await super().run(task, sink, stop)
 
-    await site.hold()
+    key = await site.hold()
     executor = Full(LEAST_BYTES)
     running = asyncio.ensure_future(site.runner(executor).run())
     await asyncio.sleep(LONG_S)
     assert site.book.backlog == 0
-    assert await site.spool.result(("j", 1)) is None
+    assert await site.spool.result(key) is None
     site.disk.is_full = False
-    await finished(site)
+    await site.kept(key)
     assert executor.ran == ["j"]
     running.cancel()
 
 
 @in_virtual_time
 async def test_an_end_without_a_run_that_was_refused_is_kept_later(site: VirtualSite) -> None:
-    """Its not_after passes, and at its restart an agent finds a job that it may not run again."""
-    await site.hold("late", lives_s=LONG_S / 2)
+    key = await site.hold(lives_s=LONG_S / 2)
     running = asyncio.ensure_future(site.runner(Prompt(), slots=0).run())
     await fills_once(site)
     assert site.book.backlog == 0
-    await finished(site)
-    kept = await site.spool.result(("late", 1))
-    assert kept is not None
-    assert b"Expired" in kept.document
+    assert b"Expired" in (await site.kept(key)).document
     running.cancel()
 
 
@@ -104,9 +79,43 @@ async def test_a_cancel_waits_for_the_disk_and_the_job_does_not_start_meanwhile(
     site.disk.is_full = False
     await cancelling
     assert executor.ran == []
-    kept = await site.spool.result(key)
-    assert kept is not None
-    assert kept.canceled_by == "ana"
+    assert (await site.kept(key)).canceled_by == "ana"
+    running.cancel()
+
+
+@in_virtual_time
+async def test_what_is_found_damaged_is_set_aside_once_the_disk_lets_it(site: VirtualSite) -> None:
+    """A job whose not_after passes, and one whose result was damaged: the bytes of both are."""
+    await site.hold("late", lives_s=LONG_S / 2)
+    redone = await site.finish("redone")
+    site.disk.connection.execute("UPDATE held SET body = x'00', interruptions = 9")
+    await site.book.redo(redone)
+    running = asyncio.ensure_future(site.runner(Prompt(), slots=0).run())
+    await fills_once(site)
+    while len(site.disk.rows("SELECT job_id FROM quarantine")) < 2:
+        await site.book.changes.newer_than(site.book.changes.version)
+    assert (site.book.held, site.book.orphans) == (0, {})
+    running.cancel()
+
+
+@in_virtual_time
+async def test_a_job_waits_for_room_and_so_does_its_result(site: VirtualSite) -> None:
+    """While other results are here, that make room when they leave."""
+    site.allow(quota_bytes=8 * MIB)
+    await site.finish("backlog")
+    key = await site.hold()
+    executor = Prompt(5 * MIB)
+    site.spool.work_bytes = 8 * MIB
+    running = asyncio.ensure_future(site.runner(executor).run())
+    await asyncio.sleep(LONG_S)
+    assert executor.ran == []
+    site.spool.work_bytes = 4 * MIB
+    await asyncio.sleep(LONG_S)
+    assert executor.ran == ["j"]
+    assert await site.spool.result(key) is None
+    site.spool.work_bytes = 0
+    await site.kept(key)
+    assert executor.ran == ["j"]
     running.cancel()
 
 
