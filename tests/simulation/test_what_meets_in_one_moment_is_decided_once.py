@@ -47,12 +47,22 @@ async def test_a_cancel_while_the_start_is_written_stops_the_job(site: VirtualSi
 
 
 @in_virtual_time
-async def test_a_job_that_is_let_go_while_its_end_is_decided_is_not_held_again(site: VirtualSite) -> None:
-    """Its receipt comes: when its not_after has passed, and when its result was found damaged."""
-    keys = [await site.hold("late", lives_s=1.0), await site.finish("redone")]
-    await site.book.redo(keys[1])
+async def test_a_job_that_is_let_go_when_it_expires_is_not_held_again(site: VirtualSite) -> None:
+    key = await site.hold(lives_s=1.0)
     await asyncio.sleep(2)
-    forgetting = asyncio.ensure_future(site.book.forget(keys))
+    await let_go_at_the_first_turn(site, key)
+
+
+@in_virtual_time
+async def test_a_job_that_is_let_go_when_it_is_to_run_again_is_not_held_again(site: VirtualSite) -> None:
+    key = await site.finish("redone")
+    await site.book.redo(key)
+    await let_go_at_the_first_turn(site, key)
+
+
+async def let_go_at_the_first_turn(site: VirtualSite, key: Key) -> None:
+    """Its receipt comes while the runner decides about it."""
+    forgetting = asyncio.ensure_future(site.book.forget([key]))
     running = asyncio.ensure_future(site.runner(Prompt(), slots=0).run())
     await forgetting
     await asyncio.sleep(2)

@@ -102,7 +102,7 @@ async def test_what_is_found_damaged_is_set_aside_once_the_disk_lets_it(site: Vi
 async def test_a_job_waits_for_room_and_so_does_its_result(site: VirtualSite) -> None:
     """While other results are here, that make room when they leave."""
     site.allow(quota_bytes=8 * MIB)
-    await site.finish("backlog")
+    backlog = await site.finish("backlog")
     key = await site.hold()
     executor = Prompt(5 * MIB)
     site.spool.work_bytes = 8 * MIB
@@ -113,7 +113,7 @@ async def test_a_job_waits_for_room_and_so_does_its_result(site: VirtualSite) ->
     await asyncio.sleep(LONG_S)
     assert executor.ran == ["j"]
     assert await site.spool.result(key) is None
-    site.spool.work_bytes = 0
+    await site.book.forget([backlog])
     await site.kept(key)
     assert executor.ran == ["j"]
     running.cancel()
