@@ -71,7 +71,9 @@ class JobLog:
 
     async def close(self) -> None:
         """What is left goes to disk, and the gap if there is one (I5). Waits for the disk, as results do."""
-        while not await self._flush(marks_gap=True):
+        while True:
+            if await self._flush(marks_gap=True):
+                return
             await asyncio.sleep(DISK_RETRY_S)
 
     async def _flush(self, *, marks_gap: bool = False) -> bool:

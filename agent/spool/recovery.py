@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from agent.database import Damaged, Database, TooNew, WriteFailed
+from agent.database import Damaged, Database, TooNew, WriteFailed, is_damage
 from agent.errors import SpoolUnusable
 from agent.spool.folder import Folder, why_unusable
 from agent.spool.salvage import salvage
@@ -77,9 +77,7 @@ async def _replaced(folder: Folder, migrations: Sequence[str], why: str) -> Data
 
 def _refusal(folder: Folder, error: sqlite3.DatabaseError) -> OSError | None:
     """What the disk said, when it is the disk that refuses and not the file that is damaged (I3)."""
-    code = getattr(error, "sqlite_errorcode", 0)
-    if code == sqlite3.SQLITE_IOERR_SHORT_READ:
-        return None  # the file ends too early
+    code = 0 if is_damage(error) else getattr(error, "sqlite_errorcode", 0)
     number = REFUSALS.get(code & 0xFF)
     if number is None:
         return None

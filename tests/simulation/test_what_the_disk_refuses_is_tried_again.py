@@ -129,7 +129,9 @@ async def test_log_text_that_was_refused_is_named_as_a_gap(site: VirtualSite) ->
     joblog.write("kept")
     await asyncio.sleep(2 * FLUSH_EVERY_S)
     site.disk.is_full = True
-    joblog.write("lost")
+    for text in ("lost", "gone"):
+        joblog.write(text)
+        await asyncio.sleep(2 * FLUSH_EVERY_S)
     joblog.end()
     await flushing
     closing = asyncio.ensure_future(joblog.close())
@@ -138,7 +140,7 @@ async def test_log_text_that_was_refused_is_named_as_a_gap(site: VirtualSite) ->
     site.disk.is_full = False
     await closing
     text = "".join(chunk.text for chunk in await site.spool.pending_log(10))
-    assert text == f"{HEADER}kept\n[... 4 bytes dropped: log limit ...]\n"
+    assert text == f"{HEADER}kept\n[... 8 bytes dropped: log limit ...]\n"
     assert joblog.length == len(text)
 
 

@@ -1,7 +1,10 @@
 """I3, I6: a disk that takes nothing more, and later does again, under a real spool."""
 
+import os
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -138,3 +141,13 @@ async def test_a_database_of_which_nothing_is_left_is_begun_anew(spool: Spool) -
     again = await Spool.open(spool.folder.path, SystemClock(), damaged=True)
     assert await again.open_rows() == []
     await again.close()
+
+
+async def test_a_log_cut_off_under_a_reader_is_damage_and_no_refusal(spool: Spool) -> None:
+    """SQLite calls both an I/O error. The commits of an agent that was killed are still in the log."""
+    with closing(sqlite3.connect(spool.folder.database)) as reader:
+        reader.execute("SELECT count(*) FROM held").fetchone()
+        os.truncate(f"{spool.folder.database}-wal", 4096)
+        database = await open_database(spool.folder, MIGRATIONS, damaged=False)
+    assert len(list(spool.folder.path.glob("spool.damaged-*/spool.db"))) == 1
+    await database.close()
