@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from agent.wire.claims import JobId, Tag, WorkerName
+from agent.wire.claims import Attempt, JobId, Tag, WorkerName
 from agent.wire.messages import Delivery
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
@@ -104,3 +104,24 @@ async def _is_canceled(running: Running, job_id: str) -> bool:
         bool((await running.job(job_id))["canceled"])
         and (await running.job(job_id))["type"] == "CompletedJob"
     )
+
+
+class AcceptedWhileItExpires(Ledger):
+    """The ledger as it is; once it has said what expired, the agent's acceptance arrives."""
+
+    async def expired(self, state: str, before: float) -> list[Custody]:
+        expired = await super().expired(state, before)
+        for custody in expired:
+            await self.accept((custody.job_id, custody.attempt), SHOP)
+        return expired
+
+
+async def test_what_is_accepted_in_the_moment_of_its_not_after_stays_with_its_agent(tmp_path: Path) -> None:
+    async with running_cluster(tmp_path) as running:
+        ledger = AcceptedWhileItExpires(running.store, running.clock)
+        custody = Custody(job_id=JobId("j"), attempt=Attempt(1), workspace="main", tag=Tag("bash"), token="",
+                          job_json="{}", not_after=1.0)  # fmt: skip
+        await ledger.take(custody, b"")
+        recorder = Recorder(LocalSource(running.cluster.jobs), ledger, running.clock)
+        await Lost(recorder, ledger, running.clock, Policies()).look(hearing=True)
+        assert [row["state"] for row in await ledger.custody()] == ["accepted"]
