@@ -123,5 +123,5 @@ async def test_what_is_accepted_in_the_moment_of_its_not_after_stays_with_its_ag
                           job_json="{}", not_after=1.0)  # fmt: skip
         await ledger.take(custody, b"")
         recorder = Recorder(LocalSource(running.cluster.jobs), ledger, running.clock)
-        await Lost(recorder, ledger, running.clock, Policies()).look(hearing=True)
+        await Lost(recorder, ledger, running.clock, Policies()).look(None)
         assert [row["state"] for row in await ledger.custody()] == ["accepted"]
