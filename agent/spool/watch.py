@@ -27,6 +27,7 @@ NAMES: Final[Mapping[int, str]] = {
     errno.EACCES: "spool.read_only",
     errno.EIO: "spool.io_error",
 }
+UNSAID: Final = OSError(0, "its database cannot be written")  # and the disk takes a small file
 
 
 class Watch:
@@ -56,18 +57,16 @@ class Watch:
         self._spool.work_bytes = used_below(folder.work)
 
     async def _try(self) -> None:
-        room = self._spool.room
-        if await self._spool.is_writable():
-            if room.fault:
-                log.warning("spool.writable_again", was=room.fault)
-                room.fault = ""
+        folder, room = self._spool.folder, self._spool.room
+        said = None if await self._spool.is_writable() else await asyncio.to_thread(folder.fault) or UNSAID
+        reason = "" if said is None else why_unusable(folder.path, said)
+        if reason == room.fault:
             return
-        folder = self._spool.folder
-        said = await asyncio.to_thread(folder.fault) or OSError(0, "its database cannot be written")
-        reason = why_unusable(folder.path, said)
-        if reason != room.fault:
-            room.fault = reason
+        if said is None:
+            log.warning("spool.writable_again", was=room.fault)
+        else:
             log.error(NAMES.get(said.errno or 0, "spool.refused"), reason=reason)
+        room.fault = reason
 
 
 def used_below(folder: Path, most: int = WALKED_MAX) -> int:

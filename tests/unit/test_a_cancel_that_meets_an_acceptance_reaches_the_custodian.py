@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from agent.wire.claims import Attempt, JobId, Tag, WorkerName
+from agent.wire.claims import JobId, WorkerName
 from agent.wire.messages import Delivery
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
@@ -14,6 +14,7 @@ from bridge.relay.recorder import Recorder
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.sources.source import PingReply
 from bridge.relay.watch import Watch
+from tests.support.carrier import taken
 from tests.support.cluster import Running, running_cluster
 from tests.support.until import until
 
@@ -48,14 +49,7 @@ async def watched(source: LocalSource, ledger: Ledger, running: Running) -> Asyn
 
 async def cancelled_and_out(running: Running, source: LocalSource, ledger: Ledger) -> JobId:
     """A job that the bridge has taken, nobody has accepted, and somebody has cancelled."""
-    job_id = JobId(await running.preview(tag="bash"))
-    pulled = await source.pull(frozenset({Tag("bash")}))
-    assert pulled is not None
-    attempt = await ledger.next_attempt(job_id)
-    assert attempt is not None
-    custody = Custody(job_id=job_id, attempt=attempt, workspace=pulled.workspace, tag=pulled.tag,
-                      token=pulled.token, job_json=pulled.job_json)  # fmt: skip
-    await ledger.take(custody, b"")
+    job_id = (await taken(running, source, ledger)).job_id
     await running.admin.post(f"/api/w/main/jobs_u/queue/cancel/{job_id}", json={"reason": "no"})
     return job_id
 
@@ -104,24 +98,3 @@ async def _is_canceled(running: Running, job_id: str) -> bool:
         bool((await running.job(job_id))["canceled"])
         and (await running.job(job_id))["type"] == "CompletedJob"
     )
-
-
-class AcceptedWhileItExpires(Ledger):
-    """The ledger as it is; once it has said what expired, the agent's acceptance arrives."""
-
-    async def expired(self, state: str, before: float) -> list[Custody]:
-        expired = await super().expired(state, before)
-        for custody in expired:
-            await self.accept((custody.job_id, custody.attempt), SHOP)
-        return expired
-
-
-async def test_what_is_accepted_in_the_moment_of_its_not_after_stays_with_its_agent(tmp_path: Path) -> None:
-    async with running_cluster(tmp_path) as running:
-        ledger = AcceptedWhileItExpires(running.store, running.clock)
-        custody = Custody(job_id=JobId("j"), attempt=Attempt(1), workspace="main", tag=Tag("bash"), token="",
-                          job_json="{}", not_after=1.0)  # fmt: skip
-        await ledger.take(custody, b"")
-        recorder = Recorder(LocalSource(running.cluster.jobs), ledger, running.clock)
-        await Lost(recorder, ledger, running.clock, Policies()).look(None)
-        assert [row["state"] for row in await ledger.custody()] == ["accepted"]

@@ -8,17 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from agent.wire.claims import Attempt, JobId, Tag, WorkerName
-from agent.wire.messages import Accepted, Blob, Grant, Hello, Log, Ping, Rejected, Result, Settings
+from agent.wire.claims import Attempt, Claims, JobId, WorkerName
+from agent.wire.messages import (
+    Accepted,
+    Blob,
+    Bye,
+    Grant,
+    Hello,
+    Log,
+    Ping,
+    Rejected,
+    Result,
+    Settings,
+)
 from agent.wire.routing import EVENTS, LOGS, RESULTS
 from bridge.errors import BrokerDown
 from bridge.relay.collector import Collector
-from bridge.relay.ledger import Custody, Ledger
-from bridge.relay.lost import Lost
+from bridge.relay.ledger import Ledger
+from bridge.relay.lost import GIVEN_UP_MAX, Lost
 from bridge.relay.policy import Policies
 from bridge.relay.recorder import Recorder
 from bridge.relay.sources.local import LocalSource
-from tests.support.carrier import Carrier
+from tests.support.carrier import Carrier, taken
 from tests.support.cluster import Running, running_cluster
 
 SHOP = WorkerName("ag-shop-a")
@@ -44,19 +55,14 @@ async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
     async with running_cluster(tmp_path) as running:
         source = LocalSource(running.cluster.jobs)
         ledger, carrier = Ledger(running.store, running.clock), Carrier()
-        job_id = JobId(await running.preview())
-        pulled = await source.pull(frozenset({Tag("bash")}))
-        assert pulled is not None
-        custody = Custody(job_id=job_id, attempt=Attempt(1), workspace="main", tag=pulled.tag,
-                          token=pulled.token, job_json=pulled.job_json)  # fmt: skip
-        await ledger.take(custody, b"")
+        custody = await taken(running, source, ledger)
         recorder = Recorder(source, ledger, running.clock)
         lost = Lost(recorder, ledger, running.clock, Policies())
         collector = Collector(source, ledger, carrier, lambda: None, lost, recorder, running.clock)
         collecting = asyncio.ensure_future(collector.run())
         await asyncio.sleep(0)
-        made = Relay(running, ledger, carrier, job_id, collecting)
-        assert await carrier.up(EVENTS, SHOP, Accepted(job_id=job_id, attempt=Attempt(1)))
+        made = Relay(running, ledger, carrier, custody.job_id, collecting)
+        assert await carrier.up(EVENTS, SHOP, Accepted(job_id=custody.job_id, attempt=custody.attempt))
         yield made
         collecting.cancel()
         await asyncio.wait([collecting])
@@ -72,6 +78,42 @@ async def test_what_another_agent_says_it_does_not_hold_stays_with_its_custodian
     assert await relay.carrier.up(EVENTS, OTHER, rejected)
     assert await state_of(relay) == "accepted"
     assert [reason for _, reason in relay.carrier.dead] == ["not mine"]
+
+
+async def test_what_its_custodian_does_not_hold_any_more_goes_out_again_but_not_for_ever(
+    relay: Relay,
+) -> None:
+    for attempt in range(1, GIVEN_UP_MAX + 1):
+        assert await relay.carrier.up(EVENTS, SHOP, Accepted(job_id=relay.job_id, attempt=Attempt(attempt)))
+        rejected = Rejected(reason="it rots", job_id=relay.job_id, attempt=attempt)
+        assert await relay.carrier.up(EVENTS, SHOP, rejected)
+        assert await relay.carrier.up(EVENTS, SHOP, rejected)  # once more changes nothing
+    assert {row["state"] for row in await relay.ledger.custody()} == {"closed"}
+    error = (await relay.running.job(relay.job_id))["result"]["error"]
+    assert error == {
+        "name": "Rejected",
+        "message": f"{SHOP}: it rots; given up after {GIVEN_UP_MAX} attempts",
+    }
+
+
+async def test_what_cannot_be_read_or_belongs_to_no_job_ends_in_the_dead_letters(relay: Relay) -> None:
+    assert await relay.carrier.up_raw(EVENTS, SHOP, b"noise")
+    assert await relay.carrier.up(EVENTS, SHOP, Rejected(reason="who knows which", body=b"noise"))
+    result = replace(relay.result(document=b"1"), job_id=JobId("nobody's"))
+    assert await relay.carrier.up(RESULTS, SHOP, result)
+    said = [reason for _, reason in relay.carrier.dead]
+    assert said[0].startswith("Malformed: ")
+    assert said[1:] == ["who knows which", "a result of a job that is not in the ledger"]
+    assert await state_of(relay) == "accepted"
+
+
+async def test_a_bye_is_written_down_and_ends_nothing(relay: Relay) -> None:
+    claims = Claims(worker=SHOP, worker_group="shop", tags=frozenset(), expires_s=0)
+    await relay.ledger.enrol(claims, "0", 1)
+    assert await relay.carrier.up(EVENTS, SHOP, Bye(held=1))
+    (agent,) = await relay.ledger.agents()
+    assert agent["left_at"] is not None
+    assert await state_of(relay) == "accepted"
 
 
 async def test_a_hello_of_an_older_agent_asks_for_no_answer(relay: Relay) -> None:
