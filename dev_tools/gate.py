@@ -13,12 +13,7 @@ from dev_tools.places import ROOT, RUN, SIDE_BY_SIDE
 
 AUDIT_S: Final = 240
 COVERED_PERCENT: Final = 90  # of lines and branches
-COVERED_WHOLLY: Final = (
-    "agent/wire",
-    "agent/jobs",
-    "agent/spool",
-    "bridge/relay",
-)  # custody, and all it says
+COVERED_WHOLLY: Final = ("agent/wire", "agent/jobs", "agent/spool", "bridge/relay")  # custody
 # What pip-audit says when its service is out of reach, which is no finding.
 UNREACHABLE: Final = (
     "ConnectionError",
@@ -118,7 +113,7 @@ def _tests_pass() -> bool:
 
 
 def every_line_is_covered(rooms: Sequence[str] = COVERED_WHOLLY, run: Path = RUN) -> Verdict:
-    """Of these rooms, by the whole suite that has just run. Else names the files and what no test reached."""
+    """Of these rooms, by the whole suite that has just run; else it says where no test was."""
     command = ["coverage", "report", "--data-file", str(run / "coverage" / "data"), "--fail-under=100"]
     command += ["--skip-covered", "--include", ",".join(f"{room}/*" for room in rooms)]
     ended = _call(command)
