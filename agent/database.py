@@ -83,9 +83,7 @@ class Database:
         self._read_connection: sqlite3.Connection | None = None
         self._closed = False
         self._file = _file_at(path)  # the one that the writer has open
-        self._read_file: tuple[int, int] | None = (
-            None  # the one that the reader has open, unless that has failed
-        )
+        self._read_file: tuple[int, int] | None = None  # the reader's, unless that has failed
         self._thread = threading.Thread(target=self._serve, name=f"write {path.name}", daemon=True)
 
     @property

@@ -13,7 +13,7 @@ from agent.clock import Clock
 from agent.database import WriteFailed
 from agent.executor.task import Outcome, Sink, Stop, Task
 from agent.jobs.book import Book
-from agent.jobs.chooser import Action, Expire, Start, choose, next_expiry_s
+from agent.jobs.chooser import Action, Expire, choose, next_expiry_s
 from agent.jobs.joblog import JobLog
 from agent.jobs.model import Event, Held, Key, OutOfOrder, State
 from agent.jobs.reconciler import reconcile, why_abandoned
@@ -85,7 +85,7 @@ class Runner:
                 for action in actions:
                     if isinstance(action, Expire):
                         await self._expire(action.job)
-                    elif isinstance(action, Start):
+                    else:
                         waits = not self._has_room_for(action.job.key) or waits
                         if not waits:
                             self._begin(group, action.job)
@@ -110,7 +110,7 @@ class Runner:
             return  # it is over, or was never here
         stop = self._running.get(key)
         try:
-            if stop is None and job.state is not State.STARTED:
+            if job.state is not State.STARTED:  # also when it has a slot: its start then finds it over
                 self._ending.add(key)
                 error = canceled_error(by, reason)
                 await self._end_unrun(job, Event.CANCELLED, error, by=by, reason=reason)

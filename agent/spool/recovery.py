@@ -10,10 +10,10 @@ from typing import Final
 
 import structlog
 
-from agent.database import Damaged, Database, TooNew, WriteFailed
+from agent.database import Damaged, Database, TooNew, WriteFailed, is_damage
 from agent.errors import SpoolUnusable
 from agent.spool.blobs import fsync_dir
-from agent.spool.folder import PROBE_BYTES, Folder, why_unusable
+from agent.spool.folder import Folder, why_unusable
 from agent.spool.salvage import salvage
 
 log = structlog.get_logger()
@@ -91,13 +91,11 @@ async def _carried_over(folder: Folder, migrations: Sequence[str], aside: Path) 
 
 def _refusal(folder: Folder, error: sqlite3.DatabaseError) -> OSError | None:
     """What the disk said, when it is the disk that refuses and not the file that is damaged (I3)."""
-    code = getattr(error, "sqlite_errorcode", 0)
-    if code == sqlite3.SQLITE_IOERR_SHORT_READ:
-        return None  # the file ends too early
+    code = 0 if is_damage(error) else getattr(error, "sqlite_errorcode", 0)
     number = REFUSALS.get(code & 0xFF)
-    if number == errno.EIO and folder.free_bytes() < PROBE_BYTES:
-        number = errno.ENOSPC  # SQLite calls a shared-memory file that does not fit an I/O error
-    return None if number is None else OSError(number, str(error))
+    if number is None:
+        return None
+    return folder.fault() or OSError(number, str(error))  # to SQLite a full disk may be an I/O error
 
 
 def _look(connection: sqlite3.Connection) -> None:

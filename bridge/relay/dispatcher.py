@@ -160,8 +160,7 @@ class Dispatcher:
     async def _fail(self, key: Key, reason: str) -> None:
         """A job that cannot travel is closed with an error that says why."""
         custody = await self._ledger.find(key)
-        if custody is None:
-            return
+        assert custody is not None  # noqa: S101 its row was taken, or has just been read
         error = {"name": "Unsendable", "message": reason}
         await self._recorder.end_unrun(custody, error)
 
