@@ -17,7 +17,7 @@ JOBS: Final = 100
 FAULTS: Final = 60
 GARBAGE: Final = 50_000  # objects made since the last look for cycles: a history leaves few, and makes many
 SHOWN_MAX: Final = 20
-SABOTAGES: Final = ("broker_forgets", "disk_lies", "executor_repeats", "deadlines_lie")
+SABOTAGES: Final = ("cluster_forgets", "disk_lies", "executor_repeats", "deadlines_lie")
 
 
 def main() -> int:

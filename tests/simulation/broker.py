@@ -102,10 +102,9 @@ class Delivered:
 
 
 class SimBroker:
-    def __init__(self, loop: VirtualLoop, draw: Random, *, forgets: bool = False) -> None:
+    def __init__(self, loop: VirtualLoop, draw: Random) -> None:
         self.loop = loop
         self.draw = draw
-        self.forgets = forgets  # sabotage: what was not acknowledged is gone with its session
         self.is_down = False
         self.alarm = ""  # why it takes nothing: low on memory or disk
         self.alarms = Changes()
@@ -271,8 +270,6 @@ class Session:
                 if consumer in queue.consumers:
                     queue.consumers.remove(consumer)
         for delivered in sorted(self._unacked(), key=lambda one: -one.number):
-            if self.broker.forgets:
-                continue
             delivered.queue.ready.appendleft(delivered.mail)
             delivered.queue.pump()
 

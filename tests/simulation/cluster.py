@@ -19,6 +19,7 @@ from tests.simulation.loop import Pause, VirtualLoop
 from tests.simulation.process import Process
 
 CALL_S: Final = (0.0005, 0.02)
+FORGOTTEN: Final = 0.02  # of results, by a cluster that is sabotaged
 LOST_ANSWERS: Final = 0.01  # of calls, where the answer is lost on the way back
 
 
@@ -71,6 +72,7 @@ class SimCluster:
         self.loop = loop
         self.draw = draw
         self.is_down = False
+        self.forgets = False  # sabotage: of some results it says that they are recorded, and they are not
         self.deadlines_lie_by_s = 0.0  # sabotage: a job is handed out with less time than it has
         self.jobs: dict[JobId, SimJob] = {}
         self._pushed = asyncio.Event()
@@ -157,6 +159,8 @@ class SimSource:
 
     async def send_result(self, custody: Custody, result: Result, document: bytes) -> None:
         await self._reach()
+        if self._cluster.forgets and self._cluster.draw.random() < FORGOTTEN:
+            return
         job = self._cluster.jobs[custody.job_id]
         life = self._process.number
         job.results.append(

@@ -49,7 +49,7 @@ def test_a_seed_replays_its_history_exactly() -> None:
 @pytest.mark.parametrize(
     ("sabotage", "key"),
     [
-        ("broker_forgets", "lost"),
+        ("cluster_forgets", "lost"),
         ("disk_lies", "violations"),
         ("executor_repeats", "started_twice_at_most_once"),
         ("deadlines_lie", "violations"),

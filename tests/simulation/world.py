@@ -67,7 +67,7 @@ class World:
         asyncio.set_event_loop(self.loop)
         self.loop.set_exception_handler(self._heed)
         self.journal = Journal()
-        self.broker = SimBroker(self.loop, self.draw, forgets=sabotage == "broker_forgets")
+        self.broker = SimBroker(self.loop, self.draw)
         self.cluster = SimCluster(self.loop, self.draw)
         self.bridge = SimBridge(
             self.loop,
@@ -85,6 +85,7 @@ class World:
             )
             for name, tags, slots, ahead in SITES
         ]  # fmt: skip
+        self.cluster.forgets = sabotage == "cluster_forgets"
         self.cluster.deadlines_lie_by_s = 100.0 if sabotage == "deadlines_lie" else 0.0
         for site in self.sites:
             site.disk.lies = sabotage == "disk_lies"
