@@ -110,6 +110,22 @@ async def test_a_start_that_the_disk_refuses_brings_nothing_back_that_was_let_go
 
 
 @in_virtual_time
+async def test_what_the_disk_refuses_twice_is_as_it_was_before_both(site: VirtualSite) -> None:
+    """Its start, and the cancel that came while that was written."""
+    key = await site.hold()
+    starting = asyncio.ensure_future(site.book.apply(key, Event.STARTED))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    cancelling = asyncio.ensure_future(site.book.apply(key, Event.CANCELLED, by="ana"))
+    site.disk.is_full = True
+    for step in (starting, cancelling):
+        with pytest.raises(WriteFailed):
+            await step
+    (job,) = site.book.unfinished.ready(9)
+    assert (job.state, job.canceled_by) == (State.READY, None)
+
+
+@in_virtual_time
 async def test_what_the_disk_does_not_let_go_is_still_held(site: VirtualSite) -> None:
     key = await site.hold()
     site.disk.is_full = True

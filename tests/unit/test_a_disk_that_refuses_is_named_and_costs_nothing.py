@@ -15,7 +15,7 @@ from agent.errors import SpoolGone, SpoolUnusable
 from agent.jobs.book import Book
 from agent.jobs.model import Event
 from agent.spool.folder import PROBE_BYTES, Folder
-from agent.spool.recovery import open_database
+from agent.spool.recovery import UNFINISHED, open_database
 from agent.spool.spool import MIGRATIONS, Spool
 from agent.spool.watch import Watch
 from agent.wire.claims import Attempt, JobId, Tag
@@ -131,6 +131,24 @@ async def test_what_was_found_damaged_while_it_was_used_is_carried_over(spool: S
     await spool.close()
     again = await Spool.open(spool.folder.path, SystemClock(), damaged=True)
     assert await again.job(KEY)
+    assert len(list(again.folder.path.glob("spool.damaged-*/spool.db"))) == 1
+    await again.close()
+
+
+@pytest.mark.parametrize("moved", [True, False])
+async def test_a_start_that_was_cut_off_while_it_carried_rows_over_is_gone_on_with(
+    spool: Spool, *, moved: bool
+) -> None:
+    """The old database was aside already, and the new one half made; or it was not yet."""
+    await spool.close()
+    aside = spool.folder.path / UNFINISHED
+    aside.mkdir()
+    if moved:
+        spool.folder.database.replace(aside / spool.folder.database.name)
+        spool.folder.database.write_bytes(b"half made")
+    again = await Spool.open(spool.folder.path, SystemClock())
+    assert await again.job(KEY)
+    assert not aside.exists()
     assert len(list(again.folder.path.glob("spool.damaged-*/spool.db"))) == 1
     await again.close()
 

@@ -1,4 +1,4 @@
-"""I1, I7: custodians are asked now and then for what they should hold; without a broker nobody is let in."""
+"""I1, I7: custodians are asked now and then for what they should hold, and told of cancels once more."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,14 +9,10 @@ import pytest
 
 from agent.wire.claims import Claims, Tag, WorkerName
 from agent.wire.messages import Check
-from bridge.broker.channel import QueueGone
-from bridge.errors import BrokerDown
 from bridge.relay.ledger import Ledger
-from bridge.relay.life import Relay
 from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies
 from bridge.relay.recorder import Recorder
-from bridge.relay.signer import Signer
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.watch import CHECK_EVERY_S, Watch
 from tests.support.carrier import Carrier, taken
@@ -96,28 +92,3 @@ async def test_while_the_broker_is_down_nobody_is_asked_and_all_else_goes_on(
         await until(lambda: session.looks > looks + 3)
         assert carrier.told == []
         assert not await _is_untold(ledger)
-
-
-async def test_nobody_is_let_in_before_there_is_a_broker(tmp_path: Path) -> None:
-    tried = 0
-
-    @asynccontextmanager
-    async def connect(_gone: QueueGone) -> AsyncIterator[Carrier]:
-        nonlocal tried
-        tried += 1
-        raise BrokerDown("cut")
-        yield
-
-    async with running_cluster(tmp_path) as running:
-        ledger = Ledger(running.store, running.clock)
-        relay = Relay(
-            connect, LocalSource(running.cluster.jobs), ledger, await Signer.load(ledger), running.clock,
-            Policies(), ready_max=1,
-        )  # fmt: skip
-        task = asyncio.ensure_future(relay.run())
-        await until(lambda: tried > 1)
-        with pytest.raises(BrokerDown, match="try again"):
-            await relay.admit(SHOP, frozenset({Tag("t")}))
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled()
