@@ -5,7 +5,10 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bridge.agents.holding import Holding
 from bridge.agents.model import (
+    HeldJobs,
+    HeldReply,
     HeldScript,
     InitScript,
     JobCancelled,
@@ -15,6 +18,7 @@ from bridge.agents.model import (
     JobPingReply,
     LogPlace,
     Ping,
+    PullFrom,
     SameWorkerJob,
 )
 from bridge.agents.service import Workers
@@ -27,6 +31,7 @@ from bridge.variables.environment import Environments
 from bridge.web.asgi import RESULT_MAX_BYTES
 from bridge.web.bodies import body_of, decoded, json_reply, raw_json, typed_body, typed_query, unit
 from bridge.web.described import Described
+from bridge.web.waiting import unless_gone, wait_s_of
 
 API_VERSION: Final = "1.600.0"  # of the agent API that we speak
 
@@ -53,12 +58,14 @@ class AgentApi:
     def __init__(
         self,
         jobs: Jobs,
+        holding: Holding,
         details: Details,
         environments: Environments,
         workers: Workers,
         gate: Gate,
         base_url: str,
     ) -> None:
+        self._holding = holding
         self._environments = environments
         self._jobs = jobs
         self._details = details
@@ -68,7 +75,8 @@ class AgentApi:
 
     def all(self) -> list[Described]:
         return [
-            Described("POST", f"{ALL}/pull_job", self.pull_job, takes=bool | None),
+            Described("POST", f"{ALL}/pull_job", self.pull_job, takes=bool | None, query=PullFrom),
+            Described("POST", f"{ALL}/held_jobs", self.held_jobs, takes=HeldJobs, gives=HeldReply),
             Described("POST", f"{ALL}/ping_job_status/{{job_id}}", self.ping_job,
                       takes=JobPing, gives=JobPingReply),
             Described("POST", f"{ALL}/update_ping", self.update_ping, takes=Ping, gives=None),
@@ -94,7 +102,8 @@ class AgentApi:
     async def pull_job(self, request: Request) -> Response:
         """The best ready job of the token's tags, or null; `true` asks for a shell, and gets null.
 
-        With the header `Idempotency-Key` a request that is sent again gets the job that it got before.
+        With the header `Idempotency-Key` a request that is sent again gets the job that it got before; with
+        `Prefer: wait=<seconds>` it is answered as soon as there is a job.
         """
         claims = await self._gate.agent(request)
         body = await body_of(request)
@@ -103,8 +112,23 @@ class AgentApi:
         request_id = request.headers.get(REQUEST_ID)
         if request_id is not None and not 0 < len(request_id) <= REQUEST_ID_MAX:
             raise BadRequest(f"Idempotency-Key must have 1 to {REQUEST_ID_MAX} characters")
-        pulled = await self._jobs.pull(claims.worker, sorted(claims.tags), request_id)
+        tags = sorted(typed_query(request, PullFrom).wanted(claims.tags))
+        wait_s = wait_s_of(request)
+        if wait_s:
+            await self._workers.heard(claims)
+        pulling = self._jobs.pull_in_time(claims.worker, tags, request_id, wait_s)
+        pulled = await unless_gone(request, pulling)
         return unit() if pulled is None else raw_json(pulled.as_json())
+
+    async def held_jobs(self, request: Request) -> Response:
+        """These jobs are at the worker: what is not as it believes; ours.
+
+        With `Prefer: wait=<seconds>` it is answered as soon as there is something to say.
+        """
+        claims = await self._gate.agent(request)
+        held = await typed_body(request, HeldJobs)
+        reply = await unless_gone(request, self._holding.heard(claims.worker, held, wait_s_of(request)))
+        return json_reply(reply)
 
     async def send_result(self, request: Request) -> Response:
         """Record how a job ended. The first wins; a later one is answered 200 too and changes nothing."""
@@ -228,6 +252,12 @@ def hash_of(number: str) -> str:
 
 
 def routes(
-    jobs: Jobs, details: Details, environments: Environments, workers: Workers, gate: Gate, base_url: str
+    jobs: Jobs,
+    holding: Holding,
+    details: Details,
+    environments: Environments,
+    workers: Workers,
+    gate: Gate,
+    base_url: str,
 ) -> list[Described]:
-    return AgentApi(jobs, details, environments, workers, gate, base_url).all()
+    return AgentApi(jobs, holding, details, environments, workers, gate, base_url).all()
