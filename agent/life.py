@@ -27,7 +27,7 @@ AHEAD_ALONE: Final = 1000  # jobs held ahead for a tag that only this agent serv
 STEADY_S: Final = 5.0  # a life of the link that lasted this long was no flicker
 EVENTS: Final = {TokenRefused: "token.refused", AdmissionWaits: "link.admission_waits"}
 
-Connect = Callable[[str, WorkerName], AbstractAsyncContextManager[Link]]
+Connect = Callable[[Enrolment], AbstractAsyncContextManager[Link]]
 Enrol = Callable[[str, dict[str, Any]], Awaitable[Enrolment]]
 OneLife = Callable[[Link, Enrolment], Coroutine[Any, Any, None]]
 Sleep = Callable[[float], Awaitable[bool | None]]  # True: it ended early, because a network interface came up
@@ -90,7 +90,7 @@ class Life:
             enrolment = await self._enrolled()
         except WriteFailed as error:  # the disk does not even give what was learnt last time
             raise LinkDown(str(error)) from error
-        async with self._connect(enrolment.amqp_url, WorkerName(enrolment.worker)) as link:
+        async with self._connect(enrolment) as link:
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._greet(link, enrolment), name="greeting")

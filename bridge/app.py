@@ -52,9 +52,10 @@ async def serve(settings: Settings) -> None:
         if cluster.generated_password:
             print(f"superadmin admin@orvanta.local, password {cluster.generated_password}", flush=True)  # noqa: T201 shown once
         ledger = Ledger(store, clock)
-        beside = {"sweep": _sweep(cluster, settings.zombie_timeout_s)}
         if settings.amqp_url is None:
             await _refuse_to_forget(ledger)
+        beside = {"sweep": _sweep(cluster, settings.zombie_timeout_s)}
+        if settings.amqp_url is None:
             enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock)
         else:
             signer = await Signer.load(ledger)
@@ -156,7 +157,7 @@ async def _until_signal(
     beside: Mapping[str, Coroutine[Any, Any, None]],
     stopping: Callable[[], None],
 ) -> None:
-    """Run the web server and what stands beside it; the server owns the signals, and when it ends all ends."""
+    """Run the web server and what stands beside it; the server owns the signals and ends all with it."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # the server raises what it caught once more when it is done
     config = uvicorn.Config(

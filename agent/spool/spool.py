@@ -235,6 +235,29 @@ class Spool:
 
         return await self._database.read(look)
 
+    async def keys(self) -> list[Key]:
+        """Everything in custody, read in stretches."""
+        found: list[Key] = []
+        while stretch := await self._keys_after(found[-1] if found else (JobId(""), Attempt(0)), STRETCH):
+            found += stretch
+            if len(stretch) < STRETCH:
+                break
+        return found
+
+    async def sent_keys(self) -> list[Key]:
+        """Of results that have left and wait for their receipt."""
+        return await self._keys("sent_keys")
+
+    async def keys_with_log(self) -> set[Key]:
+        """Of jobs whose log text has not left in all."""
+        return set(await self._keys("keys_with_log"))
+
+    async def last_attempt(self, job_id: JobId) -> tuple[Attempt, bool]:
+        """The last attempt of a job that was ever here, 0 for none; and whether it is here still."""
+        values = {"job_id": job_id}
+        row = await self._database.read(lambda db: db.execute(SQL["last_attempt"], values).fetchone())
+        return Attempt(max(row["held"], row["seen"])), row["held"] > 0
+
     async def mark(self, what: str, keys: Sequence[Key]) -> None:
         """Note that `what` ("accepted_sent" or "started_sent") has been confirmed by the broker."""
         await self._execute(what, [_of(key) for key in keys])
@@ -380,8 +403,10 @@ class Spool:
         return await self._execute("drop_result", [_of(key) | {"state": state}]) > 0
 
     async def _keys_after(self, after: Key, most: int) -> list[Key]:
-        values = _of(after) | {"most": most}
-        rows = await self._database.read(lambda db: db.execute(SQL["keys_after"], values).fetchall())
+        return await self._keys("keys_after", _of(after) | {"most": most})
+
+    async def _keys(self, name: str, values: Mapping[str, Any] | None = None) -> list[Key]:
+        rows = await self._database.read(lambda db: db.execute(SQL[name], values or {}).fetchall())
         return [(row["job_id"], row["attempt"]) for row in rows]
 
     async def _of_document(self, read: Callable[[], T], *, else_: T) -> T:

@@ -41,6 +41,7 @@ class Job:
     env: dict[str, str] = field(default_factory=dict)  # reserved WM_ variables
     token: str = ""  # short-lived job token
     dispatched_at: float = 0.0  # wall seconds of the bridge; its age where the bridge's clock is known
+    origin: str = ""  # over HTTP: the cluster's record of it, JSON that goes back with the result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

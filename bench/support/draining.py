@@ -53,7 +53,7 @@ async def drain(folder: Path, amqp_url: str) -> float:
         book = Book(spool, SystemClock())
         await book.load()
         results = book.backlog
-        async with connect(amqp_url, WORKER) as link:
+        async with connect(ENROLMENT) as link:
             reporter = Reporter(book, spool, SystemClock())
             began_s = time.monotonic()
             await _until_drained(reporter.run(link), book)

@@ -71,4 +71,4 @@ SELECT queue.state, queue.worker, queue.restarts + 1 AS attempt, queue.canceled_
  WHERE job.id = :id;
 
 -- name: given_to
-SELECT id, restarts + 1 AS attempt FROM queue WHERE state = 'running' AND worker = :worker;
+SELECT id, restarts + 1 AS attempt, request_id FROM queue WHERE state = 'running' AND worker = :worker;

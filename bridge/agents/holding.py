@@ -49,7 +49,8 @@ class Holding:
             return [
                 row["id"]
                 for row in given
-                if (row["id"], row["attempt"]) in lost or (held.all and row["id"] not in there)
+                if (row["id"], row["attempt"]) in lost
+                or (held.all and row["id"] not in there and row["request_id"] != held.asking)
             ]
 
         if lost := await self._store.read(look):

@@ -41,11 +41,15 @@ class HeldJob(Struct):
 
 
 class HeldJobs(Struct):
-    """Body of held_jobs, ours. `all`: what else was handed to this worker never arrived, or is lost."""
+    """Body of held_jobs, ours. `all`: what else was handed to this worker never arrived, or is lost,
+
+    but for what the pull with the key `asking` got: that one is sent again.
+    """
 
     jobs: list[HeldJob]
     lost: list[HeldJob] = []
     all: bool = False
+    asking: str | None = None
 
 
 class CanceledJob(Struct):
