@@ -42,16 +42,16 @@ class Holding:
         if not held.all and not held.lost:
             return
         there = {job.id for job in held.jobs}
+        lost_here = {(job.id, job.attempt) for job in held.lost}
+
+        def is_lost(row: sqlite3.Row) -> bool:
+            is_asked_again = held.asking is not None and row["request_id"] == held.asking
+            never_came = held.all and row["id"] not in there and not is_asked_again
+            return never_came or (row["id"], row["attempt"]) in lost_here
 
         def look(connection: sqlite3.Connection) -> list[str]:
             given = connection.execute(SQL["given_to"], {"worker": worker}).fetchall()
-            lost = {(job.id, job.attempt) for job in held.lost}
-            return [
-                row["id"]
-                for row in given
-                if (row["id"], row["attempt"]) in lost
-                or (held.all and row["id"] not in there and row["request_id"] != held.asking)
-            ]
+            return [row["id"] for row in given if is_lost(row)]
 
         if lost := await self._store.read(look):
             await self._jobs.give_up(dict.fromkeys(lost, LOST))
