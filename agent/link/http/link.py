@@ -28,8 +28,8 @@ TOLD_MAX: Final = 1000  # messages that wait to be obeyed
 class HttpDelivery:
     """What an answer brought. The cluster counts it as handed over, so there is nothing to acknowledge."""
 
-    def __init__(self, message: Message) -> None:
-        self.body = pack([message])
+    def __init__(self, body: bytes) -> None:
+        self.body = body
         self.content_encoding: str | None = None
         self.headers: Mapping[str, object] = {}
 
@@ -112,7 +112,7 @@ class HttpLink:
 
     async def _tell(self, messages: Sequence[Message]) -> None:
         for message in messages:
-            await self._control.put(HttpDelivery(message))
+            await self._control.put(HttpDelivery(pack([message])))
 
 
 class Links:

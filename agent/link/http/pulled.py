@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -50,12 +51,22 @@ def unrun_end(reply: Mapping[str, Any]) -> Result | None:
     if by is None and not job.get("pre_run_error"):
         return None
     error = canceled_error(by, reason) if by else {"name": "PreRunError", "message": job["pre_run_error"]}
+    return replace(_end(job, error), canceled_by=by, canceled_reason=reason if by else None)
+
+
+def failed_end(reply: Mapping[str, Any], message: str) -> Result | None:
+    """How a job ends that the agent cannot even hold; None when the reply does not say which one it is."""
+    job = reply.get("job")
+    if not isinstance(job, dict) or not {"id", "workspace_id"} <= job.keys():
+        return None
+    return _end(job, {"name": "Unsendable", "message": message})
+
+
+def _end(job: Mapping[str, Any], error: Mapping[str, str]) -> Result:
     return Result(
         job_id=JobId(str(job["id"])),
         attempt=Attempt(0),
         workspace=str(job["workspace_id"]),
         success=False,
         document=json.dumps(error).encode(),
-        canceled_by=by,
-        canceled_reason=reason if by else None,
     )

@@ -10,10 +10,12 @@ import structlog
 from agent.errors import Unwanted
 from agent.link.http.api import Api
 from agent.link.http.dialect import Dialect
-from agent.link.http.pulled import job_of, unrun_end
+from agent.link.http.pulled import failed_end, job_of, unrun_end
 from agent.wire.agent_api import around_result, script_number
-from agent.wire.claims import Attempt, JobId, Tag
-from agent.wire.messages import Job
+from agent.wire.claims import Attempt, Tag
+from agent.wire.envelope import pack
+from agent.wire.errors import WireError
+from agent.wire.messages import Result
 
 log = structlog.get_logger()
 
@@ -43,7 +45,7 @@ class Pulling:
         """A pull under way may still bring one: what is on its way may still come."""
         self._open.discard(tag)
 
-    async def next_job(self) -> Job:
+    async def next_job(self) -> bytes:
         async with self._one:
             while True:
                 while not self._open:
@@ -53,37 +55,37 @@ class Pulling:
                 pulled = await self._dialect.pull(frozenset(self._open), self._changed)
                 if pulled is None:
                     continue
-                job = await self._read(pulled)
+                body = await self._read(pulled)
                 self._dialect.took()
-                if job is not None:
-                    return job
+                if body is not None:
+                    return body
 
-    async def _read(self, pulled: dict[str, Any]) -> Job | None:
-        """The job, unless it is here already or is not to be run."""
+    async def _read(self, pulled: dict[str, Any]) -> bytes | None:
+        """The job, unless it is here already or is not to be run: then its end is recorded at once."""
         try:
             attempt = await self._dialect.attempt_of(pulled)
-            if attempt is None or await self._is_ended(pulled):
+            if attempt is None:
                 return None
-            envs = await self._envs_of(str(pulled["job"]["workspace_id"]))
-            return job_of(pulled, Attempt(attempt), await self._code_of(pulled), envs)
-        except (LookupError, ValueError, TypeError, AttributeError, Unwanted) as error:
+            end = unrun_end(pulled)
+            if end is None:
+                return await self._packed(pulled, Attempt(attempt))
+        except (LookupError, ValueError, TypeError, AttributeError, WireError, Unwanted) as error:
             log.error("job.unreadable", reason=f"{type(error).__name__}: {error}")
-            return None
+            end = failed_end(pulled, f"the agent cannot take this job: {error}")
+        if end is not None:
+            await self._record(pulled, end)
+        return None
 
-    async def _is_ended(self, pulled: dict[str, Any]) -> bool:
-        """Cancelled before it was handed out, or found not fit to run by the cluster itself (7.5)."""
-        result = unrun_end(pulled)
-        if result is None:
-            return False
-        job = pulled["job"]
-        before, after = around_result(job, pulled["token"], result)
+    async def _packed(self, pulled: dict[str, Any], attempt: Attempt) -> bytes:
+        envs = await self._envs_of(str(pulled["job"]["workspace_id"]))
+        return pack([job_of(pulled, attempt, await self._code_of(pulled), envs)])
+
+    async def _record(self, pulled: dict[str, Any], end: Result) -> None:
+        before, after = around_result(pulled["job"], str(pulled.get("token")), end)
         try:
-            await self._api.send_result(
-                job["workspace_id"], JobId(job["id"]), before + result.document + after
-            )
+            await self._api.send_result(end.workspace, end.job_id, before + end.document + after)
         except Unwanted as error:
-            log.warning("result.refused", job_id=job["id"], reason=str(error))
-        return True
+            log.warning("result.refused", job_id=end.job_id, reason=str(error))
 
     async def _code_of(self, pulled: dict[str, Any]) -> str:
         code, runnable = pulled.get("raw_code"), pulled["job"].get("runnable_id")
