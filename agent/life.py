@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -14,7 +15,7 @@ from agent.database import WriteFailed
 from agent.errors import AdmissionWaits, LinkDown, NoEnrolment, TokenRefused
 from agent.jobs.book import Book
 from agent.link.enrol import from_json, to_json
-from agent.link.link import Enrolment, Link
+from agent.link.link import Enrolment, Link, LinkKind
 from agent.link.retry import reconnect
 from agent.spool.spool import Spool
 from agent.wire.claims import Tag, WorkerName
@@ -55,6 +56,7 @@ class Life:
         self._slots = slots
         self._sleep = sleep
         self._restarted = True
+        self._leaving = False  # this life is over HTTP for what is held, and the next is not
         self.link_up = False
 
     async def cached_enrolment(self) -> Enrolment | None:
@@ -95,6 +97,7 @@ class Life:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._greet(link, enrolment), name="greeting")
                     group.create_task(self._heed_blocking(link), name="blocking")
+                    group.create_task(self._move_on(), name="moving on")
                     group.create_task(one_life(link, enrolment), name="life of the link")
             except* (LinkDown, WriteFailed) as errors:  # a full disk ends the link, not the jobs
                 raise LinkDown(str(first(errors))) from errors
@@ -119,6 +122,16 @@ class Life:
             log.warning("link.blocked" if said else "link.unblocked", reason=why)
             await self._note_link("up", why)
 
+    async def _move_on(self) -> None:
+        """End this life over HTTP once what came over it is brought home: the cluster names RabbitMQ now."""
+        while not self._leaving or self._owes():
+            await self._book.changes.newer_than(self._book.changes.version)
+        raise LinkDown("what was taken over HTTP is brought home; the cluster names RabbitMQ now")
+
+    def _owes(self) -> bool:
+        """Whether a result is still to leave, or to be made."""
+        return self._book.backlog > 0 or len(self._book.unfinished) > 0
+
     async def say_bye(self, link: Link) -> None:
         await link.publish("event", [Bye(held=self._book.held)])
 
@@ -139,7 +152,12 @@ class Life:
             return cached
         if enrolment.wall_s is not None:
             await self._book.learn_bridge_time(enrolment.wall_s)
-        if enrolment != await self.cached_enrolment():
+        cached = await self.cached_enrolment()
+        comes_from_http = cached is not None and cached.link is not LinkKind.AMQP
+        self._leaving = comes_from_http and enrolment.link is LinkKind.AMQP and self._owes()
+        if cached is not None and self._leaving:
+            return replace(cached, tags=())  # the relay knows nothing of what was taken over HTTP
+        if enrolment != cached:
             await self._remember("enrolment", to_json(enrolment))
         return enrolment
 

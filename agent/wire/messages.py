@@ -239,6 +239,9 @@ KINDS: Final[dict[str, type[Message]]] = {
     )
 }  # fmt: skip
 
+# By whom an attempt is stopped that is no longer wanted, and why. Such an end is not the job's.
+OVER: Final = ("orvanta", "the job has ended without this attempt")
+
 
 def canceled_error(by: str, reason: str) -> dict[str, str]:
     """The error object of a job that was cancelled before it started (agent-api.md 7.5)."""

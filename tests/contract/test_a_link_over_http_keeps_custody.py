@@ -1,7 +1,8 @@
 """The real link on a real spool, against the real API in this process: what no outsider sees quickly."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,15 +13,18 @@ from agent.jobs.book import Book
 from agent.jobs.holdings import SpoolHoldings
 from agent.jobs.model import Event, Key
 from agent.link.http.api import Api
+from agent.link.http.dialect import Dialect
 from agent.link.http.doubts import Doubts
 from agent.link.http.edge import Edge, PullKey
 from agent.link.http.link import HttpLink
+from agent.link.http.plain import Plain
 from agent.spool.spool import Spool
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import job_in, unpack
-from agent.wire.messages import Accepted, Grant, Job, Log, Message, Receipt, Result, Revoke
+from agent.wire.messages import OVER, Accepted, Grant, Job, Log, Message, Receipt, Result, Revoke
 from tests.support.cluster import Running
 
+TAGS = frozenset((Tag("bash"),))
 WORKER = "ag-pos-till-a1b2c"
 SOON_S = 20.0
 
@@ -28,9 +32,9 @@ SOON_S = 20.0
 @dataclass(slots=True)
 class Site:
     link: HttpLink
+    dialect: Dialect
     book: Book
     spool: Spool
-    hearing: "asyncio.Task[None]"
 
     async def take(self) -> Job:
         """Pull the next job and hold it."""
@@ -71,16 +75,37 @@ async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
 
 @pytest.fixture
 async def site(cluster: Running, spool: Spool) -> AsyncIterator[Site]:
+    async with linked(cluster, spool, edge) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def plain_site(cluster: Running, spool: Spool) -> AsyncIterator[Site]:
+    """As an agent of a cluster that knows no bridge."""
+    async with linked(cluster, spool, plain) as opened:
+        yield opened
+
+
+def edge(api: Api, holdings: SpoolHoldings) -> Dialect:
+    return Edge(api, holdings, PullKey(), worker=WORKER, hostname="till", tags=TAGS)
+
+
+def plain(api: Api, holdings: SpoolHoldings) -> Dialect:
+    return Plain(api, holdings, Doubts(holdings), hostname="till", tags=TAGS)
+
+
+@asynccontextmanager
+async def linked(
+    cluster: Running, spool: Spool, spoken: Callable[[Api, SpoolHoldings], Dialect]
+) -> AsyncIterator[Site]:
     book = Book(spool, SystemClock())
     holdings = SpoolHoldings(spool, book)
     api = Api(await cluster.agent("bash"))
-    dialect = Edge(api, holdings, PullKey(), worker=WORKER, hostname="till", tags=frozenset((Tag("bash"),)))
+    dialect = spoken(api, holdings)
     link = HttpLink(api, dialect, holdings)
     await link.begin()
     await link.open_tag(Tag("bash"), 1)
-    hearing = asyncio.ensure_future(link.lost())
-    yield Site(link, book, spool, hearing)
-    hearing.cancel()
+    yield Site(link, dialect, book, spool)
 
 
 async def test_a_receipt_lets_go_of_a_job_only_when_its_text_has_left(cluster: Running, site: Site) -> None:
@@ -113,7 +138,7 @@ async def test_a_job_that_was_stopped_for_another_worker_is_not_ended(cluster: R
     await cluster.cluster.jobs.give_up({job.job_id: "a test"})
     other = await cluster.cluster.jobs.pull("ag-x-1", ["bash"])
     assert other is not None
-    await site.finish(job, success=False, canceled_by="orvanta", canceled_reason="over")
+    await site.finish(job, success=False, canceled_by=OVER[0], canceled_reason=OVER[1])
     assert await site.told() == Receipt(job_id=job.job_id, attempt=job.attempt)
     assert (await cluster.job(job.job_id))["type"] == "QueuedJob"
 
@@ -132,7 +157,29 @@ async def test_what_waits_for_nobody_is_dropped(cluster: Running, site: Site) ->
     await cluster.preview()
     job = await site.take()
     await cluster.admin.post(f"/api/w/main/jobs_u/queue/force_cancel/{job.job_id}", json={})
-    assert await site.told() == Revoke(job_id=job.job_id, attempt=job.attempt, over=True)
+    assert await site.dialect.next_news() == [Revoke(job_id=job.job_id, attempt=job.attempt, over=True)]
+
+
+async def test_a_plain_cluster_that_gives_its_holder_a_job_again_gives_nothing_new(
+    cluster: Running, plain_site: Site
+) -> None:
+    await cluster.preview()
+    job = await plain_site.take()
+    await cluster.cluster.jobs.give_up({job.job_id: "a test"})
+    pulled = await plain_site.dialect.pull(TAGS, asyncio.Event())
+    assert pulled is not None
+    assert pulled["job"]["id"] == job.job_id
+    assert await plain_site.dialect.attempt_of(pulled) is None
+
+
+async def test_a_job_that_was_stopped_is_a_new_one_when_it_comes_again(
+    cluster: Running, plain_site: Site
+) -> None:
+    await cluster.preview()
+    job = await plain_site.take()
+    await cluster.cluster.jobs.give_up({job.job_id: "a test"})
+    assert await plain_site.dialect.next_news() == [Revoke(job_id=job.job_id, attempt=job.attempt, over=True)]
+    assert (await plain_site.take()).attempt == job.attempt + 1
 
 
 async def test_a_job_too_large_to_be_held_fails(cluster: Running, site: Site) -> None:

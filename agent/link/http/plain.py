@@ -63,10 +63,10 @@ class Plain:
         return pulled
 
     async def attempt_of(self, pulled: dict[str, Any]) -> int | None:
-        """The cluster does not count, so we do. What is here still was given to us once more (5.3)."""
+        """The cluster does not count, so we do. What goes on here was given to us once more (5.3)."""
         job_id = JobId(str(pulled["job"]["id"]))
         last, is_here = await self._holdings.last_attempt(job_id)
-        if is_here:
+        if is_here and (job_id, last) not in self._gone:
             log.info("job.held_already", job_id=job_id, attempt=last)
             return None
         return last + 1

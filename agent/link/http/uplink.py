@@ -12,7 +12,7 @@ from agent.link.http.dialect import Dialect
 from agent.link.http.holdings import Holdings, Key
 from agent.link.http.origins import Origin, Origins
 from agent.wire.agent_api import around_result
-from agent.wire.messages import Log, Message, Receipt, Result
+from agent.wire.messages import OVER, Log, Message, Receipt, Result
 
 log = structlog.get_logger()
 
@@ -69,9 +69,9 @@ class Uplink:
 
     async def _is_recorded(self, key: Key, origin: Origin, result: Result) -> bool:
         """Whether the cluster has an end of this job now. What it refuses stays in the spool."""
-        if result.canceled_by is not None and not await self._dialect.is_mine(key):
+        if (result.canceled_by, result.canceled_reason) == OVER:
             log.info("result.unwanted", job_id=key[0], attempt=key[1])
-            return True  # stopped because it is somebody else's: that is no end of the job
+            return True
         try:
             before, after = around_result(origin.record, origin.token, result)
             await self._api.send_result(origin.workspace, key[0], self._body(before, result, after))
