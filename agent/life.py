@@ -97,7 +97,8 @@ class Life:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._greet(link, enrolment), name="greeting")
                     group.create_task(self._heed_blocking(link), name="blocking")
-                    group.create_task(self._move_on(), name="moving on")
+                    if self._leaving:
+                        group.create_task(self._move_on(), name="moving on")
                     group.create_task(one_life(link, enrolment), name="life of the link")
             except* (LinkDown, WriteFailed) as errors:  # a full disk ends the link, not the jobs
                 raise LinkDown(str(first(errors))) from errors
@@ -123,20 +124,17 @@ class Life:
             await self._note_link("up", why)
 
     async def _move_on(self) -> None:
-        """End this life over HTTP once what came over it is brought home: the cluster names RabbitMQ now."""
-        while not self._leaving or self._owes():
+        """End this life over HTTP once what came over it is brought home."""
+        while self._book.held:
             await self._book.changes.newer_than(self._book.changes.version)
         raise LinkDown("what was taken over HTTP is brought home; the cluster names RabbitMQ now")
-
-    def _owes(self) -> bool:
-        """Whether a result is still to leave, or to be made."""
-        return self._book.backlog > 0 or len(self._book.unfinished) > 0
 
     async def say_bye(self, link: Link) -> None:
         await link.publish("event", [Bye(held=self._book.held)])
 
     async def _enrolled(self) -> Enrolment:
         """Ask anew; when nobody answers, what was learnt last time serves. A turn that is named is kept."""
+        self._leaving = False
         try:
             enrolment = await self._enrol(
                 self._spool.folder.identity,
@@ -153,10 +151,10 @@ class Life:
         if enrolment.wall_s is not None:
             await self._book.learn_bridge_time(enrolment.wall_s)
         cached = await self.cached_enrolment()
-        comes_from_http = cached is not None and cached.link is not LinkKind.AMQP
-        self._leaving = comes_from_http and enrolment.link is LinkKind.AMQP and self._owes()
-        if cached is not None and self._leaving:
-            return replace(cached, tags=())  # the relay knows nothing of what was taken over HTTP
+        if cached is not None and cached.link is not LinkKind.AMQP and enrolment.link is LinkKind.AMQP:
+            self._leaving = self._book.held > 0
+            if self._leaving:  # the relay knows nothing of what was taken over HTTP
+                return replace(cached, tags=())
         if enrolment != cached:
             await self._remember("enrolment", to_json(enrolment))
         return enrolment
