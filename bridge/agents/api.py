@@ -25,6 +25,7 @@ from bridge.agents.service import Workers
 from bridge.errors import BadRequest, NotFound, PermissionDenied
 from bridge.jobs.details import Details, StreamPiece
 from bridge.jobs.model import Completed, Completion
+from bridge.jobs.parts import Part, Parts
 from bridge.jobs.service import Jobs
 from bridge.tokens.gate import Gate
 from bridge.variables.environment import Environments
@@ -58,6 +59,7 @@ class AgentApi:
     def __init__(
         self,
         jobs: Jobs,
+        parts: Parts,
         holding: Holding,
         details: Details,
         environments: Environments,
@@ -65,6 +67,7 @@ class AgentApi:
         gate: Gate,
         base_url: str,
     ) -> None:
+        self._parts = parts
         self._holding = holding
         self._environments = environments
         self._jobs = jobs
@@ -82,6 +85,7 @@ class AgentApi:
             Described("POST", f"{ALL}/update_ping", self.update_ping, takes=Ping, gives=None),
             Described("POST", f"{IN}/send_result/{{job_id}}", self.send_result,
                       takes=JobCompleted, gives=str, max_body_bytes=RESULT_MAX_BYTES),
+            Described("POST", f"{IN}/result_part/{{job_id}}", self.result_part, query=Part, gives=str),
             Described("POST", f"{IN}/push_logs/{{job_id}}", self.push_logs,
                       takes=str, query=LogPlace, gives=str),
             Described("POST", f"{ALL}/set_job_cancelled/{{job_id}}", self.set_job_cancelled,
@@ -135,19 +139,30 @@ class AgentApi:
         claims = await self._gate.agent(request)
         sent = await typed_body(request, JobCompletedAsSent)
         by = sent.canceled_by
+        workspace, job_id = request.path_params["workspace"], request.path_params["job_id"]
+        result = bytes(sent.result)
+        if sent.result_sha256 is not None:
+            result = await self._parts.assembled(job_id, sent.result_sha256)
         completion = Completion(
             success=sent.success,
-            result=bytes(sent.result),
+            result=result,
             duration_ms=sent.duration,
             mem_peak_kb=sent.mem_peak,
             canceled_by=None if by is None else by.username or "unknown",
             canceled_reason=None if by is None else by.reason,
         )
-        workspace, job_id = request.path_params["workspace"], request.path_params["job_id"]
         outcome = await self._jobs.complete(workspace, job_id, completion, caller=claims)
         if outcome is Completed.UNKNOWN:
             raise NotFound(f"job {job_id} not found in workspace {workspace} among the token's tags")
         return json_reply(outcome.value)
+
+    async def result_part(self, request: Request) -> Response:
+        """Keep one part of a large result, before `send_result` names it by its SHA-256; ours."""
+        claims = await self._gate.agent(request)
+        place = typed_query(request, Part)
+        params = request.path_params
+        await self._parts.keep(params["workspace"], params["job_id"], place, await body_of(request), claims)
+        return json_reply("ok")
 
     async def update_ping(self, request: Request) -> Response:
         """The worker is there."""
@@ -253,6 +268,7 @@ def hash_of(number: str) -> str:
 
 def routes(
     jobs: Jobs,
+    parts: Parts,
     holding: Holding,
     details: Details,
     environments: Environments,
@@ -260,4 +276,4 @@ def routes(
     gate: Gate,
     base_url: str,
 ) -> list[Described]:
-    return AgentApi(jobs, holding, details, environments, workers, gate, base_url).all()
+    return AgentApi(jobs, parts, holding, details, environments, workers, gate, base_url).all()

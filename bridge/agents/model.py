@@ -94,9 +94,13 @@ class JobCompleted(Struct, kw_only=True):
 
 
 class JobCompletedAsSent(JobCompleted, kw_only=True):
-    """As `JobCompleted`, with the result unread: its text is kept as it came."""
+    """As `JobCompleted`, with the result unread: its text is kept as it came.
+
+    `result_sha256`, ours: the result has come in parts already.
+    """
 
     result: Raw = Raw(b"null")
+    result_sha256: str | None = None
 
 
 class JobCancelled(Struct):

@@ -68,6 +68,9 @@ INSERT INTO completed (id, status, result, started_at, completed_at, duration_ms
 VALUES (:id, :status, :result, :started_at, :completed_at, :duration_ms, :mem_peak_kb, :worker,
         :canceled_by, :canceled_reason);
 
+-- name: drop_parts
+DELETE FROM result_part WHERE job_id = :id;
+
 -- name: delete_queue
 DELETE FROM queue WHERE id = :id;
 

@@ -147,6 +147,7 @@ def record_end(connection: sqlite3.Connection, job_id: str, end: End) -> None:
         "canceled_reason": end.canceled_reason,
     }
     connection.execute(SQL["insert_completed"], values)
+    connection.execute(SQL["drop_parts"], {"id": job_id})
     connection.execute(SQL["delete_queue"], {"id": job_id})
 
 

@@ -17,6 +17,7 @@ from bridge.agents.service import Workers
 from bridge.jobs import detail_routes, wait_routes
 from bridge.jobs import routes as job_routes
 from bridge.jobs.details import Details
+from bridge.jobs.parts import Parts
 from bridge.jobs.records import Records
 from bridge.jobs.scripts import Scripts
 from bridge.jobs.service import Jobs
@@ -86,7 +87,14 @@ async def open_cluster(
         gate=gate,
         routes=[  # the busiest first: routes are tried in order
             *agent_api.routes(
-                jobs, Holding(store, clock, jobs), details, environments, workers, gate, base_url
+                jobs,
+                Parts(store),
+                Holding(store, clock, jobs),
+                details,
+                environments,
+                workers,
+                gate,
+                base_url,
             ),
             *job_routes.routes(jobs, records, details, Scripts(store, clock, tags), gate),
             *wait_routes.routes(Waiting(jobs, records, jobs.endings, clock), gate),

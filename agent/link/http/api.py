@@ -10,12 +10,14 @@ import httpx
 
 from agent.errors import AnswerLost, LinkDown, TokenRefused, Unwanted
 from agent.wire.claims import JobId
+from agent.wire.messages import Blob
 
 CONNECT_S: Final = 10.0
 REQUEST_S: Final = 30.0
 KEPT_OPEN_S: Final = 4.0  # servers close what is idle for 5 s, and a request on such a connection is lost
 ALL: Final = "/api/agent_workers"
 AGAIN: Final = (408, 425, 429, 503)  # not taken, and taken later
+BYTES: Final = {"Content-Type": "application/octet-stream"}
 USER_AGENT: Final = "Windmill-Agent/1.0"  # what clusters expect of an agent worker
 
 
@@ -53,6 +55,11 @@ class Api:
 
     async def send_result(self, workspace: str, job_id: JobId, body: bytes | AsyncIterator[bytes]) -> None:
         await self._request("POST", f"{_in(workspace)}/send_result/{_word(job_id)}", body)
+
+    async def result_part(self, workspace: str, part: Blob) -> None:
+        place = {"sha256": part.sha256, "index": part.index}
+        path = f"{_in(workspace)}/result_part/{_word(part.job_id)}"
+        await self._request("POST", path, part.part, params=place, headers=BYTES)
 
     async def push_log(self, workspace: str, job_id: JobId, text: str, place: Mapping[str, Any]) -> None:
         await self._post(f"{_in(workspace)}/push_logs/{_word(job_id)}", text, params=place)

@@ -10,6 +10,8 @@ from agent.wire.messages import Message
 
 
 class Dialect(Protocol):
+    takes_parts: bool  # whether a large result may go in parts
+
     async def begin(self) -> list[Message]:
         """Say that this worker is there; what the cluster has to say of the jobs that are held."""
         ...

@@ -30,6 +30,8 @@ class PullKey:
 class Edge:
     """Implements `dialect.Dialect`; one life of the link."""
 
+    takes_parts = True
+
     def __init__(
         self, api: Api, holdings: Holdings, key: PullKey, *, worker: str, hostname: str, tags: frozenset[Tag]
     ) -> None:

@@ -19,7 +19,7 @@ from agent.link.link import Enrolment, LinkKind
 from agent.logs import Secret
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack
-from agent.wire.messages import Accepted, Bye, Delivery, Grant, Log, Message, Rejected, Result
+from agent.wire.messages import Accepted, Blob, Bye, Delivery, Grant, Log, Message, Rejected, Result
 from agent.wire.tokens import bearer_of
 
 TOLD_MAX: Final = 1000  # messages that wait to be obeyed
@@ -64,11 +64,11 @@ class HttpLink:
             await self._uplink.push_logs([one for one in messages if isinstance(one, Log)])
         elif kind == "ping":
             await self._dialect.still_there()
-        elif kind == "event":
+        elif kind == "blob":
+            await self._uplink.send_parts([one for one in messages if isinstance(one, Blob)])
+        else:
             for message in messages:
                 await self._event(message)
-        else:
-            assert kind == "blob", kind  # noqa: S101 a large document goes with its result
 
     async def open_tag(self, tag: Tag, prefetch: int) -> None:
         del prefetch  # each job is asked for by itself

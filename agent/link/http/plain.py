@@ -24,6 +24,8 @@ PING_S: Final = 5.0  # the cluster gives a job to another after 60 s; a cancel i
 class Plain:
     """Implements `dialect.Dialect`; one life of the link."""
 
+    takes_parts = False
+
     def __init__(
         self, api: Api, holdings: Holdings, doubts: Doubts, *, hostname: str, tags: frozenset[Tag]
     ) -> None:

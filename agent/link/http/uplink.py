@@ -12,7 +12,7 @@ from agent.link.http.dialect import Dialect
 from agent.link.http.holdings import Holdings, Key
 from agent.link.http.origins import Origin, Origins
 from agent.wire.agent_api import around_result
-from agent.wire.messages import OVER, Log, Message, Receipt, Result
+from agent.wire.messages import OVER, Blob, Log, Message, Receipt, Result
 
 log = structlog.get_logger()
 
@@ -44,6 +44,16 @@ class Uplink:
         except* LinkDown as errors:
             raise errors.exceptions[0] from None
 
+    async def send_parts(self, parts: Sequence[Blob]) -> None:
+        """Of large results. What the cluster does not take goes whole, later. Raises `LinkDown`."""
+        for part in parts if self._dialect.takes_parts else ():
+            origin = await self._origins.of((part.job_id, part.attempt))
+            if origin is not None:
+                try:
+                    await self._api.result_part(origin.workspace, part)
+                except Unwanted as error:
+                    log.warning("result.part_refused", job_id=part.job_id, reason=str(error))
+
     async def push_logs(self, messages: Sequence[Log]) -> None:
         for key, start, text in _joined(messages):
             origin = await self._origins.of(key)
@@ -73,8 +83,7 @@ class Uplink:
             log.info("result.unwanted", job_id=key[0], attempt=key[1])
             return True
         try:
-            before, after = around_result(origin.record, origin.token, result)
-            await self._api.send_result(origin.workspace, key[0], self._body(before, result, after))
+            await self._deliver(origin, result)
         except AnswerLost:
             if await self._dialect.is_mine(key):
                 raise
@@ -83,6 +92,19 @@ class Uplink:
                 log.error("result.refused", job_id=key[0], attempt=key[1], reason=str(error))
                 return False
         return True
+
+    async def _deliver(self, origin: Origin, result: Result) -> None:
+        """By the name of its parts, when they have gone; whole, when the cluster does not have them all."""
+        before, after = around_result(origin.record, origin.token, result)
+        if result.blob_sha256 and self._dialect.takes_parts:
+            named = before + f'null, "result_sha256": "{result.blob_sha256}"'.encode() + after
+            try:
+                await self._api.send_result(origin.workspace, result.job_id, named)
+            except Unwanted as error:
+                log.warning("result.goes_whole", job_id=result.job_id, reason=str(error))
+            else:
+                return
+        await self._api.send_result(origin.workspace, result.job_id, self._body(before, result, after))
 
     async def _body(self, before: bytes, result: Result, after: bytes) -> AsyncIterator[bytes]:
         """A large document is never in memory as a whole."""
