@@ -16,7 +16,7 @@ from tests.crash.test_every_job_is_recorded_exactly_once_whatever_is_killed impo
 from tests.crash.test_every_job_is_recorded_exactly_once_whatever_is_killed import submit as submit_one
 from tests.support.killed_at import AGENT_OVER_HTTP, BRIDGE_OVER_HTTP
 from tests.support.until import until
-from tests.support.world import RECONNECT_S, Agent, World
+from tests.support.world import RECONNECT_S, Agent, World, paused
 
 NEVER_RUN_AGAIN = ("Interrupted", "CustodianLost")
 JOBS, FAULTS = 60, 8
@@ -58,8 +58,9 @@ async def test_of_the_bridge(brokerless: World, tmp_path: Path, step: str) -> No
     brokerless.bridge.stop()
     await brokerless.bridge.start()
     agent = await brokerless.agent("bash", slots=2)
-    mark.touch()
-    jobs = submit(brokerless, trace)
+    with paused(agent):  # so that it lives until all are submitted
+        jobs = submit(brokerless, trace)
+        mark.touch()
     await dies_and_is_started_again(brokerless.bridge)
     await every_job_ended_once(brokerless, agent, jobs, trace)
 
