@@ -29,17 +29,17 @@ class SpoolHoldings:
     async def keys(self) -> list[Key]:
         if self._book.in_hand:  # a job that is being spooled now is in custody too
             await asyncio.wait(set(self._book.in_hand))
-        return await self._spool.keys()
+        return await self._spool.keys.all()
 
     async def ungranted(self) -> list[Key]:
         return list(self._book.unfinished.waiting())
 
     async def sent(self) -> list[Result]:
-        found = [await self._spool.result(key) for key in await self._spool.sent_keys()]
+        found = [await self._spool.result(key) for key in await self._spool.keys.sent()]
         return [result for result in found if result is not None]
 
     async def with_log(self) -> set[Key]:
-        return await self._spool.keys_with_log()
+        return await self._spool.keys.with_log()
 
     async def job(self, key: Key) -> Job | None:
         return await self._spool.job(key)
@@ -52,7 +52,7 @@ class SpoolHoldings:
             yield await self._spool.part(result, index)
 
     async def last_attempt(self, job_id: JobId) -> tuple[Attempt, bool]:
-        return await self._spool.last_attempt(job_id)
+        return await self._spool.keys.last_attempt(job_id)
 
     async def get_note(self, name: str) -> str:
         return await self._spool.get_meta(name) or ""
