@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from agent.clock import Clock
 from agent.database import Database, queries
 from agent.wire.claims import WorkerName
 from bridge.agents.model import CanceledJob, HeldJob, HeldJobs, HeldReply
@@ -17,25 +16,24 @@ LOST: Final = "its agent lost it"
 
 
 class Holding:
-    def __init__(self, store: Database, clock: Clock, jobs: Jobs) -> None:
+    def __init__(self, store: Database, jobs: Jobs) -> None:
         self._store = store
-        self._clock = clock
         self._jobs = jobs
 
     async def heard(self, worker: WorkerName, held: HeldJobs, wait_s: float) -> HeldReply:
-        """Answer when there is something to say, or after `wait_s`."""
+        """Answer when there is something to say, or after `wait_s`.
+
+        Of a job that the agent has got since it asked there may be something to say too: then it asks again.
+        """
         await self._take_back(worker, held)
-        until_s = self._clock.monotonic_s() + wait_s
         with self._jobs.cancels.watched(worker) as news:
-            while True:
-                news.clear()
-                reply = await self._reply(worker, held)
-                left_s = until_s - self._clock.monotonic_s()
-                if reply != HeldReply() or left_s <= 0 or self._jobs.closing:
-                    return reply
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(left_s):
-                        await news.wait()
+            reply = await self._reply(worker, held)
+            if reply != HeldReply() or self._jobs.closing:
+                return reply
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await news.wait()
+        return await self._reply(worker, held)
 
     async def _take_back(self, worker: WorkerName, held: HeldJobs) -> None:
         """What the worker lost, or what never reached it, runs anew or ends as its rules say (I1, I2)."""

@@ -89,7 +89,7 @@ async def open_cluster(
             *agent_api.routes(
                 jobs,
                 Parts(store),
-                Holding(store, clock, jobs),
+                Holding(store, jobs),
                 details,
                 environments,
                 workers,

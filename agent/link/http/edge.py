@@ -14,7 +14,7 @@ from agent.wire.messages import Cancel, Grant, Message, Revoke
 
 PULL_S: Final = 30.0  # a pull waits so long: two requests a minute while there is nothing to do
 HELD_S: Final = 10.0  # and so long the question after the held jobs, which keeps them alive too
-HASTE_S: Final = 1.0  # an answer with nothing in it that comes sooner was not waited for
+HASTE_S: Final = 1.0  # between two questions when there was nothing to say: it was of a job not asked after
 
 
 class PullKey:
@@ -46,12 +46,12 @@ class Edge:
 
     async def begin(self) -> list[Message]:
         await self._api.update_ping(worker_ping("Initial", self._hostname, sorted(self._tags)))
-        news = await self._ask(is_all=True)
+        news = await self._ask(await self._mine(), is_all=True)
         grants = [key for key in await self._holdings.ungranted() if key not in self._gone]
         return [*news, *(Grant(job_id=key[0], attempt=key[1]) for key in grants)]
 
     async def end(self) -> None:
-        await self._ask(is_all=True)
+        await self._ask(await self._mine(), is_all=True)
 
     async def still_there(self) -> None:
         """What it pulls and asks says so."""
@@ -79,13 +79,14 @@ class Edge:
     async def next_news(self) -> list[Message]:
         loop = asyncio.get_running_loop()
         version = self._holdings.version
-        if not await self._mine():
+        mine = await self._mine()
+        if not mine:
             await self._holdings.newer_than(version)
             return []
         began_s = loop.time()
-        news = await self._ask(wait_s=HELD_S)
+        news = await self._ask(mine, wait_s=HELD_S)
         if not news and loop.time() - began_s < HASTE_S:
-            await asyncio.sleep(HELD_S)
+            await asyncio.sleep(HASTE_S)
         return news
 
     async def is_mine(self, key: Key) -> bool:
@@ -105,8 +106,8 @@ class Edge:
         self._canceled.intersection_update(held)
         return [key for key in held if key not in self._gone]
 
-    async def _ask(self, *, is_all: bool = False, wait_s: float = 0.0) -> list[Message]:
-        jobs = [_named(key) | {"canceled": key in self._canceled} for key in await self._mine()]
+    async def _ask(self, mine: Sequence[Key], *, is_all: bool = False, wait_s: float = 0.0) -> list[Message]:
+        jobs = [_named(key) | {"canceled": key in self._canceled} for key in mine]
         body = {"jobs": jobs, "all": is_all, "asking": self._key.text}
         reply = await self._api.held_jobs(body, wait_s)
         news: list[Message] = []

@@ -57,11 +57,12 @@ class Uplink:
     async def push_logs(self, messages: Sequence[Log]) -> None:
         for key, start, text in _joined(messages):
             origin = await self._origins.of(key)
-            if origin is not None:  # one that is let go has sent its text
-                try:
-                    await self._dialect.push_log(origin.workspace, key, start, text)
-                except Unwanted as error:
-                    log.warning("joblog.refused", job_id=key[0], characters=len(text), reason=str(error))
+            if origin is None:
+                continue  # it is let go, so all of its text has left before
+            try:
+                await self._dialect.push_log(origin.workspace, key, start, text)
+            except Unwanted as error:
+                log.warning("joblog.refused", job_id=key[0], characters=len(text), reason=str(error))
             self._pushed[key] = start + len(text)
             if self._recorded.get(key, self._pushed[key] + 1) <= self._pushed[key]:
                 await self._let_go(key)
