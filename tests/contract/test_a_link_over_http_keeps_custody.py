@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import SystemClock
+from agent.errors import Unwanted
 from agent.jobs.book import Book
 from agent.jobs.holdings import SpoolHoldings
 from agent.jobs.model import Event, Key
@@ -189,6 +190,24 @@ async def test_a_job_too_large_to_be_held_fails(cluster: Running, site: Site) ->
     assert (await site.take()).job_id == small
     record = await cluster.job(large)
     assert "16777216 are allowed" in str(record["result"])
+
+
+async def test_a_plain_cluster_is_asked_what_arguments_stand_for(cluster: Running, plain_site: Site) -> None:
+    variable = {"path": "u/admin/pin", "value": "1234", "is_secret": True, "description": ""}
+    assert (await cluster.admin.post("/api/w/main/variables/create", json=variable)).is_success
+    resource = {"path": "u/admin/till", "value": {"pin": "$var:u/admin/pin"}, "resource_type": "till"}
+    assert (await cluster.admin.post("/api/w/main/resources/create", json=resource)).is_success
+    await cluster.preview()
+    pulled = await plain_site.dialect.pull(TAGS, asyncio.Event())
+    assert pulled is not None
+    pulled["job"]["args"] = {
+        "all": ["$var:u/admin/pin", {"till": "$res:u/admin/till"}, "$WM_USERNAME", "$5", 1.5]
+    }
+    found = await plain_site.dialect.arguments_of(pulled)
+    assert found == {"all": ["1234", {"till": {"pin": "1234"}}, "admin", "$5", 1.5]}
+    pulled["job"]["args"] = {"pin": "$var:u/admin/gone"}
+    with pytest.raises(Unwanted, match=r"argument `pin`: .*u/admin/gone"):
+        await plain_site.dialect.arguments_of(pulled)
 
 
 async def test_a_crash_leaves_text_in_doubt_and_never_sends_it_twice(site: Site) -> None:

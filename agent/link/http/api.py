@@ -67,6 +67,16 @@ class Api:
     async def custom_envs(self, workspace: str) -> dict[str, str]:
         return dict(await self._request("GET", f"{_in(workspace)}/custom_envs"))
 
+    async def named_value(self, workspace: str, kind: str, path: str, token: str) -> Any:
+        """A variable's or a resource's value, as the job with this token may see it. Raises `Unwanted`."""
+        as_job = {"Authorization": f"Bearer {token}"}
+        try:
+            return await self._request(
+                "GET", f"/api/w/{_word(workspace)}/{kind}/{quote(path)}", headers=as_job
+            )
+        except TokenRefused as error:  # the job's: the agent's own is as good as it was
+            raise Unwanted(f"{path} may not be read by this job") from error
+
     async def script(self, number: int) -> str:
         """The code of a deployed script."""
         code: str = (await self._request("GET", f"{ALL}/script/{number}"))["content"]

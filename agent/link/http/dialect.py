@@ -32,6 +32,10 @@ class Dialect(Protocol):
         """The number of this hand-out; None when the job is here already, and this changes nothing."""
         ...
 
+    async def arguments_of(self, pulled: dict[str, Any]) -> dict[str, Any]:
+        """With all that they name. Raises `Unwanted` for what is missing."""
+        ...
+
     def took(self) -> None:
         """What was pulled is in this process and will not be asked for again."""
         ...

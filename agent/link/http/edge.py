@@ -73,6 +73,10 @@ class Edge:
     async def attempt_of(self, pulled: dict[str, Any]) -> int | None:
         return int(pulled["job"].get("attempt") or 1)
 
+    async def arguments_of(self, pulled: dict[str, Any]) -> dict[str, Any]:
+        """The bridge has put in what they name; a value of theirs that looks like a name is none."""
+        return pulled["job"].get("args") or {}
+
     def took(self) -> None:
         self._key.use_up()
 

@@ -9,6 +9,7 @@ import structlog
 
 from agent.errors import AnswerLost, LinkDown, Unwanted
 from agent.link.http.api import Api
+from agent.link.http.arguments import resolved
 from agent.link.http.doubts import Doubts
 from agent.link.http.holdings import Holdings, Key
 from agent.wire.agent_api import worker_ping
@@ -72,6 +73,9 @@ class Plain:
             log.info("job.held_already", job_id=job_id, attempt=last)
             return None
         return last + 1
+
+    async def arguments_of(self, pulled: dict[str, Any]) -> dict[str, Any]:
+        return await resolved(self._api, pulled)
 
     def took(self) -> None:
         """Nothing would be asked for again."""

@@ -11,7 +11,14 @@ from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.messages import Delivery, Job, Result, canceled_error
 
 
-def job_of(reply: Mapping[str, Any], attempt: Attempt, code: str, envs: Mapping[str, str]) -> Job:
+def job_of(
+    reply: Mapping[str, Any],
+    attempt: Attempt,
+    *,
+    code: str,
+    args: Mapping[str, Any],
+    envs: Mapping[str, str],
+) -> Job:
     """`envs`: the workspace's own variables. Raises KeyError, ValueError, TypeError when it is no job."""
     job = reply["job"]
     handed_out_at = wall_s(job.get("started_at"))
@@ -26,7 +33,7 @@ def job_of(reply: Mapping[str, Any], attempt: Attempt, code: str, envs: Mapping[
         language=job.get("script_lang") or "",
         code=code,
         lock=reply.get("raw_lock"),
-        args=json.dumps(job.get("args") or {}).encode(),
+        args=json.dumps(args).encode(),
         timeout_s=job.get("timeout"),
         delivery=Delivery(job.get("delivery") or Delivery.AT_LEAST_ONCE),
         lives_s=None if not_after is None else not_after - (handed_out_at or not_after),

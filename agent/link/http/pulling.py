@@ -77,8 +77,14 @@ class Pulling:
         return None
 
     async def _packed(self, pulled: dict[str, Any], attempt: Attempt) -> bytes:
-        envs = await self._envs_of(str(pulled["job"]["workspace_id"]))
-        return pack([job_of(pulled, attempt, await self._code_of(pulled), envs)])
+        job = job_of(
+            pulled,
+            attempt,
+            code=await self._code_of(pulled),
+            args=await self._dialect.arguments_of(pulled),
+            envs=await self._envs_of(str(pulled["job"]["workspace_id"])),
+        )
+        return pack([job])
 
     async def _record(self, pulled: dict[str, Any], end: Result) -> None:
         before, after = around_result(pulled["job"], str(pulled.get("token")), end)
