@@ -28,7 +28,6 @@ from agent.jobs.reporter import Reporter
 from agent.jobs.runner import DISK_RETRY_S, Executor, Runner, Site
 from agent.jobs.upkeep import upkeep_of
 from agent.life import Enrol, Life, Sleep, ahead_limits, first
-from agent.link import amqp
 from agent.link.enrol import enrol, keyring
 from agent.link.http.holdings import Holdings
 from agent.link.interfaces import until_interface_up
@@ -181,7 +180,7 @@ async def serve(settings: Settings) -> None:
 
 
 class _Links:
-    """Opens the link that an enrolment names."""
+    """Opens the link that an enrolment names. What it is made of is imported then: most of an idle agent."""
 
     def __init__(self, settings: Settings, suffix: str) -> None:
         self._settings = settings
@@ -190,9 +189,11 @@ class _Links:
 
     def connect(self, enrolment: Enrolment, holdings: Holdings) -> AbstractAsyncContextManager[Link]:
         if enrolment.link is LinkKind.AMQP:
+            from agent.link import amqp  # noqa: PLC0415 see above
+
             return amqp.connect(enrolment)
         if self._over_http is None:
-            from agent.link.http.link import Links  # noqa: PLC0415 it brings httpx, see enrol.py
+            from agent.link.http.link import Links  # noqa: PLC0415 see above
 
             settings = self._settings
             hostname = socket.gethostname()
