@@ -73,6 +73,23 @@ async def test_a_job_that_is_given_to_its_holder_again_ends_as_ever(
     assert await until(lambda: cluster.result(job), within_s=30) == "done"
 
 
+async def test_a_job_whose_answer_was_lost_is_the_clusters_again(
+    cluster: HttpCluster, tmp_path: Path
+) -> None:
+    """A pull has no name here that it could be repeated by, so the cluster has to miss the job first."""
+    agent = await cluster.agent("bash")
+    cluster.link.cut(Cut.DOWN)
+    job = await cluster.running.preview(f"echo ran >> {tmp_path}/trace; echo done")
+    await until(lambda: _is_running(cluster, job), within_s=30)
+    cluster.link.cut()
+    cluster.link.restore()
+    await agent.linked(2)
+    cluster.running.clock.ahead_s = 61
+    assert await cluster.running.cluster.jobs.sweep_zombies(60) == 1
+    assert await until(lambda: cluster.result(job), within_s=30) == "done"
+    assert (tmp_path / "trace").read_text() == "ran\n"
+
+
 async def test_log_text_whose_answer_was_lost_is_not_sent_twice(cluster: HttpCluster, tmp_path: Path) -> None:
     """Nobody knows whether it was taken, so a mark stands behind it."""
     agent = await cluster.agent("bash")
