@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dev_tools.proxy import Cut
+from tests.support.http_cluster import bridge_cluster
 from tests.support.until import until
 from tests.support.world import World
 
@@ -165,18 +166,19 @@ async def test_the_log_arrives_once_and_in_order_over_a_link_that_keeps_failing(
     assert brokerless.cluster.logs(job).partition("\n")[2] == text
 
 
-async def test_a_job_that_a_lost_answer_brought_is_not_stranded(brokerless: World, tmp_path: Path) -> None:
+async def test_a_job_that_a_lost_answer_brought_is_not_stranded(tmp_path: Path) -> None:
     """The agent asks again for what it may have got."""
-    agent = await brokerless.agent("bash")
-    trace = tmp_path / "trace"
-    brokerless.http_link.cut(Cut.DOWN)
-    job = brokerless.cluster.submit(f"echo ran >> {trace}; echo done", "bash")
-    await until(lambda: brokerless.cluster.job(job)["running"])
-    brokerless.http_link.cut()
-    brokerless.http_link.restore()
-    await agent.linked(2)
-    assert (await brokerless.cluster.done(job, within_s=60))["result"] == "done"
-    assert trace.read_text().split() == ["ran"]
+    async with bridge_cluster(tmp_path) as cluster:
+        agent = await cluster.agent("bash")
+        await until(lambda: cluster.count("pull_job") == 1)
+        cluster.link.cut(Cut.DOWN)
+        job = await cluster.running.preview(f"echo ran >> {tmp_path}/trace; echo done")
+        await until(lambda: cluster.is_running(job))
+        cluster.link.cut()
+        cluster.link.restore()
+        await agent.linked(2)
+        assert await until(lambda: cluster.result(job), within_s=60) == "done"
+        assert (tmp_path / "trace").read_text() == "ran\n"
 
 
 async def test_a_token_without_the_tag_gets_nothing(brokerless: World) -> None:

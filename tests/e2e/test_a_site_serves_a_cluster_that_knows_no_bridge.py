@@ -68,7 +68,7 @@ async def test_a_job_that_is_given_to_its_holder_again_ends_as_ever(
     cluster.running.clock.ahead_s = 61
     assert await cluster.running.cluster.jobs.sweep_zombies(60) == 1
     cluster.link.restore()
-    await until(lambda: _is_running(cluster, job), within_s=60)
+    await until(lambda: cluster.is_running(job), within_s=60)
     (tmp_path / "gate").touch()
     assert await until(lambda: cluster.result(job), within_s=30) == "done"
 
@@ -78,9 +78,10 @@ async def test_a_job_whose_answer_was_lost_is_the_clusters_again(
 ) -> None:
     """A pull has no name here that it could be repeated by, so the cluster has to miss the job first."""
     agent = await cluster.agent("bash")
+    await until(lambda: cluster.count("pull_job") >= 2)  # the next one goes on the connection of the last
     cluster.link.cut(Cut.DOWN)
     job = await cluster.running.preview(f"echo ran >> {tmp_path}/trace; echo done")
-    await until(lambda: _is_running(cluster, job), within_s=30)
+    await until(lambda: cluster.is_running(job), within_s=30)
     cluster.link.cut()
     cluster.link.restore()
     await agent.linked(2)
@@ -120,7 +121,3 @@ async def _holds_nothing(agent: Agent) -> bool:
 
 async def _has_backlog(agent: Agent) -> bool:
     return (await asyncio.to_thread(agent.status))["backlog"] > 0
-
-
-async def _is_running(cluster: HttpCluster, job: str) -> bool:
-    return bool((await cluster.running.job(job)).get("running"))

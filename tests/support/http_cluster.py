@@ -52,6 +52,9 @@ class HttpCluster:
         """Its result once it has one, else None."""
         return (await self.running.job(job_id)).get("result")
 
+    async def is_running(self, job_id: str) -> bool:
+        return bool((await self.running.job(job_id)).get("running"))
+
     async def log(self, job_id: str) -> str:
         return (await self.running.admin.get(f"/api/w/main/jobs_u/get_logs/{job_id}")).text
 
