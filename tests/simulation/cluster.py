@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
+from agent.wire.agent_api import canceler
 from agent.wire.claims import JobId, Tag
 from agent.wire.messages import Delivery, Result
 from bridge.errors import ClusterDown
 from bridge.relay.ledger import Custody
 from bridge.relay.policy import Replace
-from bridge.relay.sources.source import PingReply, Pulled, canceler
+from bridge.relay.sources.source import PingReply, Pulled
 from tests.simulation.clock import EPOCH_S
 from tests.simulation.loop import Pause, VirtualLoop
 from tests.simulation.process import Process

@@ -121,7 +121,7 @@ class SimSite:
             clock=self.clock,
             executor=SimExecutor(self, process),
             enrol=lambda _suffix, _about: self._enrolled(process),
-            connect=lambda _url, _worker: self._connect(process),
+            connect=lambda _enrolment, _holdings: self._connect(process),
         )
         await Agent(spool, parts, base_url="http://bridge.sim", slots=self.slots, ahead=self.ahead).run()
 
@@ -152,6 +152,8 @@ class SimSite:
 
 class SimLink:
     """Implements `agent.link.link.Link` on a session with the model."""
+
+    vouches = False
 
     def __init__(self, site: SimSite, session: Session) -> None:
         self._site = site
