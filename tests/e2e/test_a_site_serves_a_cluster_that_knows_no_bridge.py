@@ -34,6 +34,12 @@ async def test_jobs_make_the_round_trip(cluster: HttpCluster) -> None:
     assert [(one["worker_group"], one["custom_tags"]) for one in listed] == [("site", ["bash"])]
 
 
+async def test_a_large_result_goes_whole(cluster: HttpCluster) -> None:
+    await cluster.agent("bash")
+    job = await cluster.running.preview("head -c 300000 /dev/zero | tr '\\0' x > result.out")
+    assert await until(lambda: cluster.result(job), within_s=30) == "x" * 300_000
+
+
 async def test_a_cancel_stops_what_runs(cluster: HttpCluster, tmp_path: Path) -> None:
     await cluster.agent("bash")
     job = await cluster.running.preview(until_opened(tmp_path / "gate", "echo done"))
