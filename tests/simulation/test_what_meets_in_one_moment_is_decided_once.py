@@ -187,3 +187,15 @@ def test_a_document_that_goes_while_it_is_sent(meets: str) -> None:
         assert not sending.done()
 
     story()
+
+
+@in_virtual_time
+async def test_where_all_results_are_damaged_none_is_sent(site: VirtualSite) -> None:
+    key = await site.finish("j")
+    site.disk.connection.execute("UPDATE held SET result = x'00'")
+    link = LinkThatMeets(site, key, "nothing")
+    sending = asyncio.ensure_future(Outbox(site.book, site.spool, site.clock, link).run())
+    await asyncio.sleep(10)
+    assert link.taken == []
+    assert list(site.book.orphans) == [key]
+    assert not sending.done()

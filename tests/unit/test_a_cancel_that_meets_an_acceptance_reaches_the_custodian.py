@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from agent.wire.claims import JobId, WorkerName
-from agent.wire.messages import Delivery
+from agent.wire.messages import Delivery, Result
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies
@@ -79,6 +79,23 @@ async def test_what_nobody_has_accepted_ends_and_is_refused_to_whoever_comes(tmp
         async with watched(source, ledger, running):
             await until(lambda: _is_canceled(running, job_id))
         assert await ledger.accept(key, SHOP) is None
+
+
+async def test_what_somebody_ended_at_the_cluster_is_over_here(tmp_path: Path) -> None:
+    async with running_cluster(tmp_path) as running:
+        ledger, source = Ledger(running.store, running.clock), LocalSource(running.cluster.jobs)
+        custody = await taken(running, source, ledger)
+        await source.send_result(
+            custody,
+            Result(job_id=custody.job_id, attempt=custody.attempt, workspace="main", success=True),
+            b"1",
+        )
+        async with watched(source, ledger, running):
+            await until(lambda: _is_closed(ledger))
+
+
+async def _is_closed(ledger: Ledger) -> bool:
+    return [row["state"] for row in await ledger.custody()] == ["closed"]
 
 
 async def test_who_holds_it_keeps_it(tmp_path: Path) -> None:

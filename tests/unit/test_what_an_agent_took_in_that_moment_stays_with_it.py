@@ -1,5 +1,6 @@
 """I1: a job that nobody took in time is accepted in the moment in which the bridge decides about it."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,3 +105,13 @@ async def test_no_job_ends_on_the_word_of_a_stranger(relay: Relay) -> None:
     custody = await relay.publish(replace=Replace.NEVER)
     await relay.lost.refused(custody, "0" * 64, "it was forged")
     assert [row["state"] for row in await relay.ledger.custody()] == ["published"]
+
+
+async def test_what_was_refused_and_is_ours_goes_out_again(relay: Relay) -> None:
+    """Its bytes are those that we published: it came damaged, and is gone."""
+    custody = await relay.publish()
+    body = await relay.ledger.body(KEY)
+    assert body is not None
+    await relay.lost.refused(custody, hashlib.sha256(body).hexdigest(), "its signature is torn")
+    rows = [(row["attempt"], row["state"]) for row in await relay.ledger.custody()]
+    assert sorted(rows) == [(1, "closed"), (2, "taken")]
