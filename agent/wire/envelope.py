@@ -4,7 +4,6 @@ A body is `{"v": 1, "m": [map, …]}`: several messages of a flush share one env
 """
 
 import base64
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
@@ -22,7 +21,8 @@ VERSION: Final = 1
 MAX_BYTES: Final = 16 * 1024 * 1024
 BLOB_PART_BYTES: Final = 128 * 1024
 COMPRESS_OVER_BYTES: Final = 1024
-INT64: Final = 2**63  # what both stores can keep
+INT_BITS: Final = 62  # both stores keep 64, and what is added to it must still fit
+NUMBER_BITS: Final = 53  # of seconds: in milliseconds they still fit
 CONTENT_TYPE: Final = "application/vnd.msgpack"
 ZSTD: Final = "zstd"
 
@@ -151,10 +151,9 @@ def _checked(kind: str, name: str, value: Any, allowed: tuple[type, ...], enum: 
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         wanted = " or ".join(one.__name__ for one in allowed)
         raise Malformed(f"{kind}: {name!r} must be {wanted}, not {type(value).__name__}")
-    if type(value) is int and not -INT64 <= value < INT64:
-        raise Malformed(f"{kind}: {name!r} must fit in 64 bits, not {value}")
-    if type(value) is float and not math.isfinite(value):
-        raise Malformed(f"{kind}: {name!r} must be a number, not {value}")
+    bits = NUMBER_BITS if float in allowed else INT_BITS
+    if type(value) in (int, float) and not -(2**bits) < value < 2**bits:  # no NaN is
+        raise Malformed(f"{kind}: {name!r} must fit in {bits} bits, not {value}")
     if isinstance(value, list | dict) and not all(isinstance(one, str) for one in _inside(value)):
         raise Malformed(f"{kind}: {name!r} must hold texts only")
     if enum is None:
