@@ -1,4 +1,4 @@
-"""What `/api/openapi.json` says of an endpoint holds for whatever is sent to it: status, media type, shape."""
+"""What `/api/openapi.json` says of an endpoint holds for whatever is sent: status, media type, shape."""
 
 import asyncio
 import re
