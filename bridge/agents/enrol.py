@@ -46,20 +46,21 @@ class Enrolments:
         verify: Verify,
         admit: Admit,
         keys: Mapping[str, bytes],
-        public_amqp_url: str,
+        public_amqp_url: str | None,
         *,
         clock: Clock,
         admissions_per_s: int,
     ) -> None:
         """`public_amqp_url`: where agents find the broker, which may differ from where the bridge does.
 
-        `{host}` in it stands for the host name under which the agent reached the bridge.
+        `{host}` in it stands for the host name under which the agent reached the bridge. Without one the link
+        is HTTP, at the address that the agent has used.
         """
         self._register = register
         self._verify = verify
         self._admit = admit
         self._keys = {kid: base64.b64encode(raw).decode() for kid, raw in keys.items()}
-        self._amqp_url = public_amqp_url
+        self._amqp_url = public_amqp_url or ""
         self._clock = clock
         self._admission = Admission(admissions_per_s, clock.monotonic_s())
 
@@ -94,6 +95,7 @@ class Enrolments:
             "worker_group": claims.worker_group,
             "tags": sorted(claims.tags),
             "shared_tags": sorted(claims.tags & {tag for agent in others for tag in agent["tags"]}),
+            "link": "amqp" if self._amqp_url else "http",
             "amqp_url": self._amqp_url.replace("{host}", request.url.hostname or ""),
             "keys": self._keys,
             "wall_s": self._clock.wall_s(),

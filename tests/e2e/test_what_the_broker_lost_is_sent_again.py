@@ -1,4 +1,4 @@
-"""I1: a queue emptied by hand, or with the broker's disk, costs no job and no result that it had confirmed."""
+"""I1: a queue emptied by hand, or with the broker's disk, costs no job and no result that was confirmed."""
 
 import json
 import sqlite3

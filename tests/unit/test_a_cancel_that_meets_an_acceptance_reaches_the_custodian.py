@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from agent.wire.claims import JobId, Tag, WorkerName
+from agent.wire.claims import JobId, WorkerName
 from agent.wire.messages import Delivery
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
@@ -14,6 +14,7 @@ from bridge.relay.recorder import Recorder
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.sources.source import PingReply
 from bridge.relay.watch import Watch
+from tests.support.carrier import taken
 from tests.support.cluster import Running, running_cluster
 from tests.support.until import until
 
@@ -48,14 +49,7 @@ async def watched(source: LocalSource, ledger: Ledger, running: Running) -> Asyn
 
 async def cancelled_and_out(running: Running, source: LocalSource, ledger: Ledger) -> JobId:
     """A job that the bridge has taken, nobody has accepted, and somebody has cancelled."""
-    job_id = JobId(await running.preview(tag="bash"))
-    pulled = await source.pull(frozenset({Tag("bash")}))
-    assert pulled is not None
-    attempt = await ledger.next_attempt(job_id)
-    assert attempt is not None
-    custody = Custody(job_id=job_id, attempt=attempt, workspace=pulled.workspace, tag=pulled.tag,
-                      token=pulled.token, job_json=pulled.job_json)  # fmt: skip
-    await ledger.take(custody, b"")
+    job_id = (await taken(running, source, ledger)).job_id
     await running.admin.post(f"/api/w/main/jobs_u/queue/cancel/{job_id}", json={"reason": "no"})
     return job_id
 

@@ -2,6 +2,8 @@
 
 import base64
 import math
+import os
+from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -11,9 +13,19 @@ from hypothesis import strategies as st
 
 from agent.compression import compress, decompress
 from agent.wire.claims import Attempt, JobId, Tag, WorkerName
-from agent.wire.envelope import INT_BITS, MAX_BYTES, NUMBER_BITS, open_job, pack, seal, unpack, unseal
+from agent.wire.envelope import (
+    INT_BITS,
+    MAX_BYTES,
+    NUMBER_BITS,
+    claimed_job,
+    open_job,
+    pack,
+    seal,
+    unpack,
+    unseal,
+)
 from agent.wire.errors import BadSignature, Malformed, TooLarge, WireError, WrongVersion
-from agent.wire.messages import KINDS, Delivery, Hello, Job, Message
+from agent.wire.messages import KINDS, Delivery, Grant, Hello, Job, Message
 
 JOB = Job(
     job_id=JobId("j"),
@@ -65,6 +77,8 @@ def test_a_signed_job_opens_and_a_changed_one_does_not() -> None:
         open_job(b"x" + body[1:], headers, verify)
     with pytest.raises(BadSignature):
         open_job(body, {}, verify)
+    with pytest.raises(BadSignature, match="not base64"):
+        open_job(body, dict(headers) | {"sig": "süd"}, verify)
 
 
 def test_another_version_is_named() -> None:
@@ -134,6 +148,44 @@ def test_what_is_in_a_list_or_a_map_has_its_type_too(name: str, items: object) -
         unpack(msgpack.packb({"v": 1, "m": [true | {name: items}]}))
 
 
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ({}, "must be a list"),
+        ([1], "must be a map"),
+        ([{"k": "order"}], "'order' is unknown; known are job, grant"),
+        ([{"k": "grant", "job_id": "j", "attempt": 2**63}], "must fit in 62 bits"),
+    ],
+)
+def test_what_is_no_message_is_named(messages: object, said: str) -> None:
+    with pytest.raises(Malformed, match=said):
+        unpack(msgpack.packb({"v": 1, "m": messages}))
+
+
+@pytest.mark.parametrize("messages", [[JOB, JOB], [Grant(job_id=JOB.job_id, attempt=JOB.attempt)]])
+def test_a_job_travels_alone(messages: list[Message]) -> None:
+    body = pack(messages)
+    with pytest.raises(Malformed, match="alone"):
+        open_job(body, seal(body, compress, sign).headers, verify)
+    assert claimed_job(body) is None
+
+
+def test_an_unproved_body_may_say_which_job_it_is() -> None:
+    assert claimed_job(pack([JOB])) == JOB
+    assert claimed_job(b"noise") is None
+
+
+def test_what_zstd_makes_no_smaller_travels_as_it_is() -> None:
+    noise = os.urandom(4096)
+    assert seal(noise, compress).body == noise
+    assert seal(noise, compress).content_encoding is None
+
+
+def test_an_encoding_that_is_not_spoken_here_is_named() -> None:
+    with pytest.raises(Malformed, match="'gzip' is not spoken here"):
+        unseal(b"", "gzip", decompress)
+
+
 def test_a_small_frame_that_unpacks_to_gigabytes_is_refused() -> None:
     bomb = compress(b"\0" * (MAX_BYTES + 1))
     with pytest.raises(Malformed, match="unpacks to over"):
@@ -143,6 +195,11 @@ def test_a_small_frame_that_unpacks_to_gigabytes_is_refused() -> None:
 def test_what_is_too_large_is_refused_before_it_is_read() -> None:
     with pytest.raises(TooLarge):
         unseal(b"\0" * (MAX_BYTES + 1), None, decompress)
+
+
+def test_what_is_too_large_is_not_sent() -> None:
+    with pytest.raises(TooLarge, match="bytes to send"):
+        pack([replace(JOB, args=b"\0" * MAX_BYTES)])
 
 
 def test_the_delivery_is_an_enum_again() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import httpx
 
 from agent.logs import Secret
+from agent.wire.agent_api import script_number, worker_ping
 from agent.wire.claims import JobId, Tag
 from agent.wire.messages import Result
 from agent.wire.tokens import bearer_of, said_by
@@ -43,7 +44,9 @@ class HTTPSource:
 
     async def announce(self, instance: str) -> None:
         """The Initial ping (agent-api.md 2.3), which puts the bridge on the Workers page."""
-        await self._post("/api/agent_workers/update_ping", _ping("Initial", instance, sorted(self._tags)))
+        await self._post(
+            "/api/agent_workers/update_ping", worker_ping("Initial", instance, sorted(self._tags))
+        )
 
     def lanes(self, served: frozenset[Tag]) -> Sequence[frozenset[Tag]]:
         return [self._tags] if self._tags & served else []
@@ -57,7 +60,7 @@ class HTTPSource:
             return None
         code = None
         if reply.get("raw_code") is None and reply["job"].get("runnable_id"):
-            number = int.from_bytes(bytes.fromhex(reply["job"]["runnable_id"]), "big", signed=True)
+            number = script_number(reply["job"]["runnable_id"])
             code = (await self._get(f"/api/agent_workers/script/{number}"))["content"]
         return pulled_from(reply, code)
 
@@ -111,15 +114,3 @@ class HTTPSource:
             return response.json()
         except ValueError as error:
             raise ClusterDown(f"{method} {path} answered something that is not JSON") from error
-
-
-def _ping(ping_type: str, instance: str, tags: list[str]) -> dict[str, Any]:
-    absent = dict.fromkeys((
-        "dw", "dws", "vcpus", "memory", "memory_usage", "wm_memory_usage", "jobs_executed", "occupancy_rate",
-        "occupancy_rate_15s", "occupancy_rate_5m", "occupancy_rate_30m", "last_job_executed",
-        "last_job_workspace_id",
-    ))  # fmt: skip
-    return absent | {
-        "ping_type": ping_type, "worker_instance": instance, "ip": "unknown", "version": "v1.600.0",
-        "tags": tags, "job_isolation": "none", "native_mode": False,
-    }  # fmt: skip
