@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
+from reprlib import repr as shown
 from typing import Final
 
 import structlog
@@ -69,7 +70,7 @@ class Intake:
 
     def _admit(self, job: Job) -> Job:
         if job.tag not in self._limits:  # I4: the limits' keys are the token's tags
-            raise TagNotHeld(f"the token of this agent does not hold the tag {job.tag!r}", job)
+            raise TagNotHeld(f"the token of this agent does not hold the tag {shown(job.tag)}", job)
         return job
 
     async def _take_all(self) -> None:

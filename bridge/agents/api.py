@@ -1,7 +1,8 @@
 """The agent endpoints (agent-api.md 2.1). A unit is `null` and a string a JSON string, in every answer."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -48,6 +49,7 @@ READABLE: Final = frozenset(
         "no_default_maven", "ruby_repos", "cargo_registries", "npmrc",
     }
 )  # fmt: skip
+Pair = Annotated[list[str], Meta(min_length=2, max_length=2)]  # a tuple has no schema in OpenAPI 3.1
 REQUEST_ID: Final = "idempotency-key"
 REQUEST_ID_MAX: Final = 100
 
@@ -100,7 +102,7 @@ class AgentApi:
                       takes=SameWorkerJob, gives=dict[str, Any] | None),
             Described("GET", f"{ALL}/get_global_setting/{{key}}", self.global_setting),
             Described("GET", f"{ALL}/get_min_version", self.min_version, gives=str),
-            Described("GET", f"{IN}/custom_envs", self.custom_envs, gives=list[tuple[str, str]]),
+            Described("GET", f"{IN}/custom_envs", self.custom_envs, gives=list[Pair]),
         ]  # fmt: skip
 
     async def pull_job(self, request: Request) -> Response:

@@ -66,5 +66,5 @@ def unverified(bearer: str) -> Claims | None:
             tags=frozenset(Tag(tag) for tag in claims["tags"]),
             expires_s=int(claims["exp"]),
         )
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError):
         return None

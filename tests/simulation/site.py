@@ -16,6 +16,7 @@ from agent.link.link import Enrolment
 from agent.spool.spool import MIGRATIONS, Spool
 from agent.wire.claims import JobId, Tag, WorkerName
 from agent.wire.envelope import pack, seal, unpack, unseal
+from agent.wire.errors import WireError
 from agent.wire.messages import Blob, Cancel, Job, Message
 from agent.wire.routing import UP, control_queue, job_queue, up_key
 from tests.simulation.broker import Consumer, Delivered, Mail, Party, Session, SimBroker
@@ -217,13 +218,23 @@ class SimDelivery:
         self.content_encoding = delivered.content_encoding
 
     async def ack(self) -> None:
-        for message in unpack(unseal(self.body, self.content_encoding, decompress)):
-            if isinstance(message, Job) and message.tag in self._site.tags and "forged" not in self.headers:
+        messages = self._messages()
+        for message in messages:
+            if isinstance(message, Job) and self._is_to_be_held(message, alone=len(messages) == 1):
                 self._must_be_held(message)
             if isinstance(message, Cancel):
                 key = (self._site.name, message.job_id, message.attempt)
                 self._site.journal.cancelled.setdefault(key, self._site.loop.time())
         await self._delivered.ack()
+
+    def _messages(self) -> list[Message]:
+        try:
+            return unpack(unseal(self.body, self.content_encoding, decompress))
+        except WireError:  # it is refused, and held by nobody
+            return []
+
+    def _is_to_be_held(self, job: Job, *, alone: bool) -> bool:
+        return alone and job.tag in self._site.tags and "forged" not in self.headers
 
     def _must_be_held(self, job: Job) -> None:
         found = self._site.disk.rows(

@@ -112,6 +112,10 @@ class World:
         party.kill()
         self.later(seconds, lambda: self._start(party, dies_at_step))
 
+    def live(self, seconds: float) -> None:
+        """Let this much time pass."""
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+
     def run(self) -> Verdict:
         try:
             self.loop.run_until_complete(self._history())

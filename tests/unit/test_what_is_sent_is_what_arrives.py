@@ -1,8 +1,10 @@
 """Property tests of the envelope: every message survives the wire, and everything else is refused by name."""
 
 import base64
+import math
 import os
 from dataclasses import replace
+from typing import Any
 
 import msgpack
 import pytest
@@ -10,10 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.compression import compress, decompress
-from agent.wire.claims import Attempt, JobId, Tag
-from agent.wire.envelope import MAX_BYTES, claimed_job, open_job, pack, seal, unpack, unseal
+from agent.wire.claims import Attempt, JobId, Tag, WorkerName
+from agent.wire.envelope import (
+    INT_BITS,
+    MAX_BYTES,
+    NUMBER_BITS,
+    claimed_job,
+    open_job,
+    pack,
+    seal,
+    unpack,
+    unseal,
+)
 from agent.wire.errors import BadSignature, Malformed, TooLarge, WireError, WrongVersion
-from agent.wire.messages import KINDS, Delivery, Grant, Job, Message
+from agent.wire.messages import KINDS, Delivery, Grant, Hello, Job, Message
 
 JOB = Job(
     job_id=JobId("j"),
@@ -25,8 +37,16 @@ JOB = Job(
     args=b"{}",
 )
 
-st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))  # what msgpack has room for
-st.register_type_strategy(float, st.floats(allow_nan=False))  # NaN is not equal to itself
+HELLO = Hello(worker=WorkerName("ag-a-b"), version="1", slots=1, held=0, backlog=0, wall_s=0.0)
+
+st.register_type_strategy(int, st.integers(1 - 2**INT_BITS, 2**INT_BITS - 1))
+MEASURE_MAX = 2.0**NUMBER_BITS
+st.register_type_strategy(float, st.floats(-MEASURE_MAX, MEASURE_MAX, exclude_min=True, exclude_max=True))
+
+DEEP: list[Any] = []
+for _ in range(1000):
+    DEEP = [DEEP]
+TOLD_MAX = 1000  # characters of an error: it goes into logs, headers and reports
 
 
 def sign(body: bytes) -> tuple[str, bytes]:
@@ -90,13 +110,51 @@ def test_a_wrong_type_is_named() -> None:
         unpack(msgpack.packb({"v": 1, "m": [bad | {"args": b"", "delivery": "sometimes"}]}))
 
 
+@pytest.mark.parametrize("odd", [DEEP, "x" * 1_000_000, {"x" * 1_000_000: 1}, [1] * 100_000])
+def test_what_is_wrong_is_told_in_few_words(odd: object) -> None:
+    job = {"k": "job", "job_id": "j", "attempt": 1, "workspace": "w", "tag": "t", "language": "", "code": ""}
+    for outer in (
+        {"v": odd, "m": []},
+        {"v": 1, "m": [{"k": odd}]},
+        {"v": 1, "m": [job | {"args": b"", "delivery": odd}]},
+        {"v": 1, "m": [job | {"args": b"", "env": odd}]},
+    ):
+        with pytest.raises(WireError) as told:
+            unpack(msgpack.packb(outer))
+        assert len(str(told.value)) < TOLD_MAX
+    for encoding, headers in (("x" * 1_000_000, {}), (None, {"kid": "k" * 1_000_000, "sig": ""})):
+        with pytest.raises(WireError) as told:
+            open_job(unseal(b"", encoding, decompress), headers, verify)
+        assert len(str(told.value)) < TOLD_MAX
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf, 1e308, 2**53, -(2**53)])
+def test_a_number_that_no_clock_shows_is_refused(odd: float) -> None:
+    with pytest.raises(Malformed, match="'wall_s' must fit in 53 bits"):
+        unpack(msgpack.packb({"v": 1, "m": [{"k": "settings", "wall_s": odd}]}))
+
+
+@pytest.mark.parametrize("odd", [2**62, 2**64 - 1, -(2**62)])
+def test_a_count_to_which_nothing_can_be_added_is_refused(odd: int) -> None:
+    log = {"k": "log", "job_id": "j", "attempt": 1, "offset": odd, "text": "x"}
+    with pytest.raises(Malformed, match="'offset' must fit in 62 bits"):
+        unpack(msgpack.packb({"v": 1, "m": [log]}))
+
+
+@pytest.mark.parametrize(("name", "items"), [("env", {"A": 1}), ("env", {b"A": "x"}), ("tags", [1])])
+def test_what_is_in_a_list_or_a_map_has_its_type_too(name: str, items: object) -> None:
+    (true,) = msgpack.unpackb(pack([JOB if name == "env" else HELLO]))["m"]
+    with pytest.raises(Malformed, match=f"'{name}'"):
+        unpack(msgpack.packb({"v": 1, "m": [true | {name: items}]}))
+
+
 @pytest.mark.parametrize(
     ("messages", "said"),
     [
         ({}, "must be a list"),
         ([1], "must be a map"),
         ([{"k": "order"}], "'order' is unknown; known are job, grant"),
-        ([{"k": "grant", "job_id": "j", "attempt": 2**63}], "must fit in 64 bits"),
+        ([{"k": "grant", "job_id": "j", "attempt": 2**63}], "must fit in 62 bits"),
     ],
 )
 def test_what_is_no_message_is_named(messages: object, said: str) -> None:
