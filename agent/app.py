@@ -5,8 +5,10 @@ import contextlib
 import signal
 import socket
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -19,23 +21,30 @@ from agent.executor.process import Executor as ProcessExecutor
 from agent.executor.process import Interpreters
 from agent.jobs.book import Book
 from agent.jobs.control import Control
+from agent.jobs.holdings import SpoolHoldings
 from agent.jobs.inquiry import Inquiry
 from agent.jobs.intake import Intake
 from agent.jobs.reporter import Reporter
 from agent.jobs.runner import DISK_RETRY_S, Executor, Runner, Site
 from agent.jobs.upkeep import upkeep_of
-from agent.life import Connect, Enrol, Life, Sleep, ahead_limits, first
-from agent.link.amqp import connect
+from agent.life import Enrol, Life, Sleep, ahead_limits, first
 from agent.link.enrol import enrol, keyring
+from agent.link.http.holdings import Holdings
 from agent.link.interfaces import until_interface_up
-from agent.link.link import Enrolment, Link
+from agent.link.link import Enrolment, Link, LinkKind
 from agent.spool.spool import Spool
 from agent.spool.watch import Watch
+
+if TYPE_CHECKING:
+    from agent.link.http import link as http
 
 log = structlog.get_logger()
 
 STEADY_S: Final = 60.0  # an agent whose spool lasted this long before it was damaged had no bad disk
 LAST_WORDS_S: Final = 10.0  # a draining agent tries this long to hand over what it has
+
+
+Connect = Callable[[Enrolment, Holdings], AbstractAsyncContextManager[Link]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +68,13 @@ class Agent:
         self._book = Book(spool, parts.clock)
         self._inquiry = Inquiry(self._book, spool, parts.clock)
         self._reporter = Reporter(self._book, spool, parts.clock, self._inquiry)
+        holdings = SpoolHoldings(spool, self._book)
         self._life = Life(
             spool,
             self._book,
             parts.clock,
             enrol=parts.enrol,
-            connect=parts.connect,
+            connect=lambda enrolment: parts.connect(enrolment, holdings),
             slots=slots,
             sleep=parts.sleep,
         )
@@ -169,6 +179,28 @@ async def serve(settings: Settings) -> None:
             await asyncio.sleep(DISK_RETRY_S)  # a disk that damages what it is given must not become a storm
 
 
+class _Links:
+    """Opens the link that an enrolment names. What it is made of is imported then: most of an idle agent."""
+
+    def __init__(self, settings: Settings, suffix: str) -> None:
+        self._settings = settings
+        self._suffix = suffix
+        self._over_http: http.Links | None = None
+
+    def connect(self, enrolment: Enrolment, holdings: Holdings) -> AbstractAsyncContextManager[Link]:
+        if enrolment.link is LinkKind.AMQP:
+            from agent.link import amqp  # noqa: PLC0415 see above
+
+            return amqp.connect(enrolment)
+        if self._over_http is None:
+            from agent.link.http.link import Links  # noqa: PLC0415 see above
+
+            settings = self._settings
+            hostname = socket.gethostname()
+            self._over_http = Links(settings.base_url, settings.token, self._suffix, hostname, holdings)
+        return self._over_http.connect(enrolment)
+
+
 async def _run_agent(settings: Settings, spool: Spool) -> None:
     interpreters = Interpreters.found(settings.bash_path, settings.python_path)
     limits = Limits(result_bytes=settings.bounds.result_most_bytes(spool.folder.disk_bytes()))
@@ -178,7 +210,7 @@ async def _run_agent(settings: Settings, spool: Spool) -> None:
         clock=SystemClock(),
         executor=executor,
         enrol=lambda suffix, about: enrol(settings.base_url, settings.token, suffix, about),
-        connect=connect,
+        connect=_Links(settings, spool.folder.identity).connect,
         sleep=until_interface_up,
     )
     agent = Agent(spool, parts, base_url=settings.base_url, slots=settings.slots, ahead=settings.ahead)

@@ -83,7 +83,7 @@ class Database:
         self._read_connection: sqlite3.Connection | None = None
         self._closed = False
         self._file = _file_at(path)  # the one that the writer has open
-        self._read_file = self._file
+        self._read_file: tuple[int, int] | None = None  # the reader's, unless that has failed
         self._thread = threading.Thread(target=self._serve, name=f"write {path.name}", daemon=True)
 
     @property
@@ -141,19 +141,27 @@ class Database:
 
     def _read(self, work: Work[T]) -> T:
         try:
-            if self._read_file != self._file:  # the writer has found another one under this name
-                self._close_reader()
-            if self._read_connection is None:
-                self._read_connection, self._read_file = _connect(self._path, mode="rw"), self._file
-            return work(self._read_connection)
+            return work(self._reader())
         except sqlite3.Error as error:
             if self._damages(error):
                 raise Damaged(f"{self._path.name}: {error}") from error
             if _mend(error) is None and not self.failing:
                 raise
-            self._close_reader()  # on a disk that fails, a whole file can look damaged: it is read afresh
+            self._read_file = None  # on a disk that fails, a whole file can look damaged: it is read afresh
             mend = _mend(error) or "the disk fails"
             raise ReadFailed(f"cannot read {self._path}: {error}: {mend}.") from error
+
+    def _reader(self) -> sqlite3.Connection:
+        """A connection to the file that the writer has open.
+
+        A new one is opened before the old one is closed. When none stands, SQLite reads its log again, and
+        there a commit whose fsync failed may be whole; but its caller was told that nothing of it is kept.
+        """
+        if self._read_connection is None or self._read_file != self._file:
+            fresh, file = _connect(self._path, mode="rw"), self._file
+            self._close_reader()
+            self._read_connection, self._read_file = fresh, file
+        return self._read_connection
 
     def _close_reader(self) -> None:
         if self._read_connection is not None:

@@ -2,7 +2,7 @@
 
 
 class AgentError(Exception):
-    """AgentError: ConfigError · LinkDown(TokenRefused, NoEnrolment, AdmissionWaits)
+    """AgentError: ConfigError · LinkDown(TokenRefused, NoEnrolment, AdmissionWaits, AnswerLost) · Unwanted
     · SpoolError(SpoolLocked, SpoolUnusable, SpoolGone, SpoolFull) · ToolRefused · Refused(TagNotHeld)
     """
 
@@ -29,6 +29,14 @@ class AdmissionWaits(LinkDown):
     def __init__(self, message: str, wait_s: float) -> None:
         super().__init__(message)
         self.wait_s = wait_s
+
+
+class AnswerLost(LinkDown):
+    """A request went out and no answer came back: the cluster may have taken it, or not."""
+
+
+class Unwanted(AgentError):
+    """The cluster refuses this one request, and would again; the link is as it was."""
 
 
 class SpoolError(AgentError):

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -14,7 +15,7 @@ from agent.database import WriteFailed
 from agent.errors import AdmissionWaits, LinkDown, NoEnrolment, TokenRefused
 from agent.jobs.book import Book
 from agent.link.enrol import from_json, to_json
-from agent.link.link import Enrolment, Link
+from agent.link.link import Enrolment, Link, LinkKind
 from agent.link.retry import reconnect
 from agent.spool.spool import Spool
 from agent.wire.claims import Tag, WorkerName
@@ -27,7 +28,7 @@ AHEAD_ALONE: Final = 1000  # jobs held ahead for a tag that only this agent serv
 STEADY_S: Final = 5.0  # a life of the link that lasted this long was no flicker
 EVENTS: Final = {TokenRefused: "token.refused", AdmissionWaits: "link.admission_waits"}
 
-Connect = Callable[[str, WorkerName], AbstractAsyncContextManager[Link]]
+Connect = Callable[[Enrolment], AbstractAsyncContextManager[Link]]
 Enrol = Callable[[str, dict[str, Any]], Awaitable[Enrolment]]
 OneLife = Callable[[Link, Enrolment], Coroutine[Any, Any, None]]
 Sleep = Callable[[float], Awaitable[bool | None]]  # True: it ended early, because a network interface came up
@@ -55,6 +56,7 @@ class Life:
         self._slots = slots
         self._sleep = sleep
         self._restarted = True
+        self._leaving = False  # this life is over HTTP for what is held, and the next is not
         self.link_up = False
 
     async def cached_enrolment(self) -> Enrolment | None:
@@ -90,11 +92,13 @@ class Life:
             enrolment = await self._enrolled()
         except WriteFailed as error:  # the disk does not even give what was learnt last time
             raise LinkDown(str(error)) from error
-        async with self._connect(enrolment.amqp_url, WorkerName(enrolment.worker)) as link:
+        async with self._connect(enrolment) as link:
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._greet(link, enrolment), name="greeting")
                     group.create_task(self._heed_blocking(link), name="blocking")
+                    if self._leaving:
+                        group.create_task(self._move_on(), name="moving on")
                     group.create_task(one_life(link, enrolment), name="life of the link")
             except* (LinkDown, WriteFailed) as errors:  # a full disk ends the link, not the jobs
                 raise LinkDown(str(first(errors))) from errors
@@ -119,11 +123,18 @@ class Life:
             log.warning("link.blocked" if said else "link.unblocked", reason=why)
             await self._note_link("up", why)
 
+    async def _move_on(self) -> None:
+        """End this life over HTTP once what came over it is brought home."""
+        while self._book.held:
+            await self._book.changes.newer_than(self._book.changes.version)
+        raise LinkDown("what was taken over HTTP is brought home; the cluster names RabbitMQ now")
+
     async def say_bye(self, link: Link) -> None:
         await link.publish("event", [Bye(held=self._book.held)])
 
     async def _enrolled(self) -> Enrolment:
         """Ask anew; when nobody answers, what was learnt last time serves. A turn that is named is kept."""
+        self._leaving = False
         try:
             enrolment = await self._enrol(
                 self._spool.folder.identity,
@@ -139,7 +150,12 @@ class Life:
             return cached
         if enrolment.wall_s is not None:
             await self._book.learn_bridge_time(enrolment.wall_s)
-        if enrolment != await self.cached_enrolment():
+        cached = await self.cached_enrolment()
+        if cached is not None and cached.link is not LinkKind.AMQP and enrolment.link is LinkKind.AMQP:
+            self._leaving = self._book.held > 0
+            if self._leaving:  # the relay knows nothing of what was taken over HTTP
+                return replace(cached, tags=())
+        if enrolment != cached:
             await self._remember("enrolment", to_json(enrolment))
         return enrolment
 

@@ -2,12 +2,15 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import structlog
 
 CLIENTS_OWN: Final = ("aiormq", "aio_pika")  # tracebacks of each lost connection; we log it once, as an event
+
+VALUE_MAX: Final = 2000  # characters of one value in a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,14 @@ class Secret:
     __str__ = __repr__
 
 
+def cut(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What others wrote may be in a line, and must not fill the disk with it."""
+    for name, value in line.items():
+        if isinstance(value, str) and len(value) > VALUE_MAX:
+            line[name] = f"{value[:VALUE_MAX]}… ({len(value)} characters)"
+    return line
+
+
 def configure(style: Literal["text", "json"] = "text", level: int = logging.INFO) -> None:
     """Log to stderr: `key=value` for people, JSON for machines."""
     for name in CLIENTS_OWN:
@@ -37,6 +48,7 @@ def configure(style: Literal["text", "json"] = "text", level: int = logging.INFO
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            cut,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import signal
 import socket
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -15,8 +15,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from agent.clock import Clock, SystemClock
+from agent.logs import Secret
+from agent.wire.claims import Tag, WorkerName
 from agent.wire.tokens import instance_of
-from bridge.agents.enrol import Enrolments
+from bridge.agents.enrol import Enrolments, Verify
 from bridge.agents.introspection import Introspection
 from bridge.broker.channel import connect
 from bridge.broker.topology import Topology
@@ -45,32 +47,33 @@ async def serve(settings: Settings) -> None:
     clock = SystemClock()
     store = await open_store(settings.store)
     try:
-        cluster = await open_cluster(store, clock, settings.base_url, _password(settings), settings.tags)
+        cluster = await open_cluster(
+            store, clock, settings.base_url, _password(settings), settings.tags, settings.policies
+        )
         if cluster.generated_password:
             print(f"superadmin admin@orvanta.local, password {cluster.generated_password}", flush=True)  # noqa: T201 shown once
         ledger = Ledger(store, clock)
-        signer = await Signer.load(ledger)
-        source = LocalSource(cluster.jobs, cluster.environments)
-        relay = _relay(settings, source, ledger, signer, clock)
-        enrolments = Enrolments(
-            ledger,
-            cluster.tokens.verify_agent,
-            relay.admit,
-            signer.public_keys(),
-            settings.public_amqp_url.reveal(),
-            clock=clock,
-            admissions_per_s=settings.admissions_per_s,
-        )
+        if settings.amqp_url is None:
+            await _refuse_to_forget(ledger)
+        beside = {"sweep": _sweep(cluster, settings.zombie_timeout_s)}
+        if settings.amqp_url is None:
+            enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock)
+        else:
+            signer = await Signer.load(ledger)
+            source = LocalSource(cluster.jobs, cluster.environments)
+            relay = _relay(settings, settings.amqp_url, source, ledger, signer, clock)
+            enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock, relay, signer)
+            beside["relay"] = relay.run()
         routes = [*enrolments.routes(), *_relay_routes(ledger, cluster), *cluster.routes]
-        await _until_signal(settings, routes, relay, _sweep(cluster, settings.zombie_timeout_s))
+        await _until_signal(settings, routes, beside, cluster.jobs.close)
     finally:
         await store.close()
 
 
 async def relay(settings: Settings) -> None:
     """Only the relay, against any Orvanta over HTTP, until SIGTERM or SIGINT."""
-    if settings.upstream_url is None:
-        raise ConfigError("BASE_INTERNAL_URL is needed to relay for a cluster")
+    if settings.upstream_url is None or settings.amqp_url is None:
+        raise ConfigError("AMQP_URL and BASE_INTERNAL_URL are needed to relay for a cluster")
     clock = SystemClock()
     store = await open_store(settings.store)
     upstream = Upstream(settings.upstream_url, clock)
@@ -79,27 +82,22 @@ async def relay(settings: Settings) -> None:
     introspection = Introspection(upstream, clock)
     try:
         signer = await Signer.load(ledger)
-        relay = _relay(settings, source, ledger, signer, clock)
-        enrolments = Enrolments(
-            ledger,
-            introspection.verify,
-            relay.admit,
-            signer.public_keys(),
-            settings.public_amqp_url.reveal(),
-            clock=clock,
-            admissions_per_s=settings.admissions_per_s,
-        )
-        await _until_signal(settings, enrolments.routes(), relay, _announce(source))
+        relay = _relay(settings, settings.amqp_url, source, ledger, signer, clock)
+        enrolments = _enrolments(settings, ledger, introspection.verify, clock, relay, signer)
+        beside = {"relay": relay.run(), "announcement": _announce(source)}
+        await _until_signal(settings, enrolments.routes(), beside, lambda: None)
     finally:
         source.close()
         await upstream.close()
         await store.close()
 
 
-def _relay(settings: Settings, source: Source, ledger: Ledger, signer: Signer, clock: Clock) -> Relay:
-    url, topology = settings.amqp_url.reveal(), Topology(settings.broker_nodes)
+def _relay(
+    settings: Settings, url: Secret, source: Source, ledger: Ledger, signer: Signer, clock: Clock
+) -> Relay:
+    topology = Topology(settings.broker_nodes)
     return Relay(
-        lambda gone: connect(url, topology, gone),
+        lambda gone: connect(url.reveal(), topology, gone),
         source,
         ledger,
         signer,
@@ -109,10 +107,59 @@ def _relay(settings: Settings, source: Source, ledger: Ledger, signer: Signer, c
     )
 
 
+def _enrolments(
+    settings: Settings,
+    ledger: Ledger,
+    verify: Verify,
+    clock: Clock,
+    relay: Relay | None = None,
+    signer: Signer | None = None,
+) -> Enrolments:
+    """With a relay agents get a link over RabbitMQ, without one over HTTP."""
+    public = settings.public_amqp_url
+    return Enrolments(
+        ledger,
+        verify,
+        _let_in if relay is None else relay.admit,
+        {} if signer is None else signer.public_keys(),
+        None if public is None else public.reveal(),
+        clock=clock,
+        admissions_per_s=settings.admissions_per_s,
+    )
+
+
+async def _let_in(_worker: WorkerName, _tags: frozenset[Tag]) -> None:
+    """An agent whose link is HTTP needs nothing made for it."""
+
+
+async def _refuse_to_forget(ledger: Ledger) -> None:
+    """Without the broker nobody answers for what is out over it, and it would be run a second time (I1)."""
+    if out := await ledger.in_custody():
+        raise ConfigError(
+            f"AMQP_URL is missing, and {len(out)} jobs of this store are out over RabbitMQ; "
+            "set it, or let them end before you go on without a broker."
+        )
+
+
+class _Server(uvicorn.Server):
+    """Tells who waits for an answer that this is the end, before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping()
+        await super().shutdown(sockets)
+
+
 async def _until_signal(
-    settings: Settings, routes: Sequence[BaseRoute], relay: Relay, beside: Coroutine[Any, Any, None]
+    settings: Settings,
+    routes: Sequence[BaseRoute],
+    beside: Mapping[str, Coroutine[Any, Any, None]],
+    stopping: Callable[[], None],
 ) -> None:
-    """Run the web server and the relay; the server owns the signals, and when it ends all ends."""
+    """Run the web server and what stands beside it; the server owns the signals and ends all with it."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # the server raises what it caught once more when it is done
     config = uvicorn.Config(
@@ -124,11 +171,8 @@ async def _until_signal(
         timeout_graceful_shutdown=DRAIN_S,
     )
     async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(relay.run(), name="relay"),
-            group.create_task(beside, name="beside"),
-        ]
-        await uvicorn.Server(config).serve()
+        tasks = [group.create_task(work, name=name) for name, work in beside.items()]
+        await _Server(config, stopping).serve()
         for task in tasks:
             task.cancel()
 

@@ -15,8 +15,8 @@ from bridge.relay.policy import LOST_AFTER_S, SHORTEST_S, Policies, by_pattern
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     store: Path
-    amqp_url: Secret
-    public_amqp_url: Secret
+    amqp_url: Secret | None  # None: no broker, the agents' link is HTTP
+    public_amqp_url: Secret | None
     host: str
     port: int
     base_url: str
@@ -34,8 +34,7 @@ class Settings:
 def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
     """Raises `ConfigError`, which names the setting, what it needs and what it got."""
     host, port = env.get("BRIDGE_HOST", "127.0.0.1"), _whole(env, "BRIDGE_PORT", 8000)
-    amqp_url = _url(env, "AMQP_URL", ("amqp", "amqps"), "amqp://user:password@host:5672/")
-    public = _url(env, "PUBLIC_AMQP_URL", ("amqp", "amqps"), "") if env.get("PUBLIC_AMQP_URL") else amqp_url
+    amqp_url, public = _brokers(env, needed=relay_only)
     upstream: str | None = None
     tokens: tuple[Secret, ...] = ()
     if relay_only:
@@ -46,8 +45,8 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
     password = env.get("ADMIN_PASSWORD_FILE")
     return Settings(
         store=Path(env.get("BRIDGE_STORE", "bridge.db")),
-        amqp_url=Secret(amqp_url),
-        public_amqp_url=Secret(public),
+        amqp_url=amqp_url,
+        public_amqp_url=public,
         host=host,
         port=port,
         base_url=env.get("BASE_URL", f"http://{host}:{port}"),
@@ -91,6 +90,17 @@ def _tags_of(token: str, which: str) -> list[str]:
     if exp is None:
         raise ConfigError(f"{which} has no exp, and no cluster takes it; mint one with an exp")
     return tags
+
+
+def _brokers(env: Mapping[str, str], *, needed: bool) -> tuple[Secret | None, Secret | None]:
+    """Where the bridge finds RabbitMQ, and where agents do."""
+    if not needed and not env.get("AMQP_URL"):
+        if env.get("PUBLIC_AMQP_URL"):
+            raise ConfigError("PUBLIC_AMQP_URL is set and AMQP_URL is missing; set both or none")
+        return None, None
+    own = _url(env, "AMQP_URL", ("amqp", "amqps"), "amqp://user:password@host:5672/")
+    public = _url(env, "PUBLIC_AMQP_URL", ("amqp", "amqps"), "") if env.get("PUBLIC_AMQP_URL") else own
+    return Secret(own), Secret(public)
 
 
 def _names(env: Mapping[str, str], name: str) -> list[str]:

@@ -13,6 +13,7 @@ from dev_tools.places import ROOT, RUN, SIDE_BY_SIDE
 
 AUDIT_S: Final = 240
 COVERED_PERCENT: Final = 90  # of lines and branches
+COVERED_WHOLLY: Final = ("agent/wire", "agent/jobs", "agent/spool", "bridge/relay")  # custody
 # What pip-audit says when its service is out of reach, which is no finding.
 UNREACHABLE: Final = (
     "ConnectionError",
@@ -47,8 +48,10 @@ def run_gate(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
     failed = [step.name for step in (FAST if options.fast else FAST + SLOW) if not _passes(step)]
-    if not options.fast and not _tests_pass():  # last, so that pytest's summary ends the output
-        failed.append("tests")
+    if not options.fast:  # last, so that pytest's summary and what no test reached end the output
+        if not _tests_pass():
+            failed.append("tests")
+        failed += [step.name for step in AFTER_TESTS if not _passes(step)]
     if failed:
         print(f"FAILED: {', '.join(failed)}")
     return 1 if failed else 0
@@ -109,6 +112,14 @@ def _tests_pass() -> bool:
     return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
 
 
+def every_line_is_covered(rooms: Sequence[str] = COVERED_WHOLLY, run: Path = RUN) -> Verdict:
+    """Of these rooms, by the whole suite that has just run; else it says where no test was."""
+    command = ["coverage", "report", "--data-file", str(run / "coverage" / "data"), "--fail-under=100"]
+    command += ["--skip-covered", "--include", ",".join(f"{room}/*" for room in rooms)]
+    ended = _call(command)
+    return Verdict(ended.returncode == 0, ended.stdout)
+
+
 FAST: Final = [
     Step("format", _tool("ruff", "format", "--check", ".")),
     Step("lint", _tool("ruff", "check", ".")),
@@ -122,3 +133,4 @@ FAST: Final = [
     Step("dependencies", _tool("deptry", "agent", "bridge")),
 ]
 SLOW: Final = [Step("known vulnerabilities", _audit)]
+AFTER_TESTS: Final = [Step("every line of custody", every_line_is_covered)]

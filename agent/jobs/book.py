@@ -147,8 +147,8 @@ class Book:
                 cancel_reason=after.cancel_reason,
             )
         except WriteFailed:
-            if self.unfinished.get(key) is after:
-                self.unfinished.put(before)
+            if (now := self.unfinished.get(key)) and now.state is after.state:
+                self.unfinished.put(replace(before, expires_s=now.expires_s, log_chars=now.log_chars))
             raise
         if not written and event is Event.STARTED:  # I2: nothing starts whose start is not on disk
             self.unfinished.drop(key)

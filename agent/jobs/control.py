@@ -16,12 +16,11 @@ from agent.link.link import Delivery, Link
 from agent.spool.spool import Spool
 from agent.wire.envelope import unpack, unseal
 from agent.wire.errors import WireError
-from agent.wire.messages import Cancel, Check, Grant, Message, Receipt, Rejected, Revoke, Settings
+from agent.wire.messages import OVER, Cancel, Check, Grant, Message, Receipt, Rejected, Revoke, Settings
 
 log = structlog.get_logger()
 
 NOT_HELD: Final = "NotHeld: the agent has restarted and its spool does not hold this attempt any more"
-OVER: Final = ("orvanta", "the job has ended without this attempt")  # by whom it is stopped, and why
 READERS: Final = 4  # taken at once, so that their commits share an fsync
 
 

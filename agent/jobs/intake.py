@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
+from reprlib import repr as shown
 from typing import Final
 
 import structlog
@@ -14,7 +15,7 @@ from agent.jobs.chooser import wanted_tags
 from agent.link.link import Delivery, Link
 from agent.spool.spool import Spool
 from agent.wire.claims import Attempt, JobId, Tag
-from agent.wire.envelope import Verify, claimed_job, open_job, unseal
+from agent.wire.envelope import Verify, claimed_job, job_in, open_job, unseal
 from agent.wire.errors import WireError
 from agent.wire.messages import Job, Rejected
 
@@ -58,7 +59,8 @@ class Intake:
         body = b""
         try:
             body = unseal(delivery.body, delivery.content_encoding, decompress)
-            job = self._admit(open_job(body, delivery.headers, self._verify))  # I4
+            proved = job_in(body) if self._link.vouches else open_job(body, delivery.headers, self._verify)
+            job = self._admit(proved)  # I4
         except (WireError, Refused) as error:
             log.warning("job.refused", reason=f"{type(error).__name__}: {error}")
             self._reject(_report(delivery, body, error))
@@ -68,7 +70,7 @@ class Intake:
 
     def _admit(self, job: Job) -> Job:
         if job.tag not in self._limits:  # I4: the limits' keys are the token's tags
-            raise TagNotHeld(f"the token of this agent does not hold the tag {job.tag!r}", job)
+            raise TagNotHeld(f"the token of this agent does not hold the tag {shown(job.tag)}", job)
         return job
 
     async def _take_all(self) -> None:

@@ -29,7 +29,8 @@ class JobLog:
         self._waiting: list[str] = []
         self._waiting_chars = 0
         self._dropped = 0
-        self._full = asyncio.Event()
+        self._some = asyncio.Event()  # there is text to keep
+        self._full = asyncio.Event()  # there is much of it
         self._ended = False
 
     @property
@@ -47,26 +48,31 @@ class JobLog:
             text = self._header + text
         self._waiting.append(text)
         self._waiting_chars += len(text)
+        self._some.set()
         if self._waiting_chars >= FLUSH_CHARS:
             self._full.set()
 
     async def run(self) -> None:
-        """Flush every half second, or at once when much is waiting, until `end`.
+        """Flush half a second after text came, or at once when much is waiting, until `end`.
 
-        Never cancel it: text whose commit is under way would be kept, and nobody told to send it.
+        A silent job wakes nobody. Never cancel it: text whose commit is under way would be kept, and nobody
+        told to send it.
         """
         while not self._ended:
+            await self._some.wait()
             try:
                 async with asyncio.timeout(FLUSH_EVERY_S):
                     await self._full.wait()
             except TimeoutError:
                 pass
+            self._some.clear()
             self._full.clear()
             await self._flush()
 
     def end(self) -> None:
         """The job writes no more; `run` returns soon."""
         self._ended = True
+        self._some.set()
         self._full.set()
 
     async def close(self) -> None:

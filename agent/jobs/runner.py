@@ -13,7 +13,7 @@ from agent.clock import Clock
 from agent.database import WriteFailed
 from agent.executor.task import Outcome, Sink, Stop, Task
 from agent.jobs.book import Book
-from agent.jobs.chooser import Action, Expire, Start, choose, next_expiry_s
+from agent.jobs.chooser import Action, Expire, choose, next_expiry_s
 from agent.jobs.joblog import JobLog
 from agent.jobs.model import Event, Held, Key, OutOfOrder, State
 from agent.jobs.reconciler import reconcile, why_abandoned
@@ -66,7 +66,6 @@ class Runner:
         self._link_is_up = link_is_up
         self._running: dict[Key, Stop] = {}
         self._ending: set[Key] = set()  # cancelled, and the disk has not taken that yet
-        self._freed = asyncio.Event()
 
     @property
     def running(self) -> int:
@@ -80,19 +79,19 @@ class Runner:
         async with asyncio.TaskGroup() as group:
             while True:
                 version = self._book.changes.version
-                self._freed.clear()
                 await self._adopt()
                 actions = self._next_actions()
                 waits = False
                 for action in actions:
                     if isinstance(action, Expire):
                         await self._expire(action.job)
-                    elif isinstance(action, Start):
+                    else:
                         waits = not self._has_room_for(action.job.key) or waits
                         if not waits:
                             self._begin(group, action.job)
                 if waits or not actions:
-                    await self._something_new(version, most_s=ROOM_CHECK_S if waits else IDLE_S)
+                    most_s = ROOM_CHECK_S if waits else IDLE_S
+                    await self._news(version, min(most_s, self._next_expiry_s()))
 
     def _next_actions(self) -> list[Action]:
         now_s = self._clock.monotonic_s()
@@ -111,7 +110,7 @@ class Runner:
             return  # it is over, or was never here
         stop = self._running.get(key)
         try:
-            if stop is None and job.state is not State.STARTED:
+            if job.state is not State.STARTED:  # also when it has a slot: its start then finds it over
                 self._ending.add(key)
                 error = canceled_error(by, reason)
                 await self._end_unrun(job, Event.CANCELLED, error, by=by, reason=reason)
@@ -129,8 +128,7 @@ class Runner:
     async def drain(self) -> None:
         """Return when nothing runs any more."""
         while self._running:
-            self._freed.clear()
-            await self._freed.wait()
+            await self._book.changes.newer_than(self._book.changes.version)
 
     def stop_starting(self) -> None:
         """From now on nothing new is started; what runs goes on."""
@@ -162,7 +160,7 @@ class Runner:
         finally:
             self._spool.room.release(held.key)
             del self._running[held.key]
-            self._freed.set()
+            self._book.changes.note()  # of a slot that is free
 
     async def _execute(self, job: Job, held: Held, stop: Stop) -> None:
         if held.canceled_by is not None:
@@ -189,7 +187,7 @@ class Runner:
         """I6: a result is never dropped. While the disk or the quota refuses it, it waits in memory."""
         while True:
             if not self._spool.room.may_keep(key, len(result.document), backlog=self._book.has_backlog):
-                await self._news(most_s=DISK_RETRY_S)
+                await self._news(self._book.changes.version, DISK_RETRY_S)
                 continue
             try:
                 await self._book.finish(key, event, result)
@@ -278,27 +276,16 @@ class Runner:
         )
         await self._keep(job.key, event, result)
 
-    async def _news(self, most_s: float) -> None:
+    async def _news(self, since: int, most_s: float) -> None:
         """Wait for a change in the book, or this long: nobody tells us when a disk gets free."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(most_s):
-                await self._book.changes.newer_than(self._book.changes.version)
+                await self._book.changes.newer_than(since)
 
-    async def _something_new(self, version: int, most_s: float) -> None:
-        """Wait for a change in the book, a free slot, or the next expiry; `most_s` at most."""
+    def _next_expiry_s(self) -> float:
         soonest = self._book.unfinished.expiring(len(self._running) + 1)
-        timeout = next_expiry_s(soonest, self._running, self._clock.monotonic_s())
-        changed = asyncio.ensure_future(self._book.changes.newer_than(version))
-        freed = asyncio.ensure_future(self._freed.wait())
-        try:
-            await asyncio.wait(
-                (changed, freed),
-                timeout=most_s if timeout is None else min(timeout, most_s),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        finally:
-            changed.cancel()
-            freed.cancel()
+        seconds = next_expiry_s(soonest, self._running, self._clock.monotonic_s())
+        return IDLE_S if seconds is None else seconds
 
 
 def _task(job: Job, site: Site) -> Task:

@@ -16,6 +16,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from agent.broker_session import Session, Unroutable, open_session, session_errors
 from agent.compression import compress
 from agent.errors import LinkDown
+from agent.link.link import Enrolment
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.envelope import CONTENT_TYPE, pack, seal
 from agent.wire.messages import Message
@@ -58,6 +59,8 @@ class AmqpLink:
 
     One channel carries every consumer, so the canary that comes back through it speaks for all of them.
     """
+
+    vouches = False  # I4: whoever may write to the broker could have put a job there
 
     def __init__(self, worker: WorkerName, session: Session) -> None:
         self._worker = worker
@@ -204,9 +207,10 @@ class AmqpLink:
 
 
 @asynccontextmanager
-async def connect(url: str, worker: WorkerName) -> AsyncIterator[AmqpLink]:
+async def connect(enrolment: Enrolment) -> AsyncIterator[AmqpLink]:
     """A link for as long as the block lasts. Raises `LinkDown`."""
-    async with open_session(url, worker, HEARTBEAT_S, link_down) as session:
+    worker = WorkerName(enrolment.worker)
+    async with open_session(enrolment.amqp_url, worker, HEARTBEAT_S, link_down) as session:
         link = AmqpLink(worker, session)
         await link._begin()  # noqa: SLF001 the second half of making one
         yield link

@@ -6,24 +6,26 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from agent.errors import AdmissionWaits, LinkDown, NoEnrolment, TokenRefused
-from agent.link.link import Enrolment
+from agent.link.link import Enrolment, LinkKind
 from agent.logs import Secret
 from agent.trust import Keyring
 from agent.wire.admission import wait_of
 from agent.wire.envelope import Verify
-from agent.wire.tokens import bearer_of
+from agent.wire.tokens import bearer_of, said_by
 
 if TYPE_CHECKING:
     import httpx
 
 ENROL_S: Final = 10.0
 PATH: Final = "/api/agent_workers/enroll"
+PROBE: Final = "/api/agent_workers/get_min_version"
 
 
 async def enrol(base_url: str, token: Secret, suffix: str, about: dict[str, Any]) -> Enrolment:
     """Ask the cluster for a link.
 
     Raises `TokenRefused` (401, 403), `NoEnrolment` (404), `AdmissionWaits` (429 of a bridge), `LinkDown`.
+    A cluster that has no enrolment and takes the token is a plain one.
     """
     import httpx  # noqa: PLC0415 the largest part of an idle agent's memory, so imported only when used
 
@@ -45,21 +47,57 @@ async def enrol_by(
         response = await client.post(base_url + PATH, json=about, headers=headers)
     except (httpx.HTTPError, OSError) as error:
         raise LinkDown(f"cannot reach {base_url}: {type(error).__name__}: {error}") from error
-    if response.status_code in (401, 403):
-        raise TokenRefused(
-            f"the cluster refused the agent token ({response.text[:200].strip()}); mint a new one "
-            "and set AGENT_TOKEN. Held jobs go on and their results are kept."
-        )
+    _require_taken(response)
     if response.status_code == httpx.codes.NOT_FOUND:
-        raise NoEnrolment(
-            f"{base_url} answers 404 to enrolment; point BASE_INTERNAL_URL at an Orvanta bridge."
-        )
+        return await _plain(client, base_url, token, suffix, headers)
     wait_s = wait_of(response.headers) if response.status_code == httpx.codes.TOO_MANY_REQUESTS else None
     if wait_s is not None:
         raise AdmissionWaits(f"waits for its admission: {response.text[:200].strip()}", wait_s)
     if not response.is_success:
         raise LinkDown(f"enrolment at {base_url} answered {response.status_code}: {response.text[:200]}")
     return from_json(response.text)
+
+
+async def _plain(
+    client: "httpx.AsyncClient", base_url: str, token: Secret, suffix: str, headers: dict[str, str]
+) -> Enrolment:
+    """What a plain Orvanta would say. It must take the token: a proxy that lost its way answers 404 too."""
+    import httpx  # noqa: PLC0415 see above
+
+    try:
+        response = await client.get(base_url + PROBE, headers=headers)
+        _require_taken(response)
+        if not response.is_success:
+            raise _no_enrolment(base_url)
+        response.json()
+        claims = said_by(token.reveal())  # unverified: the cluster checks it on every request
+        group, tags = str(claims["worker_group"]), tuple(sorted(map(str, claims["tags"])))
+    except (httpx.HTTPError, OSError) as error:
+        raise LinkDown(f"cannot reach {base_url}: {type(error).__name__}: {error}") from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise _no_enrolment(base_url) from error
+    return Enrolment(
+        worker=f"ag-{group}-{suffix}",
+        worker_group=group,
+        tags=tags,
+        shared_tags=tags,  # nobody says who else serves them, so nothing is hoarded
+        link=LinkKind.PLAIN,
+    )
+
+
+def _require_taken(response: "httpx.Response") -> None:
+    if response.status_code in (401, 403):
+        raise TokenRefused(
+            f"the cluster refused the agent token ({response.text[:200].strip()}); mint a new one "
+            "and set AGENT_TOKEN. Held jobs go on and their results are kept."
+        )
+
+
+def _no_enrolment(base_url: str) -> NoEnrolment:
+    return NoEnrolment(
+        f"{base_url} answers 404 to enrolment and is no cluster that takes this token either; point "
+        "BASE_INTERNAL_URL at an Orvanta."
+    )
 
 
 def from_json(text: str) -> Enrolment:
@@ -71,6 +109,7 @@ def from_json(text: str) -> Enrolment:
             worker_group=raw["worker_group"],
             tags=tuple(raw["tags"]),
             shared_tags=tuple(raw["shared_tags"]),
+            link=LinkKind(raw.get("link", LinkKind.AMQP)),
             amqp_url=raw["amqp_url"],
             keys=dict(raw["keys"]),
             base_url=raw.get("base_url", ""),

@@ -2,10 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from agent.wire.claims import Tag
 from agent.wire.messages import Message
+
+
+class LinkKind(StrEnum):
+    AMQP = "amqp"
+    HTTP = "http"  # to a bridge of ours
+    PLAIN = "plain"  # over HTTP, to a cluster that knows stock workers only
 
 
 class Delivery(Protocol):
@@ -28,13 +35,19 @@ class Enrolment:
     worker_group: str
     tags: tuple[str, ...]
     shared_tags: tuple[str, ...]  # tags that other agents serve too
-    amqp_url: str
-    keys: Mapping[str, str]  # key id → 32 raw bytes, base64
+    link: LinkKind = LinkKind.AMQP
+    amqp_url: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)  # key id → 32 raw bytes, base64
     base_url: str = ""
     wall_s: float | None = field(default=None, compare=False)  # the bridge's clock when it answered
 
 
 class Link(Protocol):
+    @property
+    def vouches(self) -> bool:
+        """Whether its jobs come from the cluster itself, by TLS and the token, and so carry no signature."""
+        ...
+
     @property
     def blocked(self) -> str:
         """Why the broker takes nothing from us now; empty while it does."""

@@ -29,7 +29,7 @@ class Folder:
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise SpoolUnusable(why_unusable(path, error)) from error
-        self._take_lock()
+        self._take(self._lock)
         try:
             self.blobs.mkdir(exist_ok=True)
             self.work.mkdir(exist_ok=True)
@@ -69,9 +69,9 @@ class Folder:
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise SpoolGone(gone(self.path)) from error
+        self._take(lock)
         os.close(self._lock)
         self._lock = lock
-        self._take_lock()
 
     def fault(self) -> OSError | None:
         """What the disk says to a small durable write; None when it takes it."""
@@ -92,19 +92,19 @@ class Folder:
             os.close(self._room)
             self._lock = -1
 
-    def _take_lock(self) -> None:
+    def _take(self, lock: int) -> None:
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._lock)
+            holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
             raise SpoolLocked(
                 f"the spool {self.path} is used by another agent (pid {holder}); "
                 "stop that one, or give this agent a folder of its own with --spool."
             ) from error
         with contextlib.suppress(OSError):  # only for people; of a full disk the probe tells
-            os.ftruncate(self._lock, 0)
-            os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, str(os.getpid()).encode(), 0)
 
     def _probe(self) -> None:
         """As much as a start needs, written and fsynced: a full or read-only disk is met before a job is."""

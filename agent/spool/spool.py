@@ -14,6 +14,7 @@ from agent.database import Database, ReadFailed, WriteFailed, queries
 from agent.spool.blobs import Blobs
 from agent.spool.budget import Bounds, Measured
 from agent.spool.folder import Folder
+from agent.spool.keys import STRETCH, Keys
 from agent.spool.lifetime import Lifetime
 from agent.spool.lifetime import read as read_lifetime
 from agent.spool.recovery import open_database
@@ -34,7 +35,6 @@ GIVE_BACK_PAGES: Final = 512  # at most so many at once; fewer are kept for the 
 SEEN_FOR_S: Final = 90 * 86_400  # of running: the dedupe memory outlives the longest outage, at any clock
 LIVED: Final = "lived_s"
 LOG_CHUNK_CHARS: Final = 8 * 1024  # in one row, which leaves whole: what a result may have to wait for
-STRETCH: Final = 1000  # keys looked at in one step
 
 T = TypeVar("T")
 
@@ -49,6 +49,7 @@ class Spool:
         self.blobs = blobs
         self._database = database
         self._clock = clock
+        self.keys = Keys(database)
         self._lifetime = Lifetime(clock)
         self._may_have_unreported = True  # False spares the reporter a read for every event
         # Of this life and never used again, since a chunk may be told as sent twice: by a life of the link
@@ -379,11 +380,6 @@ class Spool:
         """False: there is no such result any more."""
         return await self._execute("drop_result", [_of(key) | {"state": state}]) > 0
 
-    async def _keys_after(self, after: Key, most: int) -> list[Key]:
-        values = _of(after) | {"most": most}
-        rows = await self._database.read(lambda db: db.execute(SQL["keys_after"], values).fetchall())
-        return [(row["job_id"], row["attempt"]) for row in rows]
-
     async def _of_document(self, read: Callable[[], T], *, else_: T) -> T:
         try:
             return await asyncio.to_thread(read)
@@ -401,7 +397,7 @@ class Spool:
         wanted: set[str] = set()
         after: Key | None = (JobId(""), Attempt(0))
         while names and after is not None:
-            keys = await self._keys_after(after, STRETCH)
+            keys = await self.keys.after(after, STRETCH)
             wanted |= await asyncio.to_thread(self.blobs.names_of, [_owner(key) for key in keys])
             after = keys[-1] if len(keys) == STRETCH else None
         await asyncio.to_thread(self.blobs.sweep, names, wanted)

@@ -113,11 +113,6 @@ SELECT state, count(*) AS jobs FROM held INDEXED BY held_open
  WHERE (state NOT IN ('finished', 'sent') OR accepted_sent = 0) AND state NOT IN ('finished', 'sent')
  GROUP BY state;
 
--- name: keys_after
--- A stretch of what is held, from the key's own index: no row is read.
-SELECT job_id, attempt FROM held WHERE (job_id, attempt) > (:job_id, :attempt)
- ORDER BY job_id, attempt LIMIT :most;
-
 -- name: log_size
 -- What the log's bound has to reckon with at start.
 SELECT coalesce(sum(length(text)), 0) AS size FROM log_chunk;

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ NAMES: Final[Mapping[int, str]] = {
     errno.EACCES: "spool.read_only",
     errno.EIO: "spool.io_error",
 }
+UNSAID: Final = OSError(0, "its database cannot be written")  # and the disk takes a small file
 
 
 class Watch:
@@ -33,12 +35,16 @@ class Watch:
         self._spool = spool
 
     async def run(self) -> None:
-        """For ever. Raises `SpoolGone` when what was confirmed is not there any more."""
+        """For ever. Raises `SpoolGone`."""
         while True:
             await asyncio.sleep(WATCH_S)
-            await asyncio.to_thread(self._find)
-            await self._look()
-            self._spool.room.tell()
+            await self.look()
+
+    async def look(self) -> None:
+        """Once. Raises `SpoolGone` when what was confirmed is not there any more."""
+        await asyncio.to_thread(self._find)
+        await self._try()
+        self._spool.room.tell()
 
     def _find(self) -> None:
         """A disk that was mounted again is another disk to the kernel: take the lock there."""
@@ -50,29 +56,24 @@ class Watch:
             raise SpoolGone(gone(folder.path))
         self._spool.work_bytes = used_below(folder.work)
 
-    async def _look(self) -> None:
-        room = self._spool.room
-        if await self._spool.is_writable():
-            if room.fault:
-                log.warning("spool.writable_again", was=room.fault)
-                room.fault = ""
+    async def _try(self) -> None:
+        folder, room = self._spool.folder, self._spool.room
+        said = None if await self._spool.is_writable() else await asyncio.to_thread(folder.fault) or UNSAID
+        reason = "" if said is None else why_unusable(folder.path, said)
+        if reason == room.fault:
             return
-        folder = self._spool.folder
-        said = await asyncio.to_thread(folder.fault) or OSError(0, "its database cannot be written")
-        reason = why_unusable(folder.path, said)
-        if reason != room.fault:
-            room.fault = reason
+        if said is None:
+            log.warning("spool.writable_again", was=room.fault)
+        else:
             log.error(NAMES.get(said.errno or 0, "spool.refused"), reason=reason)
+        room.fault = reason
 
 
-def used_below(folder: Path) -> int:
-    """Bytes of the running jobs' own files. A folder that goes while we look is passed over."""
-    total = number = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            number += 1
-            if number > WALKED_MAX:
-                return total
-            with contextlib.suppress(OSError):
-                total += os.lstat(Path(place) / name).st_size
+def used_below(folder: Path, most: int = WALKED_MAX) -> int:
+    """Bytes of the running jobs' own files. What goes while we look is passed over."""
+    total = 0
+    files = (Path(place) / name for place, _, names in os.walk(folder) for name in names)
+    for file in islice(files, most):
+        with contextlib.suppress(OSError):
+            total += file.lstat().st_size
     return total

@@ -4,9 +4,11 @@ A body is `{"v": 1, "m": [map, …]}`: several messages of a flush share one env
 """
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
+from itertools import chain
+from reprlib import repr as shown  # of what came: short, however long or deep that is
 from types import UnionType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -19,7 +21,8 @@ VERSION: Final = 1
 MAX_BYTES: Final = 16 * 1024 * 1024
 BLOB_PART_BYTES: Final = 128 * 1024
 COMPRESS_OVER_BYTES: Final = 1024
-INT64: Final = 2**63  # what both stores can keep
+INT_BITS: Final = 62  # both stores keep 64, and what is added to it must still fit
+NUMBER_BITS: Final = 53  # of seconds: in milliseconds they still fit
 CONTENT_TYPE: Final = "application/vnd.msgpack"
 ZSTD: Final = "zstd"
 
@@ -66,7 +69,7 @@ def unseal(body: bytes, content_encoding: str | None, decompress: Decompress) ->
     if not content_encoding:
         return body
     if content_encoding != ZSTD:
-        raise Malformed(f"content encoding {content_encoding!r} is not spoken here; send zstd or none")
+        raise Malformed(f"content encoding {shown(content_encoding)} is not spoken here; send zstd or none")
     try:
         return decompress(body, MAX_BYTES)
     except ValueError as error:
@@ -83,7 +86,7 @@ def unpack(body: bytes) -> list[Message]:
         raise Malformed('not an envelope: a map with "v" and "m" is expected')
     if outer["v"] != VERSION:
         raise WrongVersion(
-            f"version {outer['v']!r} came and {VERSION} is spoken here; upgrade the older side"
+            f"version {shown(outer['v'])} came and {VERSION} is spoken here; upgrade the older side"
         )
     items = outer.get("m")
     if not isinstance(items, list):
@@ -102,8 +105,13 @@ def open_job(body: bytes, headers: Mapping[str, object], verify: Verify) -> Job:
         raise BadSignature("the signature is not base64") from None
     if not verify(kid, raw, body):
         raise BadSignature(
-            f"the signature by key {kid!r} does not fit; the key is unknown or the job was changed"
+            f"the signature by key {shown(kid)} does not fit; the key is unknown or the job was changed"
         )
+    return job_in(body)
+
+
+def job_in(body: bytes) -> Job:
+    """The one job in a body that needs no proof. Raises `Malformed`, `WrongVersion`."""
     messages = unpack(body)
     if len(messages) != 1 or not isinstance(messages[0], Job):
         raise Malformed("a job must travel alone in its envelope")
@@ -129,9 +137,10 @@ def _to_map(message: Message) -> dict[str, Any]:
 def _from_map(item: object) -> Message:
     if not isinstance(item, dict):
         raise Malformed("a message must be a map")
-    kind = KINDS.get(str(item.get("k")))
+    said = item.get("k")
+    kind = KINDS.get(said) if isinstance(said, str) else None
     if kind is None:
-        raise Malformed(f"message kind {item.get('k')!r} is unknown; known are {', '.join(KINDS)}")
+        raise Malformed(f"message kind {shown(said)} is unknown; known are {', '.join(KINDS)}")
     values = {}
     for name, (allowed, enum, required) in _SHAPES[kind].items():
         if name not in item:
@@ -147,14 +156,21 @@ def _checked(kind: str, name: str, value: Any, allowed: tuple[type, ...], enum: 
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         wanted = " or ".join(one.__name__ for one in allowed)
         raise Malformed(f"{kind}: {name!r} must be {wanted}, not {type(value).__name__}")
-    if type(value) is int and not -INT64 <= value < INT64:
-        raise Malformed(f"{kind}: {name!r} must fit in 64 bits, not {value}")
+    bits = NUMBER_BITS if float in allowed else INT_BITS
+    if type(value) in (int, float) and not -(2**bits) < value < 2**bits:  # no NaN is
+        raise Malformed(f"{kind}: {name!r} must fit in {bits} bits, not {value}")
+    if isinstance(value, list | dict) and not all(isinstance(one, str) for one in _inside(value)):
+        raise Malformed(f"{kind}: {name!r} must hold texts only")
     if enum is None:
         return value
     try:
         return enum(str(value))
     except ValueError:
-        raise Malformed(f"{kind}: {name!r} must be one of {', '.join(enum)}, not {value!r}") from None
+        raise Malformed(f"{kind}: {name!r} must be one of {', '.join(enum)}, not {shown(value)}") from None
+
+
+def _inside(value: list[Any] | dict[Any, Any]) -> Iterable[Any]:
+    return value if isinstance(value, list) else chain(value, value.values())
 
 
 def _shape(kind: type[Message]) -> dict[str, tuple[tuple[type, ...], type[StrEnum] | None, bool]]:

@@ -41,6 +41,7 @@ class Job:
     env: dict[str, str] = field(default_factory=dict)  # reserved WM_ variables
     token: str = ""  # short-lived job token
     dispatched_at: float = 0.0  # wall seconds of the bridge; its age where the bridge's clock is known
+    origin: str = ""  # over HTTP: the cluster's record of it, JSON that goes back with the result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +238,9 @@ KINDS: Final[dict[str, type[Message]]] = {
         Hello, Accepted, Rejected, Started, Log, Blob, Result, Ping, Bye,
     )
 }  # fmt: skip
+
+# By whom an attempt is stopped that is no longer wanted, and why. Such an end is not the job's.
+OVER: Final = ("orvanta", "the job has ended without this attempt")
 
 
 def canceled_error(by: str, reason: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Names on the broker: pure functions from workspaces, tags and worker names (DESIGN section 4)."""
 
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ NAME_MAX_BYTES: Final = 255  # AMQP 0-9-1 short string
 _UNQUOTED: Final = str.maketrans({".": "%2E", "~": "%7E"})
 
 
+@lru_cache(1024)  # the same few names with every message
 def word(text: str) -> str:
     """`text` as one word of a routing key: percent-encoded outside `[A-Za-z0-9_-]`, UTF-8."""
     return quote(text, safe="").translate(_UNQUOTED)

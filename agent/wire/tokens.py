@@ -22,7 +22,12 @@ def split_bearer(bearer: str) -> tuple[str, str] | None:
 def said_by(jwt: str) -> dict[str, Any]:
     """The claims of a JWT, unverified. Raises ValueError, IndexError when it is not one."""
     payload = jwt.removeprefix(AGENT_PREFIX).split(".")[1]
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except RecursionError:
+        raise ValueError("the claims are nested too deeply") from None
+    if not isinstance(claims, dict):
+        raise ValueError("the claims are no JSON object")  # noqa: TRY004 the text is wrong, not its type
     return claims
 
 

@@ -12,6 +12,7 @@ from agent.clock import SystemClock
 from agent.jobs.book import Book
 from agent.jobs.reporter import Reporter
 from agent.link.amqp import connect
+from agent.link.link import Enrolment
 from agent.spool.spool import Spool
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.envelope import CONTENT_TYPE, pack
@@ -53,7 +54,8 @@ async def drain(folder: Path, amqp_url: str) -> float:
         book = Book(spool, SystemClock())
         await book.load()
         results = book.backlog
-        async with connect(amqp_url, WORKER) as link:
+        enrolment = Enrolment(worker=WORKER, worker_group="bench", tags=(), shared_tags=(), amqp_url=amqp_url)
+        async with connect(enrolment) as link:
             reporter = Reporter(book, spool, SystemClock())
             began_s = time.monotonic()
             await _until_drained(reporter.run(link), book)

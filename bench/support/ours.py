@@ -93,6 +93,10 @@ class Ours:
         answer = self._api.call("GET", f"/api/w/main/jobs_u/completed/get_result_maybe/{job_id}")
         return bool(json.loads(answer)["completed"])
 
+    def result(self, job: str) -> str:
+        """The result's JSON, as the cluster gives it back."""
+        return self._api.call("GET", f"/api/w/main/jobs_u/completed/get_result/{job}")
+
     def custody(self) -> list[dict[str, Any]]:
         """The bridge's ledger, a row for each job."""
         rows: list[dict[str, Any]] = json.loads(self._api.call("GET", "/api/custody"))["custody"]
@@ -119,13 +123,16 @@ def ours(
     under: Mapping[str, Sequence[str]] | None = None,
     *,
     public_amqp_url: str | None = None,
+    port: int | None = None,
+    base_url: str | None = None,
 ) -> Iterator[Ours]:
     """Both processes up and enrolled. `under`: words before `-m bridge` or `-m agent`, such as a profiler.
 
-    `public_amqp_url`: the way that the agent takes to the broker, when it is not the bridge's own.
+    `public_amqp_url`, `base_url`: the ways that the agent takes to the broker and to the bridge at `port`,
+    when they are not the straight ones.
     """
     under = under or {}
-    (port,) = free_ports(1)
+    port = port or free_ports(1)[0]
     folder.mkdir(parents=True)
     password = folder / "password"
     password.write_text(PASSWORD)
@@ -142,7 +149,7 @@ def ours(
         api = Api(port)
         agent_env = plain | {
             "AGENT_TOKEN": _agent_token(api, bridge),
-            "BASE_INTERNAL_URL": f"http://127.0.0.1:{port}",
+            "BASE_INTERNAL_URL": base_url or f"http://127.0.0.1:{port}",
             "PYTHON_PATH": sys.executable,
         }
         spool = folder / "spool"

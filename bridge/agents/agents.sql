@@ -28,6 +28,9 @@ ON CONFLICT (worker) DO UPDATE SET
   job_isolation = coalesce(:job_isolation, job_isolation),
   native_mode = coalesce(:native_mode, native_mode);
 
+-- name: heard
+UPDATE worker SET pinged_at = :now WHERE worker = :worker;
+
 -- name: forget
 -- A restarted agent has a new name, so old rows would pile up (I6).
 DELETE FROM worker WHERE pinged_at < :before;
@@ -60,3 +63,12 @@ SELECT script.content, script.lock, script.language, script.schema
   JOIN script ON script.workspace_id = job.workspace_id AND script.hash = job.script_hash
  WHERE queue.state = 'running' AND queue.worker = :worker AND job.script_hash = :hash
  LIMIT 1;
+
+-- name: held
+-- Where a job stands for a worker that says that it holds it; `attempt` counts the times it was handed out.
+SELECT queue.state, queue.worker, queue.restarts + 1 AS attempt, queue.canceled_by, queue.canceled_reason
+  FROM job LEFT JOIN queue USING (id)
+ WHERE job.id = :id;
+
+-- name: given_to
+SELECT id, restarts + 1 AS attempt, request_id FROM queue WHERE state = 'running' AND worker = :worker;

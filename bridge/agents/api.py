@@ -1,12 +1,16 @@
 """The agent endpoints (agent-api.md 2.1). A unit is `null` and a string a JSON string, in every answer."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
 from agent.wire.repeatable import PULL_JOB, PUSH_LOGS, REQUEST_ID, headers_of
+from bridge.agents.holding import Holding
 from bridge.agents.model import (
+    HeldJobs,
+    HeldReply,
     HeldScript,
     InitScript,
     JobCancelled,
@@ -16,18 +20,21 @@ from bridge.agents.model import (
     JobPingReply,
     LogPlace,
     Ping,
+    PullFrom,
     SameWorkerJob,
 )
 from bridge.agents.service import Workers
 from bridge.errors import BadRequest, NotFound, PermissionDenied
 from bridge.jobs.details import Details, StreamPiece
 from bridge.jobs.model import Completed, Completion
+from bridge.jobs.parts import Part, Parts
 from bridge.jobs.service import Jobs
 from bridge.tokens.gate import Gate
 from bridge.variables.environment import Environments
 from bridge.web.asgi import RESULT_MAX_BYTES
 from bridge.web.bodies import body_of, decoded, json_reply, raw_json, typed_body, typed_query, unit
 from bridge.web.described import Described
+from bridge.web.waiting import unless_gone, wait_s_of
 
 API_VERSION: Final = "1.600.0"  # of the agent API that we speak
 
@@ -43,6 +50,7 @@ READABLE: Final = frozenset(
         "no_default_maven", "ruby_repos", "cargo_registries", "npmrc",
     }
 )  # fmt: skip
+Pair = Annotated[list[str], Meta(min_length=2, max_length=2)]  # a tuple has no schema in OpenAPI 3.1
 REQUEST_ID_MAX: Final = 100
 
 ALL: Final = "/api/agent_workers"
@@ -53,12 +61,16 @@ class AgentApi:
     def __init__(
         self,
         jobs: Jobs,
+        parts: Parts,
+        holding: Holding,
         details: Details,
         environments: Environments,
         workers: Workers,
         gate: Gate,
         base_url: str,
     ) -> None:
+        self._parts = parts
+        self._holding = holding
         self._environments = environments
         self._jobs = jobs
         self._details = details
@@ -68,12 +80,14 @@ class AgentApi:
 
     def all(self) -> list[Described]:
         return [
-            Described("POST", f"{ALL}/pull_job", self.pull_job, takes=bool | None),
+            Described("POST", f"{ALL}/pull_job", self.pull_job, takes=bool | None, query=PullFrom),
+            Described("POST", f"{ALL}/held_jobs", self.held_jobs, takes=HeldJobs, gives=HeldReply),
             Described("POST", f"{ALL}/ping_job_status/{{job_id}}", self.ping_job,
                       takes=JobPing, gives=JobPingReply),
             Described("POST", f"{ALL}/update_ping", self.update_ping, takes=Ping, gives=None),
             Described("POST", f"{IN}/send_result/{{job_id}}", self.send_result,
                       takes=JobCompleted, gives=str, max_body_bytes=RESULT_MAX_BYTES),
+            Described("POST", f"{IN}/result_part/{{job_id}}", self.result_part, query=Part, gives=str),
             Described("POST", f"{IN}/push_logs/{{job_id}}", self.push_logs,
                       takes=str, query=LogPlace, gives=str),
             Described("POST", f"{ALL}/set_job_cancelled/{{job_id}}", self.set_job_cancelled,
@@ -88,13 +102,14 @@ class AgentApi:
                       takes=SameWorkerJob, gives=dict[str, Any] | None),
             Described("GET", f"{ALL}/get_global_setting/{{key}}", self.global_setting),
             Described("GET", f"{ALL}/get_min_version", self.min_version, gives=str),
-            Described("GET", f"{IN}/custom_envs", self.custom_envs, gives=list[tuple[str, str]]),
+            Described("GET", f"{IN}/custom_envs", self.custom_envs, gives=list[Pair]),
         ]  # fmt: skip
 
     async def pull_job(self, request: Request) -> Response:
         """The best ready job of the token's tags, or null; `true` asks for a shell, and gets null.
 
-        With the header `Idempotency-Key` a request that is sent again gets the job that it got before.
+        With the header `Idempotency-Key` a request that is sent again gets the job that it got before; with
+        `Prefer: wait=<seconds>` it is answered as soon as there is a job.
         """
         claims = await self._gate.agent(request)
         body = await body_of(request)
@@ -103,27 +118,53 @@ class AgentApi:
         request_id = request.headers.get(REQUEST_ID)
         if request_id is not None and not 0 < len(request_id) <= REQUEST_ID_MAX:
             raise BadRequest(f"Idempotency-Key must have 1 to {REQUEST_ID_MAX} characters")
-        pulled = await self._jobs.pull(claims.worker, sorted(claims.tags), request_id)
+        tags = sorted(typed_query(request, PullFrom).wanted(claims.tags))
+        wait_s = wait_s_of(request)
+        if wait_s:
+            await self._workers.heard(claims)
+        pulling = self._jobs.pull_in_time(claims.worker, tags, request_id, wait_s)
+        pulled = await unless_gone(request, pulling)
         return unit() if pulled is None else raw_json(pulled.as_json())
+
+    async def held_jobs(self, request: Request) -> Response:
+        """These jobs are at the worker: what is not as it believes; ours.
+
+        With `Prefer: wait=<seconds>` it is answered as soon as there is something to say.
+        """
+        claims = await self._gate.agent(request)
+        held = await typed_body(request, HeldJobs)
+        reply = await unless_gone(request, self._holding.heard(claims.worker, held, wait_s_of(request)))
+        return json_reply(reply)
 
     async def send_result(self, request: Request) -> Response:
         """Record how a job ended. The first wins; a later one is answered 200 too and changes nothing."""
         claims = await self._gate.agent(request)
         sent = await typed_body(request, JobCompletedAsSent)
         by = sent.canceled_by
+        workspace, job_id = request.path_params["workspace"], request.path_params["job_id"]
+        result = bytes(sent.result)
+        if sent.result_sha256 is not None:
+            result = await self._parts.assembled(job_id, sent.result_sha256)
         completion = Completion(
             success=sent.success,
-            result=bytes(sent.result),
+            result=result,
             duration_ms=sent.duration,
             mem_peak_kb=sent.mem_peak,
             canceled_by=None if by is None else by.username or "unknown",
             canceled_reason=None if by is None else by.reason,
         )
-        workspace, job_id = request.path_params["workspace"], request.path_params["job_id"]
         outcome = await self._jobs.complete(workspace, job_id, completion, caller=claims)
         if outcome is Completed.UNKNOWN:
             raise NotFound(f"job {job_id} not found in workspace {workspace} among the token's tags")
         return json_reply(outcome.value)
+
+    async def result_part(self, request: Request) -> Response:
+        """Keep one part of a large result, before `send_result` names it by its SHA-256; ours."""
+        claims = await self._gate.agent(request)
+        place = typed_query(request, Part)
+        params = request.path_params
+        await self._parts.keep(params["workspace"], params["job_id"], place, await body_of(request), claims)
+        return json_reply("ok")
 
     async def update_ping(self, request: Request) -> Response:
         """The worker is there."""
@@ -233,6 +274,13 @@ def hash_of(number: str) -> str:
 
 
 def routes(
-    jobs: Jobs, details: Details, environments: Environments, workers: Workers, gate: Gate, base_url: str
+    jobs: Jobs,
+    parts: Parts,
+    holding: Holding,
+    details: Details,
+    environments: Environments,
+    workers: Workers,
+    gate: Gate,
+    base_url: str,
 ) -> list[Described]:
-    return AgentApi(jobs, details, environments, workers, gate, base_url).all()
+    return AgentApi(jobs, parts, holding, details, environments, workers, gate, base_url).all()

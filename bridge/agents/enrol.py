@@ -1,11 +1,11 @@
 """Enrolment: an agent token in, the link to use out (DESIGN section 6); and who is enrolled, for people."""
 
 import base64
-import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import structlog
+from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -16,12 +16,21 @@ from agent.wire.claims import Claims, Tag, WorkerName
 from agent.wire.errors import WireError
 from agent.wire.routing import job_queue
 from bridge.agents.admission import Admission, Turn
-from bridge.errors import BrokerDown, ClusterDown
+from bridge.errors import BadRequest, BrokerDown, ClusterDown
+from bridge.web.bodies import typed_body
 
 log = structlog.get_logger()
 
 Verify = Callable[[str], Awaitable[Claims | None]]
 Admit = Callable[[WorkerName, frozenset[Tag]], Awaitable[None]]
+
+
+class About(Struct):
+    """What an agent says of itself. Its clock may show any year."""
+
+    version: str = ""
+    slots: Annotated[int, Meta(ge=0, le=2**31)] = 1
+    wall_s: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None
 
 
 class Register(Protocol):
@@ -37,20 +46,21 @@ class Enrolments:
         verify: Verify,
         admit: Admit,
         keys: Mapping[str, bytes],
-        public_amqp_url: str,
+        public_amqp_url: str | None,
         *,
         clock: Clock,
         admissions_per_s: int,
     ) -> None:
         """`public_amqp_url`: where agents find the broker, which may differ from where the bridge does.
 
-        `{host}` in it stands for the host name under which the agent reached the bridge.
+        `{host}` in it stands for the host name under which the agent reached the bridge. Without one the link
+        is HTTP, at the address that the agent has used.
         """
         self._register = register
         self._verify = verify
         self._admit = admit
         self._keys = {kid: base64.b64encode(raw).decode() for kid, raw in keys.items()}
-        self._amqp_url = public_amqp_url
+        self._amqp_url = public_amqp_url or ""
         self._clock = clock
         self._admission = Admission(admissions_per_s, clock.monotonic_s())
 
@@ -70,12 +80,10 @@ class Enrolments:
         if claims is None:
             return PlainTextResponse("Unauthorized", 401)
         try:
-            about = json.loads(await request.body())
-            version, slots = str(about.get("version", "")), int(about.get("slots", 1))
-            offset_ms = self._offset_ms(about.get("wall_s"))
+            about = await typed_body(request, About)
             for tag in claims.tags:
                 job_queue(tag)
-        except (ValueError, OverflowError, TypeError, AttributeError, WireError) as error:
+        except (BadRequest, WireError) as error:
             return PlainTextResponse(f"the body must be {{version, slots}} and the tags short: {error}", 400)
         turn = self._admission.turn(claims.worker, self._clock.monotonic_s())
         if turn.wait_s > 0:
@@ -85,12 +93,13 @@ class Enrolments:
         except BrokerDown as error:
             return PlainTextResponse(str(error), 503)
         others = [agent for agent in await self._register.agents() if agent["worker"] != claims.worker]
-        await self._register.enrol(claims, version, slots, offset_ms)
+        await self._register.enrol(claims, about.version, about.slots, self._offset_ms(about.wall_s))
         return JSONResponse({
             "worker": claims.worker,
             "worker_group": claims.worker_group,
             "tags": sorted(claims.tags),
             "shared_tags": sorted(claims.tags & {tag for agent in others for tag in agent["tags"]}),
+            "link": "amqp" if self._amqp_url else "http",
             "amqp_url": self._amqp_url.replace("{host}", request.url.hostname or ""),
             "keys": self._keys,
             "wall_s": self._clock.wall_s(),
@@ -98,7 +107,7 @@ class Enrolments:
 
     def _offset_ms(self, wall_s: float | None) -> int | None:
         """By how much the agent's clock is ahead of ours; None when it does not say what it shows."""
-        return None if wall_s is None else round((float(wall_s) - self._clock.wall_s()) * 1000)
+        return None if wall_s is None else round((wall_s - self._clock.wall_s()) * 1000)
 
 
 def _not_yet(worker: WorkerName, turn: Turn) -> Response:

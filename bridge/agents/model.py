@@ -1,9 +1,11 @@
 """What agents tell of themselves over HTTP, and what people read of them."""
 
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 from msgspec import Meta, Raw, Struct
 
+from agent.wire.claims import Tag
 from bridge.jobs.model import Int64, Page, Seconds
 
 
@@ -28,6 +30,41 @@ class Ping(Struct, kw_only=True):
     last_job_workspace_id: str | None = None
     job_isolation: str | None = None
     native_mode: bool | None = None
+
+
+class HeldJob(Struct):
+    """A job at an agent; `attempt` as it was handed out. `canceled`: the agent knows of the cancel."""
+
+    id: str
+    attempt: Int64
+    canceled: bool = False
+
+
+class HeldJobs(Struct):
+    """Body of held_jobs, ours. `all`: what else was handed to this worker never arrived, or is lost,
+
+    but for what the pull with the key `asking` got: that one is sent again.
+    """
+
+    jobs: list[HeldJob]
+    lost: list[HeldJob] = []
+    all: bool = False
+    asking: str | None = None
+
+
+class CanceledJob(Struct):
+    id: str
+    attempt: int
+    by: str
+    reason: str
+
+
+class HeldReply(Struct):
+    """What is not as the worker believes. `elsewhere`: handed out anew; `over`: recorded, or deleted."""
+
+    canceled: list[CanceledJob] = []
+    elsewhere: list[HeldJob] = []
+    over: list[HeldJob] = []
 
 
 class JobPing(Struct):
@@ -57,9 +94,13 @@ class JobCompleted(Struct, kw_only=True):
 
 
 class JobCompletedAsSent(JobCompleted, kw_only=True):
-    """As `JobCompleted`, with the result unread: its text is kept as it came."""
+    """As `JobCompleted`, with the result unread: its text is kept as it came.
+
+    `result_sha256`, ours: the result has come in parts already.
+    """
 
     result: Raw = Raw(b"null")
+    result_sha256: str | None = None
 
 
 class JobCancelled(Struct):
@@ -96,6 +137,18 @@ class TagsAsked(Struct):
     """Query of exists_workers_with_tags: tags with commas between them."""
 
     tags: str = ""
+
+
+class PullFrom(Struct):
+    """Query of pull_job, ours: only jobs of these tags, with commas between them; percent-encoded each."""
+
+    tags: str | None = None
+
+    def wanted(self, held: frozenset[Tag]) -> frozenset[Tag]:
+        """Of what the token holds (I4); without the query all of it."""
+        if self.tags is None:
+            return held
+        return held & {Tag(unquote(one)) for one in self.tags.split(",")}
 
 
 class LogPlace(Struct):

@@ -45,6 +45,11 @@ class Workers:
 
         await self._store.write(record)
 
+    async def heard(self, claims: Claims) -> None:
+        """An agent that waits for a job is there, and says so with nothing else."""
+        values = {"worker": claims.worker, "now": self._clock.wall_s()}
+        await self._store.write(lambda connection: connection.execute(SQL["heard"], values))
+
     async def heard_since(self, wanted: WorkersFilter) -> list[WorkerRow]:
         now_s = self._clock.wall_s()
         values = {

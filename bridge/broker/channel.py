@@ -16,6 +16,7 @@ from bridge.broker.topology import EXCHANGES, Queue, Topology
 from bridge.errors import BrokerDown
 
 HEARTBEAT_S: Final = 20
+HEADER_MAX: Final = 1000  # characters of one header of a dead letter
 
 QueueGone = Callable[[Tag], Awaitable[None]]
 
@@ -27,6 +28,13 @@ def broker_down(why: str) -> BrokerDown:
 def broker_errors() -> AbstractContextManager[None]:
     """For what is done with a message outside: an acknowledgement."""
     return session_errors(broker_down)
+
+
+def dead_letter(body: bytes, reason: str, about: Mapping[str, str]) -> Envelope:
+    """RabbitMQ ends the connection for headers over 128 KiB, and others wrote what stands in these."""
+    return Envelope(
+        body, None, {name: text[:HEADER_MAX] for name, text in {**about, "reason": reason}.items()}
+    )
 
 
 class Broker:
@@ -71,8 +79,7 @@ class Broker:
         await self._publish(CONTROL, key, envelope, lambda: self._make(self._topology.agent(worker)))
 
     async def publish_dead(self, body: bytes, reason: str, about: Mapping[str, str]) -> None:
-        envelope = Envelope(body, None, {**about, "reason": reason[:1000]})
-        await self._publish(DEAD, "", envelope, self._make_fixed)
+        await self._publish(DEAD, "", dead_letter(body, reason, about), self._make_fixed)
 
     async def consume(self, queue_name: str, prefetch: int, arrived: Arrived) -> None:
         """Hand every message of `queue_name` to `arrived`, which acknowledges it."""

@@ -1,6 +1,6 @@
 """When a running job was last heard of. In memory: after a restart of ours everybody gets a fresh count."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.clock import Clock
@@ -36,13 +36,12 @@ class Heartbeats:
             return None
         return self._clock.wall_s() - (self._clock.monotonic_s() - heard.at_s)
 
-    def silent(self, running: Sequence[str], timeout_s: float) -> list[str]:
-        """Which of the running jobs were not heard of for `timeout_s`. The rest is forgotten."""
-        known = set(running)
-        for job_id in [job_id for job_id in self._heard if job_id not in known]:
+    def silent(self, running: Mapping[str, float]) -> list[str]:
+        """Which of the running jobs were not heard of for as many seconds. The rest is forgotten."""
+        for job_id in [job_id for job_id in self._heard if job_id not in running]:
             self.forget(job_id)
         for job_id in running:
             if job_id not in self._heard:  # running since before we started: its silence begins now
                 self.note(job_id)
-        limit_s = self._clock.monotonic_s() - timeout_s
-        return [job_id for job_id in running if self._heard[job_id].at_s <= limit_s]
+        now_s = self._clock.monotonic_s()
+        return [job_id for job_id, most_s in running.items() if now_s - self._heard[job_id].at_s >= most_s]

@@ -37,7 +37,8 @@ SELECT job.id AS job_id, job.workspace_id AS workspace, job.tag, job.language, j
        job.script_path AS path, job.kind, job.timeout_s, job.priority, job.delivery,
        job.lost_after_s, job.replace, job.not_after AS not_after_s, job.created_by, job.created_at AS created_at_s, job.permissioned_as,
        job.email, job.scheduled_for AS scheduled_for_s, queue.started_at AS started_at_s,
-       job.same_worker, job.parent_job, queue.canceled_by, queue.canceled_reason, queue.worker
+       job.same_worker, job.parent_job, queue.canceled_by, queue.canceled_reason, queue.worker,
+       queue.restarts + 1 AS attempt
   FROM job
   JOIN queue USING (id)
   LEFT JOIN script ON script.workspace_id = job.workspace_id AND script.hash = job.script_hash
@@ -67,6 +68,9 @@ INSERT INTO completed (id, status, result, started_at, completed_at, duration_ms
 VALUES (:id, :status, :result, :started_at, :completed_at, :duration_ms, :mem_peak_kb, :worker,
         :canceled_by, :canceled_reason);
 
+-- name: drop_parts
+DELETE FROM result_part WHERE job_id = :id;
+
 -- name: delete_queue
 DELETE FROM queue WHERE id = :id;
 
@@ -77,7 +81,11 @@ UPDATE queue
  WHERE id = :id;
 
 -- name: running
-SELECT id FROM queue WHERE state = 'running';
+-- `keeps`: its worker is an agent of ours, which brings it to a result however long it is cut off.
+SELECT queue.id, job.tag, job.lost_after_s,
+       EXISTS (SELECT 1 FROM enrolled_agent WHERE enrolled_agent.worker = queue.worker) AS keeps
+  FROM queue JOIN job USING (id)
+ WHERE queue.state = 'running';
 
 -- name: restart
 UPDATE queue SET state = 'ready', worker = NULL, started_at = NULL, restarts = restarts + 1

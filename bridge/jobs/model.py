@@ -132,6 +132,7 @@ class Pulled:
     canceled_by: str | None
     canceled_reason: str | None
     worker: str
+    attempt: int
     token: str
 
     def as_json(self) -> bytes:
@@ -192,6 +193,7 @@ class Pulled:
             "lost_after": self.lost_after_s,
             "replace": self.replace,
             "not_after": rfc3339(self.not_after_s),
+            "attempt": self.attempt,
         }
 
 

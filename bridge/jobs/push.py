@@ -40,8 +40,8 @@ class Runnable:
     replace: Replace | None = None
 
 
-def push(connection: sqlite3.Connection, order: Order, tags: TagRules, now_s: float) -> str:
-    """The new job's id. Raises `BadRequest` and `NotFound`; then there is no job."""
+def push(connection: sqlite3.Connection, order: Order, tags: TagRules, now_s: float) -> tuple[str, str]:
+    """The new job's id and its tag. Raises `BadRequest` and `NotFound`; then there is no job."""
     options = order.options
     job_id = _free_id(connection, options.job_id, now_s)
     found = _resolve(connection, order)
@@ -74,7 +74,7 @@ def push(connection: sqlite3.Connection, order: Order, tags: TagRules, now_s: fl
         "parent_job": options.parent_job,
     }
     _insert(connection, row, state="ready" if scheduled_for <= now_s else "later")
-    return job_id
+    return job_id, tag
 
 
 def push_init(connection: sqlite3.Connection, worker: str, content: str, now_s: float) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +13,18 @@ import structlog
 
 from agent.clock import Clock
 from agent.database import Database, queries
-from agent.wire.claims import Claims
+from agent.wire.claims import Claims, Tag
+from agent.wire.messages import Delivery
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs import joblog, push, repeats, transitions
 from bridge.jobs.arguments import Arguments, Unresolved
-from bridge.jobs.endings import Endings
+from bridge.jobs.arrivals import Arrivals
+from bridge.jobs.giving_up import GivenUp, Rules, give_up
 from bridge.jobs.heartbeats import Heartbeats
 from bridge.jobs.model import Completed, Completion, Order, PingReply, Pulled, error_object
+from bridge.jobs.news import News
 from bridge.jobs.tag_rules import TagRules
-from bridge.jobs.transitions import Storable, Swept
+from bridge.jobs.transitions import Storable
 from bridge.tokens.jobs import JobTokens
 from bridge.web.bodies import strict_json
 
@@ -50,22 +53,35 @@ class Jobs:
     """Every change is one transaction, durable when the call returns."""
 
     def __init__(
-        self, store: Database, clock: Clock, tokens: JobTokens, arguments: Arguments, tags: TagRules
+        self,
+        store: Database,
+        clock: Clock,
+        tokens: JobTokens,
+        arguments: Arguments,
+        tags: TagRules,
+        rules: Rules,
     ) -> None:
         self._store = store
         self._clock = clock
         self._tokens = tokens
         self._arguments = arguments
         self._tags = tags
+        self._rules = rules
         self._available = asyncio.Event()
+        self._arrivals = Arrivals()
         self.heartbeats = Heartbeats(clock)
-        self.endings = Endings()
+        self.endings = News()  # by job
+        self.cancels = News()  # by the worker that has the job
+        self.closing = False
 
     async def push(self, order: Order) -> str:
         """A new job's id. Raises `BadRequest` and `NotFound`; then there is no job."""
         now_s = self._clock.wall_s()
-        job_id = await self._store.write(lambda connection: push.push(connection, order, self._tags, now_s))
+        job_id, tag = await self._store.write(
+            lambda connection: push.push(connection, order, self._tags, now_s)
+        )
         self._available.set()
+        self._arrivals.note([tag])
         return job_id
 
     async def push_init(self, worker: str, content: str, *, periodic: bool = False) -> str:
@@ -112,6 +128,33 @@ class Jobs:
                 ended = Completion(success=False, result=_error_text("NotFound", str(error)))
                 await self.complete(row["workspace"], row["job_id"], ended)
 
+    async def pull_in_time(
+        self, worker: str, tags: Sequence[str], request_id: str | None, wait_s: float
+    ) -> Pulled | None:
+        """As `pull`, but when there is none, wait for one up to `wait_s`."""
+        until_s = self._clock.monotonic_s() + wait_s
+        with self._arrivals.awaited(tags) as news:
+            while True:
+                news.clear()
+                try:
+                    pulled = await self.pull(worker, tags, request_id)
+                except BaseException:
+                    news.set()  # it was told for somebody who can take the job
+                    raise
+                left_s = until_s - self._clock.monotonic_s()
+                if pulled is not None or left_s <= 0 or self.closing:
+                    news.set() if pulled else news.clear()
+                    return pulled
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(left_s, await self._until_due_s())):
+                        await news.wait()
+
+    def close(self) -> None:
+        """The bridge is about to end: nobody is kept waiting."""
+        self.closing = True
+        self._arrivals.note_to_all()
+        self.cancels.note_all()
+
     async def put_back(self, worker: str, out: frozenset[str]) -> int:
         """Queue again what `worker` pulled, except what is `out` at a site; how many."""
 
@@ -124,6 +167,7 @@ class Jobs:
         count = await self._store.write(write)
         if count:
             self._available.set()
+            self._arrivals.note()
         return count
 
     async def held(self, job_id: str, worker: str) -> Pulled | None:
@@ -202,23 +246,25 @@ class Jobs:
         Raises `NotFound`.
         """
         now_s = self._clock.wall_s()
-        await self._store.write(
+        worker = await self._store.write(
             lambda connection: transitions.cancel(
                 connection, workspace, job_id, by=by, reason=reason, now_s=now_s
             )
         )
         self.endings.note(job_id)
+        self.cancels.note(worker)
 
     async def force_cancel(self, workspace: str, job_id: str, by: str, reason: str | None) -> None:
         """It ends now, running or not. Raises `NotFound`."""
         now_s = self._clock.wall_s()
-        await self._store.write(
+        worker = await self._store.write(
             lambda connection: transitions.force_cancel(
                 connection, workspace, job_id, by=by, reason=reason, now_s=now_s
             )
         )
         self.heartbeats.forget(job_id)
         self.endings.note(job_id)
+        self.cancels.note(worker)
 
     async def flag_canceled(self, job_id: str, by: str, reason: str, *, caller: Claims | None = None) -> None:
         """What a worker says before it stops a job itself. Raises `NotFound`."""
@@ -227,24 +273,38 @@ class Jobs:
         )
 
     async def sweep_zombies(self, timeout_s: float) -> int:
-        """Restart, or after three restarts fail, what was not pinged for `timeout_s`; how many (5.3)."""
-        running = await self._store.read(
-            lambda connection: [row["id"] for row in connection.execute(SQL["running"])]
-        )
-        silent = self.heartbeats.silent(running, timeout_s)
-        if not silent:
-            return 0
+        """Restart, or after three restarts fail, what was not pinged for too long; how many (5.3).
+
+        A stock worker keeps a job for `timeout_s` of silence, an agent of ours for the job's `lost_after`.
+        """
+        running = await self._store.read(lambda connection: connection.execute(SQL["running"]).fetchall())
+        patience_s = {
+            row["id"]: self._rules.lost_after(Tag(row["tag"]), row["lost_after_s"])
+            if row["keeps"]
+            else timeout_s
+            for row in running
+        }
+        silent = self.heartbeats.silent(patience_s)
+        after = {job_id: f"no ping from job for {patience_s[job_id]:.0f} s" for job_id in silent}
+        return await self.give_up(after) if after else 0
+
+    async def give_up(self, lost: Mapping[str, str]) -> int:
+        """Take these jobs from their workers, each after what it says; how many were with one."""
         now_s = self._clock.wall_s()
-        swept = await self._store.write(
-            lambda connection: transitions.give_up_on_workers(connection, silent, timeout_s, now_s)
-        )
-        for job_id, outcome in zip(silent, swept, strict=True):
+        became = await self._store.write(lambda connection: give_up(connection, lost, self._rules, now_s))
+        for job_id, outcome in zip(lost, became, strict=True):
             self.heartbeats.forget(job_id)
             self.endings.note(job_id)
             log.warning("job.zombie", job_id=job_id, outcome=outcome.value)
-        if Swept.RESTARTED in swept:
+        if GivenUp.RESTARTED in became:
             self._available.set()
-        return len(silent) - swept.count(Swept.GONE)
+            self._arrivals.note()
+        return len(lost) - became.count(GivenUp.GONE)
+
+    async def _until_due_s(self) -> float:
+        """Seconds until a job that waits for its time becomes due."""
+        due_s = await self._store.read(_next_due)
+        return float("inf") if due_s is None else max(0.0, due_s - self._clock.wall_s())
 
     def _pulled(self, row: sqlite3.Row) -> Pulled:
         token = self._tokens.mint(
@@ -254,7 +314,13 @@ class Jobs:
             email=row["email"],
             own_job_only=bool(row["same_worker"]),
         )
-        values = {**row, "args": row["args"].encode(), "same_worker": bool(row["same_worker"])}
+        delivery = self._rules.delivery(Tag(row["tag"]), Delivery(row["delivery"]))
+        values = {
+            **row,
+            "args": row["args"].encode(),
+            "same_worker": bool(row["same_worker"]),
+            "delivery": delivery.value,
+        }
         return Pulled(**values, token=token)
 
 

@@ -2,9 +2,8 @@
 
 import math
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any, Final, NewType
 
@@ -13,22 +12,14 @@ import msgspec
 from agent.database import queries
 from agent.wire.claims import Claims, Tag
 from bridge.errors import NotFound
-from bridge.jobs import joblog
 from bridge.jobs.model import Completed, Completion, error_object
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
-RESTARTS_MAX: Final = 3  # agent-api.md 5.3
 INT64_MAX: Final = 2**63 - 1
 EXPIRED_MAX: Final = 1000  # jobs that one pull may find too late; the next pull goes on
 
 Row = sqlite3.Row
 Storable = NewType("Storable", str)  # JSON text that was checked
-
-
-class Swept(Enum):
-    RESTARTED = "restarted"
-    FAILED = "failed"
-    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +77,7 @@ def read_held(connection: sqlite3.Connection, job_id: str, worker: str) -> sqlit
 
 def expire(connection: sqlite3.Connection, job_id: str, now_s: float) -> None:
     error = error_object("Expired", "not_after passed before the job was started")
-    _end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s))
+    record_end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s))
 
 
 def standing(connection: sqlite3.Connection, job_id: str, workspace: str | None) -> sqlite3.Row | None:
@@ -132,11 +123,11 @@ def complete(
         canceled_by=canceled_by,
         canceled_reason=completion.canceled_reason or row["canceled_reason"],
     )
-    _end(connection, job_id, end)
+    record_end(connection, job_id, end)
     return Completed.RECORDED
 
 
-def _end(connection: sqlite3.Connection, job_id: str, end: End) -> None:
+def record_end(connection: sqlite3.Connection, job_id: str, end: End) -> None:
     row = standing(connection, job_id, None)
     assert row is not None  # noqa: S101 every caller has just read the job
     duration_ms = end.duration_ms
@@ -156,6 +147,7 @@ def _end(connection: sqlite3.Connection, job_id: str, end: End) -> None:
         "canceled_reason": end.canceled_reason,
     }
     connection.execute(SQL["insert_completed"], values)
+    connection.execute(SQL["drop_parts"], {"id": job_id})
     connection.execute(SQL["delete_queue"], {"id": job_id})
 
 
@@ -166,24 +158,26 @@ def _clamped(number: int) -> int:
 
 def cancel(
     connection: sqlite3.Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
-) -> None:
+) -> str:
     """Not running: it ends here and never starts (I7). Running: its worker is told at its next ping.
 
-    Raises `NotFound`.
+    The worker, empty when there is none. Raises `NotFound`.
     """
     row = _queued(connection, workspace, job_id)
     if row["state"] == "running":
         connection.execute(SQL["flag_canceled"], {"id": job_id, "by": by, "reason": reason})
     else:
         end_canceled(connection, job_id, by, reason, now_s)
+    return row["worker"] or ""
 
 
 def force_cancel(
     connection: sqlite3.Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
-) -> None:
-    """It ends here, running or not; its worker is told that it is completed. Raises `NotFound`."""
-    _queued(connection, workspace, job_id)
+) -> str:
+    """It ends here, running or not; its worker, which is returned, is told so. Raises `NotFound`."""
+    row = _queued(connection, workspace, job_id)
     end_canceled(connection, job_id, by, reason, now_s)
+    return row["worker"] or ""
 
 
 def _queued(connection: sqlite3.Connection, workspace: str, job_id: str) -> sqlite3.Row:
@@ -203,7 +197,7 @@ def end_canceled(
     end = End(
         status="canceled", result=error_text(error), now_s=now_s, canceled_by=by, canceled_reason=reason
     )
-    _end(connection, job_id, end)
+    record_end(connection, job_id, end)
 
 
 def flag_canceled(
@@ -214,35 +208,3 @@ def flag_canceled(
     if row is None or not may_speak(row, caller):
         raise NotFound(f"job {job_id} not found")
     connection.execute(SQL["flag_canceled"], {"id": job_id, "by": by, "reason": reason})
-
-
-def give_up_on_workers(
-    connection: sqlite3.Connection, silent: Iterable[str], silence_s: float, now_s: float
-) -> list[Swept]:
-    return [_give_up_on_worker(connection, job_id, silence_s, now_s) for job_id in silent]
-
-
-def _give_up_on_worker(connection: sqlite3.Connection, job_id: str, silence_s: float, now_s: float) -> Swept:
-    row = standing(connection, job_id, None)
-    if row is None or row["state"] != "running":
-        return Swept.GONE
-    once = row["delivery"] == "at_most_once"  # I2: nobody can know that it has not been started
-    if once or row["replace"] == "never":
-        _fail(connection, job_id, "CustodianLost", silence_s, now_s)
-    elif row["same_worker"] or row["restarts"] >= RESTARTS_MAX:
-        _fail(connection, job_id, "Timeout", silence_s, now_s)
-    elif row["canceled_by"] is not None:  # I7: what is cancelled is not started again
-        end_canceled(connection, job_id, row["canceled_by"], row["canceled_reason"], now_s)
-    else:
-        line = (
-            f"\nRestarted job after not receiving job's ping for {silence_s:.0f} s (worker {row['worker']})\n"
-        )
-        joblog.append(connection, job_id, line)
-        connection.execute(SQL["restart"], {"id": job_id})
-        return Swept.RESTARTED
-    return Swept.FAILED
-
-
-def _fail(connection: sqlite3.Connection, job_id: str, name: str, silence_s: float, now_s: float) -> None:
-    error = error_object(name, f"Job timed out after no ping from job for {silence_s:.0f} s")
-    _end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s))

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from agent.clock import Clock
 from bridge.errors import BadRequest, BridgeError
-from bridge.jobs.endings import Endings
 from bridge.jobs.model import Order
+from bridge.jobs.news import News
 from bridge.jobs.records import MaybeResult, Records
 from bridge.jobs.service import Jobs
 
@@ -45,7 +45,7 @@ class Answer:
 
 
 class Waiting:
-    def __init__(self, jobs: Jobs, records: Records, endings: Endings, clock: Clock) -> None:
+    def __init__(self, jobs: Jobs, records: Records, endings: News, clock: Clock) -> None:
         self._clock = clock
         self._jobs = jobs
         self._records = records

@@ -154,12 +154,11 @@ class Collector:
         if not custody.is_open:
             await self._late(worker, result)
             return True
-        document = result.document
-        if result.blob_sha256:
-            whole = await self._assemble(result)
-            if whole is None:
-                return False
-            document = whole
+        try:
+            document = await self._assemble(result) if result.blob_sha256 else result.document
+        except TimeoutError:
+            log.warning("result.parts_missing", job_id=result.job_id, sha256=result.blob_sha256)
+            return False
         await self._until_taken(lambda: self._record(worker, result, document))
         return True
 
@@ -187,19 +186,18 @@ class Collector:
             else:
                 return
 
-    async def _assemble(self, result: Result) -> bytes | None:
-        """The parts were confirmed before the result, so they are here or in another worker's hands."""
-        try:
-            async with asyncio.timeout(PARTS_WAIT_S):
-                while True:
-                    self._part_came.clear()
-                    whole = await self._ledger.assemble(result.job_id, result.blob_sha256)
-                    if whole is not None:
-                        return whole
-                    await self._part_came.wait()
-        except TimeoutError:
-            log.warning("result.parts_missing", job_id=result.job_id, sha256=result.blob_sha256)
-            return None
+    async def _assemble(self, result: Result) -> bytes:
+        """The parts were confirmed before the result, so they are here or in another worker's hands.
+
+        Raises `TimeoutError`.
+        """
+        async with asyncio.timeout(PARTS_WAIT_S):
+            while True:
+                self._part_came.clear()
+                whole = await self._ledger.assemble(result.job_id, result.blob_sha256)
+                if whole is not None:
+                    return whole
+                await self._part_came.wait()
 
     async def _events(self, worker: WorkerName, messages: list[Message]) -> bool:
         with self._events_in_hand.turn() as earlier:

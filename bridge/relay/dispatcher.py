@@ -89,10 +89,9 @@ class Dispatcher:
 
     async def _round(self) -> int:
         """One look at every lane. Returns how many jobs came."""
-        served = frozenset(Tag(tag) for agent in await self._ledger.agents() for tag in agent["tags"])
         waiting = await self._ledger.waiting()
         pulled = 0
-        for lane in self._source.lanes(served):
+        for lane in self._source.lanes(await self._ledger.served()):
             room = room_in(lane, waiting, self._ready_max)
             if room:
                 pulled += await self._pull_lane(lane, room)
@@ -161,8 +160,7 @@ class Dispatcher:
     async def _fail(self, key: Key, reason: str) -> None:
         """A job that cannot travel is closed with an error that says why."""
         custody = await self._ledger.find(key)
-        if custody is None:
-            return
+        assert custody is not None  # noqa: S101 its row was taken, or has just been read
         error = {"name": "Unsendable", "message": reason}
         await self._recorder.end_unrun(custody, error)
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -241,6 +241,10 @@ class Ledger:
         rows = [dict(row) for row in await self._fetch("agents", {})]
         return [row | {"tags": json.loads(row["tags"])} for row in rows]
 
+    async def served(self) -> frozenset[Tag]:
+        """The tags of all enrolled agents."""
+        return frozenset(row["tag"] for row in await self._fetch("served", {}))
+
     async def custody(self) -> list[dict[str, Any]]:
         """Every row, for people: where each job is."""
         return [dict(row) for row in await self._fetch("custody", {})]
@@ -265,5 +269,6 @@ def _of(key: Key) -> dict[str, Any]:
 
 
 def _custody(row: sqlite3.Row) -> Custody:
-    custody = Custody(**dict(row))
-    return custody if custody.replace is None else replace(custody, replace=Replace(custody.replace))
+    values = dict(row)
+    wish = values.pop("replace")
+    return Custody(**values, replace=None if wish is None else Replace(wish))

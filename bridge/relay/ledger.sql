@@ -104,11 +104,12 @@ SELECT body FROM ledger WHERE job_id = :job_id AND attempt = :attempt;
 UPDATE ledger SET body = :body WHERE job_id = :job_id AND attempt = :attempt AND state = 'taken';
 
 -- name: expired
--- Nobody has accepted these, and running them is pointless now.
+-- Nobody has accepted these, and running them is pointless now. The plus leaves the index of `not_after` only:
+-- by the state every job that waits would be read, and SQLite would prepare the statement anew for each state.
 SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
        lost_after_s, replace, not_after, published_at
   FROM ledger
- WHERE not_after IS NOT NULL AND state <> 'closed' AND state = :state AND not_after <= :before;
+ WHERE not_after IS NOT NULL AND state <> 'closed' AND +state = :state AND not_after <= :before;
 
 -- name: to_revoke
 -- What this agent held and lost, and has not been told of; and what it was told of before the job was over.
@@ -192,6 +193,9 @@ UPDATE enrolled_agent SET last_heard = :now, held = coalesce(:held, held), backl
 SELECT worker, worker_group, tags, version, slots, held, backlog, enrolled_at, last_heard, left_at,
        clock_offset_ms
   FROM enrolled_agent ORDER BY worker;
+
+-- name: served
+SELECT DISTINCT value AS tag FROM enrolled_agent, json_each(tags);
 
 -- name: custody
 -- What a page or the demo shows: where each job is.

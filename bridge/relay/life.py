@@ -66,11 +66,11 @@ class Relay:
 
     async def admit(self, worker: WorkerName, tags: frozenset[Tag]) -> None:
         """Make the queues that an enrolling agent needs. Raises `BrokerDown`."""
-        if self._broker is None:
+        broker, dispatcher = self._broker, self._dispatcher
+        if broker is None or dispatcher is None:
             raise BrokerDown("RabbitMQ is not reachable from the bridge now; try again")
-        await self._broker.admit(worker, sorted(tags))
-        if self._dispatcher is not None:
-            self._dispatcher.wake()
+        await broker.admit(worker, sorted(tags))
+        dispatcher.wake()
 
     def _taking_broker(self) -> Broker | None:
         """None also while it is blocked: then no agent can be told anything, and none can be heard."""

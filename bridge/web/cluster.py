@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute
@@ -11,15 +12,18 @@ from agent.database import Database
 from bridge.agents import api as agent_api
 from bridge.agents import routes as worker_routes
 from bridge.agents import unserved
+from bridge.agents.holding import Holding
 from bridge.agents.service import Workers
 from bridge.jobs import detail_routes, wait_routes
 from bridge.jobs import routes as job_routes
 from bridge.jobs.details import Details
+from bridge.jobs.parts import Parts
 from bridge.jobs.records import Records
 from bridge.jobs.scripts import Scripts
 from bridge.jobs.service import Jobs
 from bridge.jobs.tag_rules import EVERYBODYS, TagRules
 from bridge.jobs.waiting import Waiting
+from bridge.relay.policy import Policies
 from bridge.resources import routes as resource_routes
 from bridge.resources import type_routes as resource_type_routes
 from bridge.resources.arguments import Arguments
@@ -35,6 +39,8 @@ from bridge.variables import routes as variable_routes
 from bridge.variables.environment import Environments
 from bridge.variables.service import Variables
 from bridge.variables.vault import open_vault
+
+NO_POLICIES: Final = Policies()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +64,7 @@ async def open_cluster(
     base_url: str,
     admin_password: str | None,
     tags: TagRules = EVERYBODYS,
+    policies: Policies = NO_POLICIES,
 ) -> Cluster:
     """The cluster in `store`, which stays the caller's to close. `base_url` has no trailing slash."""
     tokens = await Tokens.open(store, clock)
@@ -67,7 +74,7 @@ async def open_cluster(
     variables = Variables(store, await open_vault(store))
     resources = Resources(store, clock)
     interpolation = Interpolation(variables, resources)
-    jobs = Jobs(store, clock, tokens.jobs, Arguments(interpolation, base_url), tags)
+    jobs = Jobs(store, clock, tokens.jobs, Arguments(interpolation, base_url), tags, policies)
     workers = Workers(store, clock)
     records = Records(store, clock, jobs.heartbeats)
     details = Details(store, clock)
@@ -79,7 +86,16 @@ async def open_cluster(
         workers=workers,
         gate=gate,
         routes=[  # the busiest first: routes are tried in order
-            *agent_api.routes(jobs, details, environments, workers, gate, base_url),
+            *agent_api.routes(
+                jobs,
+                Parts(store),
+                Holding(store, jobs),
+                details,
+                environments,
+                workers,
+                gate,
+                base_url,
+            ),
             *job_routes.routes(jobs, records, details, Scripts(store, clock, tags), gate),
             *wait_routes.routes(Waiting(jobs, records, jobs.endings, clock), gate),
             *detail_routes.routes(details, gate),

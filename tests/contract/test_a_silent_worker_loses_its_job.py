@@ -23,7 +23,7 @@ async def test_it_is_given_to_another_and_the_first_is_fenced(cluster: Running) 
     assert (await jobs.ping(job_id, "ag-x-1", None)).already_completed
     assert not (await jobs.ping(job_id, "ag-x-2", None)).already_completed
     job = await cluster.job(job_id)
-    assert "Restarted job after not receiving job's ping" in str(job["logs"])
+    assert "Restarted job after no ping from job" in str(job["logs"])
 
 
 async def test_one_that_pings_keeps_it(cluster: Running) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from agent.wire.agent_api import script_number
 from tests.support.cluster import Running
 
 ALL = "/api/agent_workers"
@@ -23,7 +24,7 @@ async def test_a_script_by_its_hash_as_a_number(cluster: Running) -> None:
     for number in range(4):  # some of the hashes are negative as a signed number
         script = {"path": f"u/admin/s{number}", "content": "echo hi", "language": "bash", "schema": schema}
         made = (await cluster.admin.post("/api/w/main/scripts/create", json=script)).text
-        signed = int.from_bytes(bytes.fromhex(made), "big", signed=True)
+        signed = script_number(made)
         assert (await agent.get(f"{ALL}/script/{signed}")).status_code == 404  # it runs no job of it
         await cluster.admin.post(f"/api/w/main/jobs/run/h/{made}", json={})
         await agent.post(f"{ALL}/pull_job", json=None)

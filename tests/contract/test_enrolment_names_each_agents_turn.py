@@ -102,6 +102,23 @@ async def test_what_is_refused_anyway_takes_nobodys_place(door: Door) -> None:
     assert await door.codes("b") == [200]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"version": "\\ud800", "slots": "x"}',
+        b'{"slots": 1e400}',
+        b'{"slots": 100000000000000000000}',
+        b'{"wall_s": 1e20}',
+        b'{"wall_s": "now"}',
+        b"\xff",
+    ],
+)
+async def test_a_body_that_says_nothing_that_can_be_kept_is_refused(door: Door, body: bytes) -> None:
+    async with client_of(build(door.enrolments.routes()), f"jwt_agent_a_{door.token}") as client:
+        assert (await client.post(ENROL, content=body)).status_code == 400
+
+
 async def test_while_the_broker_is_away_the_pace_is_kept_too(door: Door) -> None:
     door.broker_is_up = False
     assert await door.codes("a", "b", "c") == [503, 429, 429]

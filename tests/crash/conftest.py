@@ -1,5 +1,5 @@
 """Fixtures that crash tests share."""
 
-from tests.support.worlds import calm, world
+from tests.support.worlds import brokerless, calm, world
 
-__all__ = ["calm", "world"]
+__all__ = ["brokerless", "calm", "world"]

@@ -83,7 +83,7 @@ class Disk:
         if step.inode in self._folders:
             done = [change for number, change in self._names if self._covers(step, number, change.folder)]
             for change in done:
-                _apply_names(self._folders[step.inode], change)
+                _apply_names(self._folders, change)
             self._names = [
                 (number, change)
                 for number, change in self._names
@@ -142,7 +142,7 @@ class Disk:
     def _state(self, how: str, writes: tuple[Write | Cut, ...], names: tuple[Names, ...]) -> CrashState:
         folders = {number: dict(entries) for number, entries in self._folders.items()}
         for change in names:
-            _apply_names(folders[change.folder], change)
+            _apply_names(folders, change)
         files: dict[str, Contents | None] = {}
         waiting = [("", ROOT)]
         while waiting:
@@ -212,7 +212,12 @@ def _written(durable: bytes, writes: tuple[Write | Cut, ...] | list[Write | Cut]
     return bytes(data)
 
 
-def _apply_names(folder: dict[str, Inode], change: Names) -> None:
+def _apply_names(folders: dict[Inode, dict[str, Inode]], change: Names) -> None:
+    folder = folders[change.folder]
+    if change.taken_from is not None:
+        old_folder, old_name = change.taken_from
+        if folders[old_folder].get(old_name) in change.changes.values():  # else it is another file's since
+            del folders[old_folder][old_name]
     for name, inode in change.changes.items():
         if inode is None:
             folder.pop(name, None)

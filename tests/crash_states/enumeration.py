@@ -16,12 +16,11 @@ from typing import Any, Final
 import structlog
 
 from tests.crash_states.disk import CrashState, Disk
-from tests.crash_states.judge import Claim, flaws_of
+from tests.crash_states.judge import Claim, fast_folder, flaws_of
 from tests.crash_states.operations import Mark, Step
 from tests.crash_states.work import Work, expected
 from tests.crash_states.works import WORKS
 
-IN_MEMORY: Final = Path("/dev/shm")
 PROCESSES: Final = min(2, os.cpu_count() or 1)
 POINTS_MAX: Final = 8  # in one piece: a state may be tried once in each of two pieces, which costs little
 SHOWN_MAX: Final = 5  # flaws kept of one moment
@@ -87,7 +86,7 @@ def enumerate_states(name: str, rounds: int, steps: Sequence[Step], *, until: st
         order.sort(key=lambda moment: moment.end - moment.first)
     spawn = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks of a test
     with (
-        tempfile.TemporaryDirectory(prefix="orvanta-states-", dir=_fast_folder()) as place,
+        tempfile.TemporaryDirectory(prefix="orvanta-states-", dir=fast_folder()) as place,
         ProcessPoolExecutor(PROCESSES, spawn, _prepare, (name, rounds, steps, place)) as pool,
     ):
         for tally in pool.map(_judge, order):
@@ -102,11 +101,6 @@ def enumerate_states(name: str, rounds: int, steps: Sequence[Step], *, until: st
         violations=[flaw for tally in tallies for flaw in tally.flaws],
         seconds=time.monotonic() - began_s,
     )
-
-
-def _fast_folder() -> str | None:
-    """Memory where there is some: what is opened here has been through its power cut."""
-    return str(IN_MEMORY) if os.access(IN_MEMORY, os.W_OK) else None
 
 
 class _Judge:
@@ -156,9 +150,14 @@ class _Judge:
 _judges: list[_Judge] = []  # one in each process of the pool
 
 
-def _prepare(name: str, rounds: int, steps: Sequence[Step], place: str) -> None:
+def quieten() -> None:
+    """The store's own log would be a line for each state."""
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def _prepare(name: str, rounds: int, steps: Sequence[Step], place: str) -> None:
+    quieten()
     _judges.append(_Judge(WORKS[name](rounds), steps, Path(place)))
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from agent.wire.claims import Attempt, Claims, JobId, Tag, WorkerName
 from agent.wire.messages import Blob
 from bridge.relay.ledger import Custody, Key, Ledger
-from bridge.store.connection import open_store
+from bridge.store.connection import MIGRATIONS, open_store
 from tests.crash_states.work import Call, Life, StillClock
 
 NORTH: Final = WorkerName("ag-shops-north-Abc12")
@@ -49,6 +49,11 @@ LedgerCall = Call[Ledger, Kept]
 
 class LedgerWork:
     """Each round brings four jobs home from the cluster, one of them through a lost agent."""
+
+    database = "store.db"
+    migrations: Sequence[str] = [script.read_text() for script in sorted(MIGRATIONS.glob("*.sql"))]
+    mends_damage = False
+    recovery: Life[Ledger, Kept] = Life((), is_killed=False)
 
     def __init__(self, rounds: int) -> None:
         self.lives: Sequence[Life[Ledger, Kept]] = [

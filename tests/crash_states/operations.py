@@ -30,6 +30,9 @@ class Names:
     folder: Inode
     changes: Mapping[str, Inode | None]
     new_folder: Inode | None = None
+    taken_from: tuple[Inode, str] | None = (
+        None  # the name that it had in another folder goes in the same step
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """The program that is recorded: one life of a store. It says before and after each call what it does.
 
 python -m tests.crash_states.recorded WORK ROUNDS LIFE FOLDER MARKS [SABOTAGE]
+
+LIFE is the number of a life of the work, or `recovery`: what each start does, and no more.
 """
 
 import asyncio
@@ -11,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash_states.sabotage import CHECKPOINT_PAGES, SABOTAGES, open_connections_with
-from tests.crash_states.work import Call, Work
+from tests.crash_states.work import Call, Life, Work
 from tests.crash_states.works import WORKS
 
 OPENING = -1  # the number of no call
+RECOVERY = "recovery"
+RECOVERY_CALLS = 1_000_000  # their numbers begin here: they are none of the work's
 
 
 class Marks:
@@ -31,6 +35,14 @@ async def live(work: Work[Any, Any], number: int, folder: Path, marks: Marks) ->
     """Opens the store, makes this life's calls, and closes it or dies."""
     life = work.lives[number]
     first = sum(len(earlier.calls) for earlier in work.lives[:number])
+    await _live(work, life, first, folder, marks)
+
+
+async def recover(work: Work[Any, Any], folder: Path, marks: Marks) -> None:
+    await _live(work, work.recovery, RECOVERY_CALLS, folder, marks)
+
+
+async def _live(work: Work[Any, Any], life: Life[Any, Any], first: int, folder: Path, marks: Marks) -> None:
     async with work.opened(folder) as store:
         marks.say("done", OPENING, work.note(store))
         for group in life.groups:
@@ -53,4 +65,7 @@ if __name__ == "__main__":
     open_connections_with(f"wal_autocheckpoint = {CHECKPOINT_PAGES}")
     for sabotage in sabotages:
         SABOTAGES[sabotage]()
-    asyncio.run(live(WORKS[name](int(rounds)), int(life), Path(folder), Marks(Path(marks))))
+    work, said = WORKS[name](int(rounds)), Marks(Path(marks))
+    asyncio.run(
+        recover(work, Path(folder), said) if life == RECOVERY else live(work, int(life), Path(folder), said)
+    )

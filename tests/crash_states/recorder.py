@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from dev_tools.places import ROOT
+from tests.crash_states.disk import Files
+from tests.crash_states.judge import fast_folder, lay_out
 from tests.crash_states.operations import Step
+from tests.crash_states.recorded import RECOVERY
 from tests.crash_states.trace import CALLS, Follower
 from tests.crash_states.works import WORKS
 
@@ -47,6 +50,23 @@ def record(name: str, rounds: int, sabotage: str = "") -> list[Step]:
             follower.follow(trace)
             trace.unlink()
         return follower.steps
+
+
+def record_recovery(name: str, rounds: int, files: Files, sabotage: str = "") -> tuple[list[Step], int]:
+    """The same for one start on what a power cut has left, and where in it the start begins."""
+    with tempfile.TemporaryDirectory(prefix="recorded-", dir=fast_folder()) as made:
+        place = Path(made).resolve()
+        folder, marks, trace = (place / part for part in ("disk", "marks", "trace"))
+        lay_out(files, folder)
+        follower = Follower(folder, marks)
+        follower.begin_with(files)
+        begins = len(follower.steps)
+        arguments = [name, str(rounds), RECOVERY, str(folder), str(marks), *filter(None, [sabotage])]
+        ended = _traced(trace, arguments)
+        if ended.returncode:
+            raise NotRecorded(f"recovery ended with {ended.returncode}: {ended.stderr[-2000:]}")
+        follower.follow(trace)
+        return follower.steps, begins
 
 
 def _traced(trace: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:

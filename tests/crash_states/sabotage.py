@@ -8,6 +8,7 @@ from typing import Final
 
 import agent.database
 import agent.spool.blobs
+import agent.spool.recovery
 from agent.spool.rows import Key
 from agent.spool.spool import Spool
 from agent.wire.messages import Result
@@ -78,6 +79,11 @@ def state_before_result() -> None:
     Spool.finish = finish_twice
 
 
+def set_aside_unmarked() -> None:
+    """A start that is cut off before it has carried the rows over leaves nothing that says so."""
+    agent.spool.recovery.UNFINISHED = "spool.damaged-now"
+
+
 SABOTAGES: Final[Mapping[str, Callable[[], None]]] = {
     sabotage.__name__: sabotage
     for sabotage in (
@@ -87,5 +93,6 @@ SABOTAGES: Final[Mapping[str, Callable[[], None]]] = {
         folders_unsynced,
         row_before_document,
         state_before_result,
+        set_aside_unmarked,
     )
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.spool.rows import Key, LogChunk, Taken
-from agent.spool.spool import Spool
+from agent.spool.spool import MIGRATIONS, Spool
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import BLOB_PART_BYTES, pack
 from agent.wire.messages import Delivery, Job, Result
@@ -51,6 +51,13 @@ SpoolCall = Call[Spool, Kept]
 
 class SpoolWork:
     """Each round takes five jobs through everything that a spool is asked to remember."""
+
+    database = "spool/spool.db"
+    migrations: Sequence[str] = MIGRATIONS
+    mends_damage = True
+    recovery: Life[Spool, Kept] = Life(
+        [[Call("take stock", lambda spool: spool.take_stock(), lambda _kept: None)]], is_killed=False
+    )
 
     def __init__(self, rounds: int) -> None:
         self._jobs = [job(f"{number}-{name}", name) for number in range(rounds) for name in "abcde"]

@@ -8,9 +8,13 @@ import pytest
 
 from tests.crash_states.enumeration import enumerate_states
 from tests.crash_states.recorder import record
+from tests.crash_states.second_cut import enumerate_second_cuts
 from tests.crash_states.works import WORKS
 
 STATES_MIN = 2_000  # fewer means that something is not recorded any more
+STARTS = 1  # of each kind that are cut off
+EVERY = 8
+SECOND_STATES_MIN = 50
 
 
 @pytest.mark.usefixtures("strace")
@@ -23,3 +27,16 @@ def test_in_no_state_is_anything_lost_or_half_there(
     record_property("states", findings.states)
     assert findings.violations == []
     assert findings.states > STATES_MIN
+
+
+@pytest.mark.usefixtures("strace")
+@pytest.mark.parametrize("name", sorted(WORKS))
+def test_nor_in_a_state_that_a_second_cut_leaves_of_the_start_after_the_first(
+    name: str, record_property: Callable[[str, object], None]
+) -> None:
+    """A draw of them; `python -m tests.crash_states` judges more."""
+    tallies = enumerate_second_cuts(name, 1, record(name, 1), STARTS, every=EVERY)
+    states = sum(tally.states for tally in tallies)
+    record_property("states", states)
+    assert [flaw for tally in tallies for flaw in tally.flaws] == []
+    assert states > SECOND_STATES_MIN

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from tests.crash_states.disk import Files
 from tests.crash_states.operations import ROOT, Cut, Inode, Mark, Names, Step, Sync, Write
 
 CALLS: Final = (
@@ -43,6 +44,18 @@ class Follower:
         self._open: dict[int, _Open] = {}
         self._mark_fd = -1
         self.steps: list[Step] = []
+
+    def begin_with(self, files: Files) -> None:
+        """What is in the folder, durably, before the first trace."""
+        for path, file in sorted(files.items()):
+            if file is None:
+                self._make_folder(self._root / path)
+            else:
+                inode = self._new()
+                self._named(self._root / path, inode)
+                self.steps.append(Write(inode, 0, file.data))
+        for inode in self._known.values():
+            self.steps.append(Sync(inode, len(self.steps)))
 
     def follow(self, trace: Path) -> None:
         """Adds one process's life. Raises `Untraceable`."""
@@ -121,9 +134,12 @@ class Follower:
 
     def _made_folder(self, quoted: str) -> None:
         if path := self._ours(quoted):
-            inode = self._new()
-            self._known[path] = inode
-            self.steps.append(Names(self._known[path.parent], {path.name: inode}, inode))
+            self._make_folder(path)
+
+    def _make_folder(self, path: PurePosixPath) -> None:
+        inode = self._new()
+        self._known[path] = inode
+        self.steps.append(Names(self._known[path.parent], {path.name: inode}, inode))
 
     def _named(self, path: PurePosixPath, inode: Inode) -> None:
         self._known[path] = inode
@@ -133,11 +149,15 @@ class Follower:
         old, new = self._ours(old_quoted), self._ours(new_quoted)
         if old is None or new is None:
             return self._refuse_ours([old_quoted, new_quoted], "rename")
-        if old.parent != new.parent:
-            raise Untraceable(f"{old} renamed into another folder")
         inode = self._known.pop(old)
+        for path in [path for path in self._known if path.is_relative_to(old)]:  # what a folder holds
+            self._known[new / path.relative_to(old)] = self._known.pop(path)
         self._known[new] = inode
-        self.steps.append(Names(self._known[old.parent], {old.name: None, new.name: inode}))
+        if old.parent == new.parent:
+            self.steps.append(Names(self._known[old.parent], {old.name: None, new.name: inode}))
+        else:
+            taken_from = (self._known[old.parent], old.name)
+            self.steps.append(Names(self._known[new.parent], {new.name: inode}, taken_from=taken_from))
         return None
 
     def _removed(self, quoted: str) -> None:

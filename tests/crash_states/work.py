@@ -52,6 +52,10 @@ class Work(Protocol[S, K]):
     """A store with its calls. Made anew from its name and size in every process, always the same."""
 
     lives: Sequence[Life[S, K]]
+    database: str  # its path in the folder
+    migrations: Sequence[str]
+    mends_damage: bool  # else a damaged one does not open
+    recovery: Life[S, K]  # what every start does beside opening; it changes nothing of what is kept
 
     def nothing(self) -> K:
         """What an empty store keeps."""

@@ -69,7 +69,8 @@ def test_by_the_agent_for_a_flag(tmp_path: Path, flag: str) -> None:
 @pytest.mark.parametrize(
     ("command", "settings", "names"),
     [
-        ("serve", {}, ("AMQP_URL", "missing")),
+        ("serve", {"PUBLIC_AMQP_URL": BROKER}, ("AMQP_URL", "missing")),
+        ("relay", {"AGENT_TOKEN": TOKEN, "BASE_INTERNAL_URL": HERE}, ("AMQP_URL", "missing")),
         ("serve", {"AMQP_URL": "http://127.0.0.1"}, ("AMQP_URL", "amqp://")),
         ("serve", {"AMQP_URL": BROKER, "BRIDGE_PORT": "many"}, ("BRIDGE_PORT", "many")),
         ("serve", {"AMQP_URL": BROKER, "READY_MAX": "0"}, ("READY_MAX", "0")),

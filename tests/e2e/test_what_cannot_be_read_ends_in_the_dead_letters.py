@@ -1,6 +1,7 @@
 """Bad input on the broker goes to `orvanta.dead` with the reason, and the consumer goes on."""
 
 import json
+from typing import Any
 
 import msgpack
 import pytest
@@ -8,7 +9,7 @@ from aio_pika.exceptions import ChannelPreconditionFailed
 
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack
-from agent.wire.messages import Job
+from agent.wire.messages import Job, Rejected
 from agent.wire.routing import DEAD, JOBS, UP, job_queue
 from tests.support.mail import channel, next_of, put
 from tests.support.world import World
@@ -25,12 +26,21 @@ def job(tag: str) -> bytes:
     ])  # fmt: skip
 
 
+def deep(depth: int) -> list[Any]:
+    lists: list[Any] = []
+    for _ in range(depth):
+        lists = [lists]
+    return lists
+
+
 UNREADABLE = {
     "text": (b"not msgpack at all", "Malformed"),
     "nothing": (b"", "Malformed"),
     "no_envelope": (msgpack.packb([1, 2, 3]), "Malformed"),
     "another_version": (msgpack.packb({"v": 99, "m": []}), "WrongVersion"),
     "an_unknown_kind": (msgpack.packb({"v": 1, "m": [{"k": "sing"}]}), "Malformed"),
+    "a_deep_kind": (msgpack.packb({"v": 1, "m": [{"k": deep(1000)}]}), "Malformed"),
+    "a_long_kind": (msgpack.packb({"v": 1, "m": [{"k": "x" * 1_000_000}]}), "Malformed"),
     "a_field_missing": (msgpack.packb({"v": 1, "m": [{"k": "result", "job_id": "x"}]}), "Malformed"),
     "deep": (b"\x91" * 100_000, "Malformed"),
 }
@@ -119,4 +129,11 @@ async def test_a_result_of_a_job_that_nobody_knows(calm: World) -> None:
         msgpack.packb({"v": 1, "m": [stray | {"document": json.dumps(1).encode()}]}),
     )
     assert "not in the ledger" in (await dead_letter(calm))[1]
+    await still_works(calm)
+
+
+async def test_a_report_whose_names_no_header_can_hold(calm: World) -> None:
+    report = Rejected(reason="r" * 300_000, job_id="j" * 300_000, body=b"what came")
+    await put(calm, UP, "event.ag-site-x", pack([report]))
+    assert (await dead_letter(calm))[0] == b"what came"
     await still_works(calm)

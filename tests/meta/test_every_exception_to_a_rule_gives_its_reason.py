@@ -1,4 +1,4 @@
-"""`noqa` and `type: ignore` name what they silence, and why."""
+"""`noqa`, `type: ignore` and `pragma: no cover` name what they silence, and why."""
 
 import io
 import re
@@ -7,9 +7,10 @@ from typing import Final
 
 from tests.meta.tree import SOURCES, Source
 
-SILENCES: Final = re.compile(r"#\s*(?:noqa|type:\s*ignore)")
+SILENCES: Final = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma:\s*no)")
 WITH_REASON: Final = re.compile(
-    r"#\s*(?:noqa:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*|type:\s*ignore\[[\w, -]+\])\W+\w+\W+\w+"
+    r"#\s*(?:noqa:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*|type:\s*ignore\[[\w, -]+\]|pragma:\s*no (?:cover|branch))"
+    r"\W+\w+\W+\w+"
 )
 LEFT_OPEN: Final = re.compile(r"\b(TODO|FIXME|XXX)\b")
 

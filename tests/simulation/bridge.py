@@ -10,7 +10,7 @@ from agent.link.link import Enrolment
 from agent.wire.claims import Claims, Tag, WorkerName
 from agent.wire.envelope import Envelope
 from agent.wire.routing import CONTROL, DEAD, JOBS, control_queue, job_key, job_queue
-from bridge.broker.channel import QueueGone
+from bridge.broker.channel import QueueGone, dead_letter
 from bridge.errors import BrokerDown
 from bridge.relay.ledger import Ledger
 from bridge.relay.life import Relay
@@ -144,7 +144,7 @@ class SimBrokerSession:
         await self._publish(CONTROL, control_queue(worker), envelope, lambda: self.ensure_agent(worker))
 
     async def publish_dead(self, body: bytes, reason: str, about: Mapping[str, str]) -> None:
-        await self._publish(DEAD, "", Envelope(body, None, {**about, "reason": reason}), None)
+        await self._publish(DEAD, "", dead_letter(body, reason, about), None)
 
     async def consume(
         self, queue_name: str, prefetch: int, arrived: Callable[[Any], Awaitable[None]]

@@ -102,10 +102,9 @@ class Delivered:
 
 
 class SimBroker:
-    def __init__(self, loop: VirtualLoop, draw: Random, *, forgets: bool = False) -> None:
+    def __init__(self, loop: VirtualLoop, draw: Random) -> None:
         self.loop = loop
         self.draw = draw
-        self.forgets = forgets  # sabotage: what was not acknowledged is gone with its session
         self.is_down = False
         self.alarm = ""  # why it takes nothing: low on memory or disk
         self.alarms = Changes()
@@ -187,7 +186,7 @@ class Session:
         cls, broker: SimBroker, party: Party, process: Process, down: Callable[[str], Exception]
     ) -> "Session":
         process.step()
-        await asyncio.sleep(2 * broker.latency_s())
+        await broker.loop.pause(2 * broker.latency_s())
         if broker.is_down or party.is_cut:
             raise down("cannot connect")
         return cls(broker, party, process, down)
@@ -219,7 +218,7 @@ class Session:
 
     async def _travel(self) -> None:
         if self.lost_why is None:
-            await asyncio.sleep(self.broker.latency_s())
+            await self.broker.loop.pause(self.broker.latency_s())
         if self.lost_why is None and self.party.is_cut:
             await self.gone.wait()  # a stalled link keeps us waiting until the heartbeats fail
         if self.lost_why is not None:
@@ -271,8 +270,6 @@ class Session:
                 if consumer in queue.consumers:
                     queue.consumers.remove(consumer)
         for delivered in sorted(self._unacked(), key=lambda one: -one.number):
-            if self.broker.forgets:
-                continue
             delivered.queue.ready.appendleft(delivered.mail)
             delivered.queue.pump()
 

@@ -43,7 +43,7 @@ def _recorded_once(world: "World", job: SimJob) -> list[str]:
     if len(differing) > 1:
         found.append(f"I1: the cluster was offered {len(differing)} different results of {name}")
     if first.success:
-        runs = {start.document for start in world.journal.starts if start.job_id == name}
+        runs = [start.document for start in world.journal.starts if start.job_id == name]
         if first.document not in runs:
             found.append(f"I1: the result of {name} was made by no run of it")
     elif first.canceled_by is None and b'"name"' not in first.document:

@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
+from agent.wire.agent_api import canceler
 from agent.wire.claims import JobId, Tag
 from agent.wire.messages import Delivery, Result
 from bridge.errors import ClusterDown
 from bridge.relay.ledger import Custody
 from bridge.relay.policy import Replace
-from bridge.relay.sources.source import PingReply, Pulled, canceler
+from bridge.relay.sources.source import PingReply, Pulled
 from tests.simulation.clock import EPOCH_S
-from tests.simulation.loop import VirtualLoop
+from tests.simulation.loop import Pause, VirtualLoop
 from tests.simulation.process import Process
 
 CALL_S: Final = (0.0005, 0.02)
+FORGOTTEN: Final = 0.02  # of results, by a cluster that is sabotaged
 LOST_ANSWERS: Final = 0.01  # of calls, where the answer is lost on the way back
 
 
@@ -71,6 +73,7 @@ class SimCluster:
         self.loop = loop
         self.draw = draw
         self.is_down = False
+        self.forgets = False  # sabotage: of some results it says that they are recorded, and they are not
         self.deadlines_lie_by_s = 0.0  # sabotage: a job is handed out with less time than it has
         self.jobs: dict[JobId, SimJob] = {}
         self._pushed = asyncio.Event()
@@ -79,9 +82,13 @@ class SimCluster:
         self.jobs[spec.job_id] = SimJob(spec, self.loop.time())
         self.wake()
 
+    def call(self) -> Pause:
+        """As long as one way to the cluster or back takes."""
+        return self.loop.pause(self.draw.uniform(*CALL_S))
+
     def wake(self) -> None:
         self._pushed.set()
-        self._pushed = asyncio.Event()
+        self._pushed.clear()
 
     async def pushed(self) -> None:
         await self._pushed.wait()
@@ -95,12 +102,15 @@ class SimCluster:
             job.state = "completed"
             job.results.append(Offer(0, False, b'"canceled"', "ada", 0))
 
-    def expire(self) -> None:
+    def queued(self) -> list[SimJob]:
         """As the embedded cluster at a pull: what is too late ends here."""
-        for job in self.jobs.values():
-            if job.state == "queued" and job.deadline_s <= self.loop.time():
+        now_s = self.loop.time()
+        queued = [job for job in self.jobs.values() if job.state == "queued"]
+        for job in queued:
+            if job.deadline_s <= now_s:
                 job.state = "completed"
-                job.results.append(Offer(0, False, b'{"name": "Expired"}', None, 0, self.loop.time()))
+                job.results.append(Offer(0, False, b'{"name": "Expired"}', None, 0, now_s))
+        return [job for job in queued if job.state == "queued"]
 
     def open_jobs(self) -> list[SimJob]:
         return [job for job in self.jobs.values() if job.state != "completed"]
@@ -120,13 +130,12 @@ class SimSource:
 
     async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
         await self._reach()
-        self._cluster.expire()
-        jobs = [job for job in self._cluster.jobs.values() if job.state == "queued" and job.spec.tag in lane]
+        jobs = [job for job in self._cluster.queued() if job.spec.tag in lane]
         if not jobs:
             return None
         job = min(jobs, key=lambda one: (-(one.spec.priority or 0), one.submitted_s))
         job.state = "running"
-        await asyncio.sleep(self._cluster.draw.uniform(*CALL_S))
+        await self._cluster.call()
         self._process.step()
         return _pulled(job, self._cluster.deadlines_lie_by_s)
 
@@ -151,6 +160,8 @@ class SimSource:
 
     async def send_result(self, custody: Custody, result: Result, document: bytes) -> None:
         await self._reach()
+        if self._cluster.forgets and self._cluster.draw.random() < FORGOTTEN:
+            return
         job = self._cluster.jobs[custody.job_id]
         life = self._process.number
         job.results.append(
@@ -173,13 +184,13 @@ class SimSource:
 
     async def _reach(self) -> None:
         self._process.step()
-        await asyncio.sleep(self._cluster.draw.uniform(*CALL_S))
+        await self._cluster.call()
         self._process.step()
         if self._cluster.is_down:
             raise ClusterDown("the simulated cluster is down")
 
     async def _come_back(self) -> None:
-        await asyncio.sleep(self._cluster.draw.uniform(*CALL_S))
+        await self._cluster.call()
         self._process.step()
         if self._cluster.draw.random() < LOST_ANSWERS:
             raise ClusterDown("the answer was lost")

@@ -5,6 +5,7 @@ import hashlib
 import sqlite3
 from collections import deque
 from collections.abc import Collection, Sequence
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -27,12 +28,20 @@ class Disk:
         self.blobs: dict[str, bytes] = {}
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         self.connection.row_factory = sqlite3.Row
-        for script in migrations:
-            self.connection.executescript(script)
+        _migrated(tuple(migrations)).backup(self.connection)
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """What is durable, seen from outside."""
         return self.connection.execute(sql, values).fetchall()
+
+
+@cache
+def _migrated(migrations: tuple[str, ...]) -> sqlite3.Connection:
+    """A new database, to be copied: the migrations cost more than the copies of a hundred histories."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for script in migrations:
+        connection.executescript(script)
+    return connection
 
 
 class SimDatabase(Database):

@@ -25,14 +25,14 @@ class Process(Owner):
         self.at_death: list[Callable[[], None]] = []
         self.main: asyncio.Task[Any] | None = None
         self._dies_at_step = dies_at_step
+        self._context = contextvars.copy_context()
+        self._context.run(OWNER.set, self)
 
     def start(self, main: Coroutine[Any, Any, None]) -> None:
         self.main = self.spawn(main)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        context = contextvars.copy_context()
-        context.run(OWNER.set, self)
-        return self.loop.create_task(work, context=context)
+        return self.loop.create_task(work, context=self._context.copy())
 
     def step(self) -> None:
         """Raises `Killed` when the process is dead, or dies here."""
@@ -41,6 +41,10 @@ class Process(Owner):
             self.kill()
         if not self.alive:
             raise Killed
+
+    def is_doomed(self) -> bool:
+        """Its planned death is still to come."""
+        return self.alive and self._dies_at_step is not None and self.steps < self._dies_at_step
 
     def kill(self) -> None:
         """`kill -9`, or the power goes: nothing runs on; what was in flight may or may not have arrived."""

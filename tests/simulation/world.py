@@ -6,7 +6,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
 
@@ -32,7 +32,9 @@ SITES: Final = (("a", ("one", "shared"), 2, None), ("b", ("two", "shared"), 1, 3
 TAGS: Final = ("one", "two", "three", "shared")
 SUBMIT_S: Final = 900.0
 FAULTS_S: Final = 1500.0
+LONGEST_S: Final = 1000.0  # no fault lasts longer
 QUIET_S: Final = 7200.0  # after the faults, all must be over within this
+RESTART_S: Final = 2.0
 LOOK_EVERY_S: Final = 20.0
 UNWIND_S: Final = 60.0
 POLICIES: Final = Policies(
@@ -65,7 +67,7 @@ class World:
         asyncio.set_event_loop(self.loop)
         self.loop.set_exception_handler(self._heed)
         self.journal = Journal()
-        self.broker = SimBroker(self.loop, self.draw, forgets=sabotage == "broker_forgets")
+        self.broker = SimBroker(self.loop, self.draw)
         self.cluster = SimCluster(self.loop, self.draw)
         self.bridge = SimBridge(
             self.loop,
@@ -83,12 +85,16 @@ class World:
             )
             for name, tags, slots, ahead in SITES
         ]  # fmt: skip
+        self.cluster.forgets = sabotage == "cluster_forgets"
         self.cluster.deadlines_lie_by_s = 100.0 if sabotage == "deadlines_lie" else 0.0
         for site in self.sites:
             site.disk.lies = sabotage == "disk_lies"
             site.repeats_starts = sabotage == "executor_repeats"
         self.specs = [(self.draw.uniform(0, SUBMIT_S), self._spec(number)) for number in range(jobs)]
+        self._parties = (*self.sites, self.bridge)
         self.faults = plan(self.draw, faults, FAULTS_S)
+        ends = (fault.at_s + fault.lasts_s for fault in self.faults)
+        self.calm_s = max(ends, default=0.0) + RESTART_S  # nothing more goes wrong then, but planned deaths
         self.happened: Counter[str] = Counter()
         self.emptied: Counter[str] = Counter()  # queues that lost what they had confirmed
         self.bridge_jumped_s = math.inf  # from then on its clock, which deadlines go by, is not the true time
@@ -105,6 +111,10 @@ class World:
         """Kill it; it starts again after `seconds`, and may then be about to die at a step."""
         party.kill()
         self.later(seconds, lambda: self._start(party, dies_at_step))
+
+    def live(self, seconds: float) -> None:
+        """Let this much time pass."""
+        self.loop.run_until_complete(asyncio.sleep(seconds))
 
     def run(self) -> Verdict:
         try:
@@ -130,7 +140,7 @@ class World:
             self.loop.call_at(at_s, self.cluster.submit, spec)
         for fault in self.faults:
             self.loop.call_at(fault.at_s, self._befall, fault)
-        self.loop.call_at(FAULTS_S + 1000, self._lift)
+        self.loop.call_at(self.calm_s, self._lift)
         deadline_s = FAULTS_S + QUIET_S
         while self.loop.time() < deadline_s and not self._is_over():
             await asyncio.sleep(LOOK_EVERY_S)
@@ -144,13 +154,19 @@ class World:
 
     def _is_over(self) -> bool:
         return (
-            self.loop.time() > FAULTS_S + 1000
+            self._is_calm()
             and len(self.cluster.jobs) == len(self.specs)
             and not self.cluster.open_jobs()
             and not any(site.held() for site in self.sites)
             and not any(site.log_pieces() for site in self.sites)
             and not any(queue.ready or queue.in_hand() for queue in self.broker.queues.values())
         )
+
+    def _is_calm(self) -> bool:
+        """No fault goes on. A planned death that will not come, for lack of work, is not waited for long."""
+        now_s = self.loop.time()
+        doomed = any(party.process.is_doomed() for party in self._parties)
+        return now_s > self.calm_s and (not doomed or now_s > FAULTS_S + LONGEST_S)
 
     def _befall(self, fault: Fault) -> None:
         self.happened[fault.kind] += 1
@@ -161,7 +177,7 @@ class World:
         self.cluster.is_down = False
         self.broker.come_up()
         self.broker.unblock()
-        for party in (*self.sites, self.bridge):
+        for party in self._parties:
             restore(party.party)
             party.disk.is_full = False
             self._start(party, None)
@@ -171,11 +187,11 @@ class World:
             return
         party.start(dies_at_step=dies_at_step)
         if dies_at_step is not None:
-            party.process.at_death.append(lambda: self.later(2.0, lambda: self._start(party, None)))
+            party.process.at_death.append(lambda: self.later(RESTART_S, lambda: self._start(party, None)))
 
     def _look(self) -> None:
         """Every party is alive or down by a fault, never by itself; nothing grows without a bound (I6)."""
-        for party in (*self.sites, self.bridge):
+        for party in self._parties:
             if party.process is not None and (failure := party.process.failure()):
                 self.journal.violations.append(f"{party.process.name} ended by itself: {failure!r}")
                 party.process.kill()
@@ -185,7 +201,7 @@ class World:
                 self.journal.violations.append(f"I6: {len(queue.ready)} jobs wait in {name}")
 
     def _stop(self) -> None:
-        for party in (*self.sites, self.bridge):
+        for party in self._parties:
             party.kill()
         if rest := asyncio.all_tasks(self.loop):
             self.loop.run_until_complete(asyncio.wait(rest, timeout=UNWIND_S))
@@ -224,6 +240,11 @@ class World:
         )
 
     def _digest(self) -> str:
-        seen = [(start.job_id, start.attempt, start.site, start.at_s) for start in self.journal.starts]
-        ended = [(job.spec.job_id, job.results, job.log) for job in self.cluster.jobs.values()]
-        return hashlib.sha256(repr((seen, ended)).encode()).hexdigest()
+        digest = hashlib.sha256()
+        for start in self.journal.starts:
+            digest.update(repr((start.job_id, start.attempt, start.site, start.at_s)).encode())
+        for job in self.cluster.jobs.values():
+            digest.update(repr((job.spec.job_id, job.log)).encode())
+            for offer in job.results:
+                digest.update(repr(replace(offer, document=b"")).encode() + offer.document)
+        return digest.hexdigest()

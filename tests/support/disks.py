@@ -1,7 +1,8 @@
-"""Real disks of a test's own, that fill up, break and lose their power. Each needs root."""
+"""Real disks that fill up, break, refuse and lose their power. Those of a test's own need root."""
 
 import fcntl
 import os
+import resource
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -37,6 +38,11 @@ def mount_image(image: Path, folder: Path, options: str) -> None:
     _run("losetup", "--detach", device)  # once it is mounted no more
 
 
+def unmount(folder: Path) -> None:
+    """Also while programs have files of it open."""
+    _run("umount", "--lazy", folder)
+
+
 class LoopDisk:
     """An ext4 of its own in a file: the kernel's real one, with its real faults."""
 
@@ -61,7 +67,7 @@ class LoopDisk:
         self.mount()
 
     def unmount(self) -> None:
-        _run("umount", "--lazy", self.folder)
+        unmount(self.folder)
 
 
 @contextmanager
@@ -87,7 +93,7 @@ def memory_disk(folder: Path, size: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        _run("umount", "--lazy", folder)
+        unmount(folder)
 
 
 def fill(ballast: Path, leave: int = 0) -> None:
@@ -98,6 +104,17 @@ def fill(ballast: Path, leave: int = 0) -> None:
                 file.write(b"x" * 4096)
         except OSError:
             file.truncate(max(0, file.tell() - leave))
+
+
+@contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    """In this process no file takes anything beyond `size` bytes: a disk that refuses, without root."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
 
 
 def _run(*command: str | Path) -> None:

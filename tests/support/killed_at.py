@@ -60,6 +60,27 @@ BRIDGE: Final[dict[str, Moment]] = {
         "after",
     ),
 }
+AGENT_OVER_HTTP: Final[dict[str, Moment]] = {
+    "an answer to a pull came": ("agent.link.http.api:Api.pull", "after"),
+    "a job came over HTTP, nothing is on disk": AGENT["a job came, nothing is on disk"],
+    "the job is on disk, the link does not know": AGENT["the job is on disk, the broker does not know"],
+    "the job may start, not noted": AGENT["the acceptance is sent, not noted"],
+    "log text is about to go": ("agent.link.http.api:Api.push_log", "before"),
+    "the cluster has log text, not noted": ("agent.link.http.api:Api.push_log", "after"),
+    "a result is about to go": ("agent.link.http.api:Api.send_result", "before"),
+    "the cluster has a result, not noted": ("agent.link.http.api:Api.send_result", "after"),
+    "a result is noted as sent": AGENT["the result is noted as sent"],
+    "the receipt is about to be obeyed": AGENT["the receipt came, the row is still there"],
+    "the cluster was told what is held": ("agent.link.http.api:Api.held_jobs", "after"),
+}
+BRIDGE_OVER_HTTP: Final[dict[str, Moment]] = {
+    "a job is handed out, no answer is sent": ("bridge.jobs.service:Jobs.pull_in_time", "after"),
+    "log text is kept, no answer is sent": ("bridge.jobs.service:Jobs.append_log", "after"),
+    "a result came, not recorded": ("bridge.jobs.service:Jobs.complete", "before"),
+    "a result is recorded, no answer is sent": ("bridge.jobs.service:Jobs.complete", "after"),
+    "it is told what an agent holds": ("bridge.agents.holding:Holding.heard", "before"),
+}
+STEPS: Final = AGENT | BRIDGE | AGENT_OVER_HTTP | BRIDGE_OVER_HTTP
 
 
 def die_at(moment: Moment, mark: Path) -> None:
@@ -92,6 +113,6 @@ def _die_once(mark: Path) -> None:
 
 if __name__ == "__main__":
     step, marked, program = sys.argv[1:4]
-    die_at((AGENT | BRIDGE)[step], Path(marked))
+    die_at(STEPS[step], Path(marked))
     sys.argv[:] = [program, *sys.argv[4:]]
     runpy.run_module(program, run_name="__main__", alter_sys=True)

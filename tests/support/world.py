@@ -279,23 +279,24 @@ class Cluster:
 
 
 class World:
-    """One cluster with its relay, and sites whose links (HTTP and AMQP) all run through two proxies."""
+    """One cluster with its relay, and sites whose links (HTTP and AMQP) all run through two proxies.
 
-    def __init__(self, folder: Path, amqp_url: str) -> None:
+    Without an `amqp_url` there is no relay, and the sites' links are HTTP alone.
+    """
+
+    def __init__(self, folder: Path, amqp_url: str = "") -> None:
         self.folder: Final = folder
         self.amqp_url: Final = amqp_url
         self._close: Final = ExitStack()
-        broker = urlsplit(amqp_url)
-        self.amqp_link: Final = self._proxy(broker.hostname or "", broker.port or 5672)
         password = folder / "password"
         password.write_text(PASSWORD)
-        login = f"{broker.username}:{broker.password}"
-        public = broker._replace(netloc=f"{login}@{{host}}:{self.amqp_link.port}").geturl()
-        settings = {
-            "PUBLIC_AMQP_URL": public,
-            "ADMIN_PASSWORD_FILE": str(password),
-            "ZOMBIE_JOB_TIMEOUT": "5",
-        }
+        settings = {"ADMIN_PASSWORD_FILE": str(password), "ZOMBIE_JOB_TIMEOUT": "5"}
+        if amqp_url:
+            broker = urlsplit(amqp_url)
+            self.amqp_link: Final = self._proxy(broker.hostname or "", broker.port or 5672)
+            login = f"{broker.username}:{broker.password}"
+            public = broker._replace(netloc=f"{login}@{{host}}:{self.amqp_link.port}")
+            settings["PUBLIC_AMQP_URL"] = public.geturl()
         self.bridge: Final = Bridge(folder / "bridge", "serve", amqp_url, settings)
         self._close.callback(self.bridge.close)
         self.http_link: Final = self._proxy("127.0.0.1", urlsplit(self.bridge.url).port or 0)
@@ -360,11 +361,13 @@ class World:
     def cut(self) -> None:
         """No byte passes between the sites and the cluster's side, by HTTP or AMQP."""
         self.http_link.cut()
-        self.amqp_link.cut()
+        if self.amqp_url:
+            self.amqp_link.cut()
 
     def restore(self) -> None:
         self.http_link.restore()
-        self.amqp_link.restore()
+        if self.amqp_url:
+            self.amqp_link.restore()
 
     def _proxy(self, host: str, port: int) -> LinkProxy:
         return self._close.enter_context(LinkProxy(host, port))

@@ -23,3 +23,11 @@ async def calm(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Asyn
     async with opened_world(tmp_path_factory.mktemp("calm"), broker) as opened:
         await opened.agent("bash", "python", "pos-a", slots=2)
         yield opened
+
+
+@pytest.fixture
+async def brokerless(tmp_path: Path) -> AsyncIterator[World]:
+    """A world without RabbitMQ, of the test's own."""
+    with World(tmp_path) as opened:
+        await opened.open()
+        yield opened

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from agent.wire.claims import JobId, Tag, WorkerName
-from agent.wire.messages import Delivery
+from agent.wire.claims import JobId, WorkerName
+from agent.wire.messages import Delivery, Result
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies
@@ -14,6 +14,7 @@ from bridge.relay.recorder import Recorder
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.sources.source import PingReply
 from bridge.relay.watch import Watch
+from tests.support.carrier import taken
 from tests.support.cluster import Running, running_cluster
 from tests.support.until import until
 
@@ -48,14 +49,7 @@ async def watched(source: LocalSource, ledger: Ledger, running: Running) -> Asyn
 
 async def cancelled_and_out(running: Running, source: LocalSource, ledger: Ledger) -> JobId:
     """A job that the bridge has taken, nobody has accepted, and somebody has cancelled."""
-    job_id = JobId(await running.preview(tag="bash"))
-    pulled = await source.pull(frozenset({Tag("bash")}))
-    assert pulled is not None
-    attempt = await ledger.next_attempt(job_id)
-    assert attempt is not None
-    custody = Custody(job_id=job_id, attempt=attempt, workspace=pulled.workspace, tag=pulled.tag,
-                      token=pulled.token, job_json=pulled.job_json)  # fmt: skip
-    await ledger.take(custody, b"")
+    job_id = (await taken(running, source, ledger)).job_id
     await running.admin.post(f"/api/w/main/jobs_u/queue/cancel/{job_id}", json={"reason": "no"})
     return job_id
 
@@ -85,6 +79,23 @@ async def test_what_nobody_has_accepted_ends_and_is_refused_to_whoever_comes(tmp
         async with watched(source, ledger, running):
             await until(lambda: _is_canceled(running, job_id))
         assert await ledger.accept(key, SHOP) is None
+
+
+async def test_what_somebody_ended_at_the_cluster_is_over_here(tmp_path: Path) -> None:
+    async with running_cluster(tmp_path) as running:
+        ledger, source = Ledger(running.store, running.clock), LocalSource(running.cluster.jobs)
+        custody = await taken(running, source, ledger)
+        await source.send_result(
+            custody,
+            Result(job_id=custody.job_id, attempt=custody.attempt, workspace="main", success=True),
+            b"1",
+        )
+        async with watched(source, ledger, running):
+            await until(lambda: _is_closed(ledger))
+
+
+async def _is_closed(ledger: Ledger) -> bool:
+    return [row["state"] for row in await ledger.custody()] == ["closed"]
 
 
 async def test_who_holds_it_keeps_it(tmp_path: Path) -> None:

@@ -33,3 +33,9 @@ def test_every_file_counts(tmp_path: Path) -> None:
     (tmp_path / "a" / "one").write_bytes(b"x" * 10)
     (tmp_path / "a" / "b" / "two").write_bytes(b"x" * 5)
     assert used_below(tmp_path) == 15
+
+
+def test_no_more_are_counted_than_a_look_has_time_for(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / str(number)).write_bytes(b"x")
+    assert used_below(tmp_path, most=2) == 2

@@ -76,6 +76,17 @@ def test_log_text_never_takes_what_a_result_was_promised() -> None:
     assert not budget.may_log(1, 4 * MIB, ROOMY)  # a quarter of the quota is the log's own bound
 
 
+@pytest.mark.parametrize(
+    ("quota_mb", "disk_mb", "most_mb"), [(None, 1024, 64), (None, 116, 50), (32, 1024, 16), (32, 36, 10)]
+)
+def test_no_result_is_larger_than_half_of_what_the_spool_may_ever_use(
+    quota_mb: int | None, disk_mb: int, most_mb: int
+) -> None:
+    quota = None if quota_mb is None else quota_mb * MIB
+    bounds = Bounds(quota_bytes=quota, floor_bytes=16 * MIB)
+    assert bounds.result_most_bytes(disk_mb * MIB) == most_mb * MIB
+
+
 @pytest.mark.parametrize("quota_mb", [8, 64, 1024])
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no bad test
 @given(steps=st.lists(st.tuples(st.sampled_from("rfcl"), st.integers(0, 5), st.integers(0, 80 * MIB))))

@@ -16,7 +16,9 @@ from agent.__main__ import main
 from agent.clock import SystemClock
 from agent.jobs.book import Book
 from agent.jobs.model import Event
+from agent.spool.recovery import UNFINISHED
 from agent.spool.spool import Spool
+from agent.spool.tools.export import INLINE_BYTES
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import BLOB_PART_BYTES, pack
 from agent.wire.messages import Delivery, Job, Result
@@ -24,6 +26,7 @@ from dev_tools.places import ROOT
 from tests.support.world import environment
 
 LARGE = b'"' + b"x" * BLOB_PART_BYTES + b'"'
+MIDDLE = b'"' + b"y" * INLINE_BYTES + b'"'
 DOCUMENTS = {"done": b'{"sum": 7}', "large": LARGE, "sent": b"1"}
 
 
@@ -46,6 +49,15 @@ def key(name: str) -> tuple[JobId, Attempt]:
     return (JobId(name), Attempt(1))
 
 
+async def finish(book: Book, name: str, document: bytes) -> None:
+    await book.apply(key(name), Event.STARTED)
+    result = Result(
+        job_id=JobId(name), attempt=Attempt(1), workspace="main", success=True, document=document,
+        finished_at=1.0,
+    )  # fmt: skip
+    await book.finish(key(name), Event.EXITED, result)
+
+
 async def hold(book: Book, name: str, delivery: Delivery = Delivery.AT_LEAST_ONCE) -> None:
     job = Job(
         job_id=JobId(name), attempt=Attempt(1), workspace="main", tag=Tag("t"), language="bash", code="x",
@@ -61,12 +73,7 @@ async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
     book = Book(opened, SystemClock())
     for name, document in DOCUMENTS.items():
         await hold(book, name)
-        await book.apply(key(name), Event.STARTED)
-        result = Result(
-            job_id=JobId(name), attempt=Attempt(1), workspace="main", success=True, document=document,
-            finished_at=1.0,
-        )  # fmt: skip
-        await book.finish(key(name), Event.EXITED, result)
+        await finish(book, name, document)
     await book.note_sent([key("sent")])
     await hold(book, "next")
     yield opened
@@ -75,7 +82,7 @@ async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
 
 def damage(spool: Spool, sql: str) -> None:
     database = sqlite3.connect(spool.folder.database)
-    database.execute(sql)
+    database.executescript(sql)
     database.commit()
     database.close()
 
@@ -141,6 +148,9 @@ async def test_verify_finds_a_damaged_document_and_a_damaged_file(spool: Spool) 
 
 
 async def test_export_carries_every_result_and_quarantined_row(spool: Spool, tmp_path: Path) -> None:
+    book = Book(spool, SystemClock())
+    await hold(book, "middle")
+    await finish(book, "middle", MIDDLE)
     await spool.quarantine(key("next"), "it is odd")
     ended = tool(spool, "export", "--to", str(tmp_path / "out"))
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -148,14 +158,17 @@ async def test_export_carries_every_result_and_quarantined_row(spool: Spool, tmp
     rows = {row["job_id"]: row for row in lines}
     assert rows["done"]["result"] == {"sum": 7}
     assert (tmp_path / "out" / rows["large"]["file"]).read_bytes() == LARGE
+    assert (tmp_path / "out" / rows["middle"]["file"]).read_bytes() == MIDDLE
     assert {name: row["state"] for name, row in rows.items()} == {
-        "done": "finished", "large": "finished", "sent": "sent",
+        "done": "finished", "large": "finished", "middle": "finished", "sent": "sent",
     }  # fmt: skip
     (quarantined,) = map(json.loads, (tmp_path / "out" / "quarantine.jsonl").read_text().splitlines())
     assert quarantined["what"] == "it is odd"
     assert (tmp_path / "out").stat().st_mode & 0o077 == 0
     again = tool(spool, "export", "--to", str(tmp_path / "out"))
     assert (again.returncode, len(again.stderr.splitlines())) == (2, 1)
+    file = tool(spool, "export", "--to", str(tmp_path / "out" / "results.jsonl" / "below"))
+    assert (file.returncode, "name another folder with --to" in file.stderr) == (2, True)
 
 
 async def test_export_keeps_the_bytes_of_a_damaged_result(spool: Spool, tmp_path: Path) -> None:
@@ -203,6 +216,13 @@ async def test_requeue_refuses_what_must_not_run(spool: Spool) -> None:
         ended = tool(spool, "requeue", name)
         assert (ended.returncode, why in ended.stderr) == (2, True), ended.stderr
         assert states(spool)[name] == "quarantine"
+    ended = tool(spool, "requeue", "--all")
+    assert [line.rpartition(": ")[2] for line in ended.stdout.splitlines()] == [
+        "it may run only once, and it may have been started.",
+        "the bridge has been told and has sent it again already.",
+        "its bytes are damaged.",
+        "3 results will be sent, 0 quarantined jobs will be tried again",
+    ]
 
 
 async def test_purge_loses_an_unsent_result_only_by_name_and_with_force(spool: Spool) -> None:
@@ -215,6 +235,15 @@ async def test_purge_loses_an_unsent_result_only_by_name_and_with_force(spool: S
     assert tool(spool, "purge", "--job", "large", "--force").returncode == 0
     assert set(states(spool)) == {"done", "next"}
     assert not list(spool.folder.blobs.iterdir())
+
+
+async def test_a_spool_whose_rows_are_not_all_carried_over_is_left_to_its_agent(spool: Spool) -> None:
+    await spool.close()
+    (spool.folder.path / UNFINISHED).mkdir()
+    for words in (("ls",), ("purge", "--quarantine")):
+        refused = tool(spool, *words)
+        assert refused.returncode == 2
+        assert "start the agent" in refused.stderr
 
 
 async def test_purge_removes_quarantine_memory_and_what_was_set_aside(spool: Spool) -> None:
@@ -281,3 +310,56 @@ def test_it_is_started_as_a_module(tmp_path: Path) -> None:
         command, env=environment({}), cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
+
+
+async def test_ls_shows_what_stands_aside(spool: Spool) -> None:
+    assert tool(spool, "ls", "--state", "quarantine").stdout == "nothing is held\n"
+    await spool.quarantine(key("next"), "it is odd")
+    (spool.folder.path / "spool.damaged-x").mkdir()
+    held, said, aside = tool(spool, "ls", "--state", "quarantine").stdout.splitlines()
+    assert "next" in held
+    assert said.startswith("1 quarantine")
+    assert aside == "set aside: spool.damaged-x"
+    notes = [line for line in tool(spool, "verify").stdout.splitlines() if line.startswith("note: ")]
+    assert notes == [
+        "note: job next attempt 1 is in quarantine: it is odd", "note: spool.damaged-x was set aside",
+    ]  # fmt: skip
+
+
+async def test_verify_finds_an_index_that_does_not_name_a_row(spool: Spool) -> None:
+    damage(
+        spool,
+        "PRAGMA writable_schema = ON;"
+        "UPDATE sqlite_schema SET sql = replace(sql, '''sent''', '''ready''') WHERE name = 'held_sent'",
+    )
+    ended = tool(spool, "verify")
+    assert ended.returncode == 1
+    assert "damaged: the database: row" in ended.stdout
+    assert "missing from index held_sent" in ended.stdout
+
+
+async def test_a_document_that_is_gone_is_missed(spool: Spool, tmp_path: Path) -> None:
+    (document,) = spool.folder.blobs.iterdir()
+    document.unlink()
+    assert "job large attempt 1: the document of its result" in tool(spool, "verify").stdout
+    ended = tool(spool, "export", "--to", str(tmp_path / "out"))
+    assert ended.returncode == 1
+    assert ended.stdout.endswith("1 of them are damaged\n")
+
+
+async def test_a_spool_that_is_no_database_is_named_with_the_mend(spool: Spool) -> None:
+    await spool.close()
+    spool.folder.database.write_bytes(b"noise" * 1000)
+    for words, said in ((["ls"], "cannot be read"), (["requeue", "--all"], "cannot be changed")):
+        ended = tool(spool, *words)
+        assert ended.returncode == 2
+        assert said in ended.stderr
+        assert "start the agent: it sets aside" in ended.stderr
+
+
+async def test_a_spool_that_cannot_be_locked_is_not_changed(spool: Spool) -> None:
+    await spool.close()
+    (spool.folder.path / "lock").unlink()
+    (spool.folder.path / "lock").mkdir()
+    ended = tool(spool, "purge", "--set-aside")
+    assert (ended.returncode, "cannot be used" in ended.stderr) == (2, True)

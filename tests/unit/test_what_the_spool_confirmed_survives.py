@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,20 @@ async def test_state_and_result_are_kept_in_one_commit(spool: Spool, size: int) 
     await book.forget([KEY])
     assert not list(again.folder.blobs.iterdir())
     await again.close()
+
+
+async def test_no_more_results_are_read_than_one_message_takes(spool: Spool) -> None:
+    book = Book(spool, SystemClock())
+    for name in ("j1", "j2", "j3"):
+        await book.hold(job(name), pack([job(name)]))
+        key = (JobId(name), Attempt(1))
+        await book.apply(key, Event.STARTED)
+        await book.finish(key, Event.EXITED, replace(result(b"1" * 1000), job_id=key[0]))
+    everything = await spool.results((), 9, 10**6)
+    assert len(everything) == 3
+    assert len(await spool.results((), 2, 10**6)) == 2
+    assert len(await spool.results((), 9, 1)) == 1  # one at least
+    assert await spool.results([everything[0].row_id], 9, 10**6) == everything[1:]
 
 
 async def test_a_flipped_bit_is_found_and_the_rest_goes_on(spool: Spool) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.jobs.book import Book
+from agent.spool.lifetime import read as read_lifetime
 from agent.spool.spool import SEEN_FOR_S, Spool
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack
@@ -112,3 +113,7 @@ async def test_a_machine_that_is_off_for_a_year_forgets_nothing(site: Site) -> N
     site.clock.monotonic = 1.0
     await site.restarted()
     assert not await site.takes("a")
+
+
+def test_a_damaged_count_of_that_time_only_keeps_things_longer() -> None:
+    assert [read_lifetime(text) for text in ("12.5", "-3", "x", None)] == [12.5, 0.0, 0.0, 0.0]

@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from zlib import crc32
 
 from agent.errors import ToolRefused
 from agent.spool.lifetime import read as read_lifetime
+from agent.spool.rows import checked
 from agent.spool.spool import LIVED
 from agent.spool.tools.listing import Say
 from agent.spool.tools.opened import SQL, Opened, to_change
-from agent.wire.envelope import unpack
-from agent.wire.errors import WireError
 from agent.wire.messages import Delivery, Job
 
 DAY_S: Final = 86_400
@@ -102,15 +100,8 @@ def _try_again(spool: Opened, say: Say, job_id: str | None) -> int:
 
 def _signed_job(row: sqlite3.Row) -> Job | None:
     """I4: only the very bytes whose signature held when they came."""
-    if row["crc"] is None or row["bytes"] is None or crc32(row["bytes"]) != row["crc"]:
-        return None
-    try:
-        (job,) = unpack(row["bytes"])
-    except WireError:
-        return None
-    return (
-        job if isinstance(job, Job) and (job.job_id, job.attempt) == (row["job_id"], row["attempt"]) else None
-    )
+    kept = checked((row["job_id"], row["attempt"]), row["bytes"], row["crc"])
+    return kept if isinstance(kept, Job) else None
 
 
 def _why_not(row: sqlite3.Row, job: Job) -> str:

@@ -6,13 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Any, Final, TextIO
 from urllib.parse import quote
-from zlib import crc32
 
 from agent.errors import ToolRefused
+from agent.spool.rows import checked
 from agent.spool.tools.listing import Say
 from agent.spool.tools.opened import SQL, Opened, to_look
-from agent.wire.envelope import unpack
-from agent.wire.errors import WireError
 from agent.wire.messages import Result
 
 INLINE_BYTES: Final = 64 * 1024  # a larger document is a file of its own
@@ -43,8 +41,8 @@ def _results(spool: Opened, to: Path) -> tuple[int, int]:
         for row in spool.db.execute(SQL["results"]):
             about = {name: row[name] for name in ("job_id", "attempt", "tag", "state")}
             file = folder / f"{quote(str(row['job_id']), safe='')}-{row['attempt']}.json"
-            found = _result(row["result"], row["result_crc"])
-            if found is None:
+            found = checked((row["job_id"], row["attempt"]), row["result"], row["result_crc"])
+            if not isinstance(found, Result):
                 file = file.with_suffix(".damaged")
                 file.write_bytes(bytes(row["result"] or b""))
                 about["damaged"], about["file"] = True, str(file.relative_to(to))
@@ -90,14 +88,6 @@ def _quarantine(spool: Opened, to: Path) -> int:
             _write_line(lines, about | {"file": str(file.relative_to(to))})
             count += 1
     return count
-
-
-def _result(kept: bytes | None, crc: int | None) -> Result | None:
-    try:
-        (message,) = unpack(kept) if kept is not None and crc32(kept) == crc else (None,)
-    except WireError:
-        return None
-    return message if isinstance(message, Result) else None
 
 
 def _write_line(lines: TextIO, about: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from agent.database import TooNew, open_alone, queries
 from agent.errors import SpoolLocked, SpoolUnusable, ToolRefused
 from agent.spool.folder import Folder
+from agent.spool.recovery import UNFINISHED
 from agent.spool.spool import MIGRATIONS
 
 SQL: Final = queries(Path(__file__).with_name("tools.sql"))
@@ -74,4 +75,6 @@ def _database(path: Path) -> Path:
     database = path / "spool.db"
     if not database.is_file():
         raise ToolRefused(f"there is no spool in {path}; name the folder that the agent was started with.")
+    if (path / UNFINISHED).exists():
+        raise ToolRefused(f"a start of the spool {path} was cut off while it set its database aside; {MEND}.")
     return database

@@ -7,13 +7,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any
-from zlib import crc32
 
+from agent.spool.rows import checked as kept_in
 from agent.spool.tools.listing import Say
 from agent.spool.tools.opened import MEND, SQL, Opened, to_look
-from agent.wire.envelope import unpack
-from agent.wire.errors import WireError
 from agent.wire.messages import Job, Result
 
 
@@ -61,9 +58,10 @@ def _of_database(why: str) -> Damage:
 
 
 def _of_row(spool: Opened, row: sqlite3.Row, checked: Counter[str]) -> Iterator[Damage]:
-    name = f"job {row['job_id']} attempt {row['attempt']}"
+    key = (row["job_id"], row["attempt"])
+    name = f"job {key[0]} attempt {key[1]}"
     checked["jobs"] += 1
-    if _whole(row["body"], row["body_crc"], Job, row) is None:
+    if not isinstance(kept_in(key, row["body"], row["body_crc"]), Job):
         yield Damage(
             f"{name}: the job's bytes", "the agent sets it aside, and the bridge sends the job again"
         )
@@ -71,26 +69,13 @@ def _of_row(spool: Opened, row: sqlite3.Row, checked: Counter[str]) -> Iterator[
         return
     checked["results"] += 1
     mend = "the agent runs the job again, or ends it where it may run only once"
-    result = _whole(row["result"], row["result_crc"], Result, row)
-    if result is None:
+    result = kept_in(key, row["result"], row["result_crc"])
+    if not isinstance(result, Result):
         yield Damage(f"{name}: its result", mend)
-    elif isinstance(result, Result) and result.blob_sha256:
+    elif result.blob_sha256:
         checked["documents"] += 1
         if not _document_is_whole(spool, result):
             yield Damage(f"{name}: the document of its result", mend)
-
-
-def _whole(kept: Any, crc: Any, kind: type[Job | Result], row: sqlite3.Row) -> Job | Result | None:
-    if not isinstance(kept, bytes) or crc32(kept) != crc:
-        return None
-    try:
-        (message,) = unpack(kept)
-    except (WireError, ValueError):
-        return None
-    if not isinstance(message, kind):
-        return None
-    same = (message.job_id, message.attempt) == (row["job_id"], row["attempt"])
-    return message if same else None
 
 
 def _document_is_whole(spool: Opened, result: Result) -> bool:

@@ -12,6 +12,7 @@ import structlog
 
 from agent.clock import Clock
 from agent.logs import Secret
+from agent.wire.agent_api import script_number, worker_ping
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.messages import Result
 from bridge.errors import AnswerLost, ClusterDown, Declined, NotTaken, TokenRefused
@@ -70,7 +71,8 @@ class HTTPSource:
             try:
                 if ping_type == "Initial":
                     self._version = await _version(lane)
-                ping = _ping(ping_type, instance, sorted(lane.tags), self._version, self._sent)
+                known = {"version": self._version, "jobs_executed": self._sent}
+                ping = worker_ping(ping_type, instance, sorted(lane.tags), **known)
                 await soon_again()(lane.post, "/api/agent_workers/update_ping", json.dumps(ping).encode())
             except ClusterDown as error:
                 failed = error
@@ -159,9 +161,8 @@ class HTTPSource:
 
     async def _with_code(self, lane: Lane, pulled: Pulled, hash_hex: str) -> Pulled:
         """A script's hash is hex in JSON and decimal in a URL (agent-api.md 3.2)."""
-        number = int.from_bytes(bytes.fromhex(hash_hex), "big", signed=True)
         place, code, lock = CODE_OF.get(pulled.kind, SCRIPT)
-        found = (await lane.get(f"/api/agent_workers/{place}/{number}")).value
+        found = (await lane.get(f"/api/agent_workers/{place}/{script_number(hash_hex)}")).value
         return replace(pulled, code=found[code], lock=pulled.lock or found.get(lock))
 
     async def _end(self, pulled: Pulled, why: str) -> None:
@@ -217,15 +218,3 @@ async def _version(lane: Lane) -> str:
     except Declined:  # it is older than the endpoint
         return VERSION
     return f"v{told}" if isinstance(told, str) and re.fullmatch(r"\d+\.\d+\.\d+", told) else VERSION
-
-
-def _ping(ping_type: str, instance: str, tags: list[str], version: str, executed: int) -> dict[str, Any]:
-    absent = dict.fromkeys((
-        "dw", "dws", "vcpus", "memory", "memory_usage", "wm_memory_usage", "occupancy_rate",
-        "occupancy_rate_15s", "occupancy_rate_5m", "occupancy_rate_30m", "last_job_executed",
-        "last_job_workspace_id",
-    ))  # fmt: skip
-    return absent | {
-        "ping_type": ping_type, "worker_instance": instance, "ip": "unknown", "version": version,
-        "tags": tags, "jobs_executed": executed, "job_isolation": "none", "native_mode": False,
-    }  # fmt: skip

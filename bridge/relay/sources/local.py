@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import structlog
 
+from agent.wire.agent_api import canceler
 from agent.wire.claims import JobId, Tag
 from agent.wire.messages import Result
 from bridge.errors import NotFound
 from bridge.jobs.model import Completion
 from bridge.jobs.service import Jobs
 from bridge.relay.ledger import Custody
-from bridge.relay.sources.source import PingReply, Pulled, canceler, pulled_from
+from bridge.relay.sources.source import PingReply, Pulled, pulled_from
 from bridge.variables.environment import Environments
 
 log = structlog.get_logger()

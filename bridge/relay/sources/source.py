@@ -4,20 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
+from agent.wire.agent_api import COMPLETED_FIELDS, around_result, reserved_env
 from agent.wire.claims import JobId, Tag
 from agent.wire.messages import Delivery, Result
 from bridge.relay.ledger import Custody
 from bridge.relay.policy import Replace
-
-# What a cluster wants back with the result (agent-api.md 3.4): a subset of what it handed out.
-COMPLETED_FIELDS: Final = (
-    "id", "workspace_id", "runnable_id", "scheduled_for", "parent_job", "flow_innermost_root_job",
-    "runnable_path", "kind", "started_at", "permissioned_as", "created_by", "script_lang",
-    "permissioned_as_email", "flow_step_id", "trigger_kind", "trigger", "priority", "concurrent_limit",
-    "tag", "cache_ttl", "cache_ignore_s3_path", "runnable_settings_handle",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,44 +113,7 @@ def _wall_s(rfc3339: str | None) -> float | None:
     return None if rfc3339 is None else datetime.fromisoformat(rfc3339).timestamp()
 
 
-def reserved_env(job: Mapping[str, Any]) -> dict[str, str]:
-    """The WM_ variables that only the cluster knows (agent-api.md 7.2); empty when not applicable."""
-    path = job.get("runnable_path") or ""
-    user = job["permissioned_as"].removeprefix("u/")
-    return {
-        "WM_EMAIL": job["permissioned_as_email"],
-        "WM_USERNAME": job["created_by"],
-        "WM_SCHEDULED_FOR": job["scheduled_for"],
-        "WM_JOB_PATH": path,
-        "WM_FLOW_JOB_ID": job.get("parent_job") or "",
-        "WM_ROOT_FLOW_JOB_ID": job.get("root_job") or "",
-        "WM_ROOT_JOB_ID": job.get("root_job") or "",
-        "WM_FLOW_PATH": "",
-        "WM_SCHEDULE_PATH": "",
-        "WM_PERMISSIONED_AS": job["permissioned_as"],
-        "WM_STATE_PATH": f"{path}/user" if path else f"u/{user}/tmp_state",  # noqa: S108 a state path of the contract, no file
-        "WM_FLOW_STEP_ID": job.get("flow_step_id") or "",
-        "WM_OBJECT_PATH": "",
-        "WM_RUNNABLE_ID": str(job.get("runnable_id") or ""),
-        "WM_END_USER_EMAIL": job.get("permissioned_as_end_user_email") or "",
-    }
-
-
 def job_completed(custody: Custody, result: Result, document: bytes) -> bytes:
-    """The body of send_result (agent-api.md 3.4). The result's text is not parsed, so nothing changes it."""
-    by = canceler(result)
-    canceled = None if by is None else {"username": by, "reason": result.canceled_reason}
-    job = json.loads(custody.job_json)
-    rest = json.dumps({
-        "job": {name: job.get(name) for name in COMPLETED_FIELDS},
-        "preprocessed_args": None, "result_columns": None,
-        "mem_peak": result.mem_peak_kb or 0, "success": result.success, "cached_res_path": None,
-        "token": custody.token, "canceled_by": canceled, "duration": result.duration_ms,
-        "has_stream": False, "from_cache": None,
-    })  # fmt: skip
-    return b'{"result": ' + (document or b"null") + b", " + rest[1:].encode()
-
-
-def canceler(result: Result) -> str | None:
-    """Who cancelled the job, when it was a person: a time limit makes a failure, not a cancelled job."""
-    return None if result.canceled_by == "timeout" else result.canceled_by
+    """The body of send_result (agent-api.md 3.4)."""
+    before, after = around_result(json.loads(custody.job_json), custody.token, result)
+    return before + (document or b"null") + after

@@ -1,0 +1,170 @@
+"""The agent API as one worker calls it: paths, bodies, and what each failure means (agent-api.md 2)."""
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from agent.errors import AnswerLost, LinkDown, TokenRefused, Unwanted
+from agent.wire.claims import JobId
+from agent.wire.messages import Blob
+from agent.wire.repeatable import REQUEST_ID
+
+CONNECT_S: Final = 10.0
+REQUEST_S: Final = 30.0
+KEPT_OPEN_S: Final = 4.0  # servers close what is idle for 5 s, and a request on such a connection is lost
+ALL: Final = "/api/agent_workers"
+AGAIN: Final = (408, 425, 429, 503)  # not taken, and taken later
+BYTES: Final = {"Content-Type": "application/octet-stream"}
+USER_AGENT: Final = "Windmill-Agent/1.0"  # what clusters expect of an agent worker
+
+
+class Api:
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def update_ping(self, body: Mapping[str, Any]) -> None:
+        with _always_there():
+            await self._post(f"{ALL}/update_ping", body)
+
+    async def pull(
+        self, *, key: str = "", tags: str | None = None, wait_s: float = 0.0
+    ) -> dict[str, Any] | None:
+        """A JobAndPerms, or None when there is none."""
+        headers = _waiting(wait_s) | ({REQUEST_ID: key} if key else {})
+        params = {} if tags is None else {"tags": tags}
+        with _always_there():
+            pulled: dict[str, Any] | None = await self._post(
+                f"{ALL}/pull_job", None, headers=headers, params=params, wait_s=wait_s
+            )
+        return pulled
+
+    async def held_jobs(self, body: Mapping[str, Any], wait_s: float = 0.0) -> dict[str, Any]:
+        with _always_there():
+            reply: dict[str, Any] = await self._post(
+                f"{ALL}/held_jobs", body, headers=_waiting(wait_s), wait_s=wait_s
+            )
+        return reply
+
+    async def ping_job(self, job_id: JobId) -> dict[str, Any]:
+        body = {"mem_peak": None, "current_mem": None}
+        reply: dict[str, Any] = await self._post(f"{ALL}/ping_job_status/{_word(job_id)}", body)
+        return reply
+
+    async def send_result(self, workspace: str, job_id: JobId, body: bytes | AsyncIterator[bytes]) -> None:
+        await self._request("POST", f"{_in(workspace)}/send_result/{_word(job_id)}", body)
+
+    async def result_part(self, workspace: str, part: Blob) -> None:
+        place = {"sha256": part.sha256, "index": part.index}
+        path = f"{_in(workspace)}/result_part/{_word(part.job_id)}"
+        await self._request("POST", path, part.part, params=place, headers=BYTES)
+
+    async def push_log(self, workspace: str, job_id: JobId, text: str, place: Mapping[str, Any]) -> None:
+        await self._post(f"{_in(workspace)}/push_logs/{_word(job_id)}", text, params=place)
+
+    async def custom_envs(self, workspace: str) -> dict[str, str]:
+        return dict(await self._request("GET", f"{_in(workspace)}/custom_envs"))
+
+    async def named_value(self, workspace: str, kind: str, path: str, token: str) -> Any:
+        """A variable's or a resource's value, as the job with this token may see it. Raises `Unwanted`."""
+        as_job = {"Authorization": f"Bearer {token}"}
+        try:
+            return await self._request(
+                "GET", f"/api/w/{_word(workspace)}/{kind}/{quote(path)}", headers=as_job
+            )
+        except TokenRefused as error:  # the job's: the agent's own is as good as it was
+            raise Unwanted(f"{path} may not be read by this job") from error
+
+    async def script(self, number: int) -> str:
+        """The code of a deployed script."""
+        code: str = (await self._request("GET", f"{ALL}/script/{number}"))["content"]
+        return code
+
+    async def _post(
+        self,
+        path: str,
+        body: object,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        wait_s: float = 0.0,
+    ) -> Any:
+        text = json.dumps(body, ensure_ascii=True).encode()
+        return await self._request("POST", path, text, headers=headers, params=params, wait_s=wait_s)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | AsyncIterator[bytes] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        wait_s: float = 0.0,
+    ) -> Any:
+        """The answer's JSON. Raises `LinkDown`, `AnswerLost`, `TokenRefused`, `Unwanted`."""
+        timeout = httpx.Timeout(REQUEST_S, connect=CONNECT_S, read=REQUEST_S + wait_s)
+        try:
+            answer = await self._client.request(
+                method, path, content=body, headers=headers, params=params or None, timeout=timeout
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise LinkDown(f"cluster unreachable: {type(error).__name__}: {error}") from error
+        except (httpx.HTTPError, OSError) as error:
+            raise AnswerLost(f"no answer to {method} {path}: {type(error).__name__}: {error}") from error
+        _judge(answer, f"{method} {path}")
+        try:
+            return answer.json()
+        except ValueError as error:  # a captive portal, or another server: it has taken nothing
+            raise LinkDown(f"{method} {path} answered something that is not JSON") from error
+
+
+@contextmanager
+def _always_there() -> Iterator[None]:
+    """What belongs to no job is never refused by the cluster that we take it for."""
+    try:
+        yield
+    except Unwanted as error:
+        raise LinkDown(str(error)) from error
+
+
+def _judge(answer: httpx.Response, what: str) -> None:
+    if answer.is_success:
+        return
+    status, text = answer.status_code, answer.text[:200].strip()
+    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise TokenRefused(f"the cluster refused the agent token ({text}); set AGENT_TOKEN to a new one")
+    if status in AGAIN or not answer.is_error:  # a redirect leads away from the API
+        raise LinkDown(f"{what} answered {status}: {text}")
+    if answer.is_server_error:
+        raise AnswerLost(f"{what} answered {status}: {text}")
+    raise Unwanted(f"{what} answered {status}: {text}")
+
+
+def client_for(base_url: str, bearer: str) -> httpx.AsyncClient:
+    """The caller closes it."""
+    return httpx.AsyncClient(
+        base_url=base_url,
+        headers={
+            "Authorization": f"Bearer {bearer}",
+            "User-Agent": USER_AGENT,
+            "Content-Type": "application/json",
+        },
+        limits=httpx.Limits(keepalive_expiry=KEPT_OPEN_S),
+    )
+
+
+def _waiting(wait_s: float) -> dict[str, str]:
+    return {"Prefer": f"wait={wait_s:.0f}"} if wait_s else {}
+
+
+def _in(workspace: str) -> str:
+    return f"/api/w/{_word(workspace)}/agent_workers"
+
+
+def _word(text: str) -> str:
+    """One segment of a path, whatever it is made of."""
+    return quote(text, safe="")

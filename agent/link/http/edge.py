@@ -1,0 +1,134 @@
+"""The agent API as a bridge of ours speaks it: pulls that wait and repeat, and one question for all jobs."""
+
+import asyncio
+import secrets
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+from agent.link.http.api import Api
+from agent.link.http.holdings import Holdings, Key
+from agent.wire.agent_api import worker_ping
+from agent.wire.claims import Attempt, JobId, Tag
+from agent.wire.messages import Cancel, Grant, Message, Revoke
+
+PULL_S: Final = 30.0  # a pull waits so long: two requests a minute while there is nothing to do
+HELD_S: Final = 10.0  # and so long the question after the held jobs, which keeps them alive too
+HASTE_S: Final = 1.0  # between two questions when there was nothing to say: it was of a job not asked after
+
+
+class PullKey:
+    """Names the next pull. The same until its job is in this process, so that a lost answer strands none."""
+
+    def __init__(self) -> None:
+        self.text = secrets.token_hex(16)
+
+    def use_up(self) -> None:
+        self.text = secrets.token_hex(16)
+
+
+class Edge:
+    """Implements `dialect.Dialect`; one life of the link."""
+
+    takes_parts = True
+
+    def __init__(
+        self, api: Api, holdings: Holdings, key: PullKey, *, worker: str, hostname: str, tags: frozenset[Tag]
+    ) -> None:
+        self._api = api
+        self._holdings = holdings
+        self._key = key
+        self._worker = worker
+        self._hostname = hostname
+        self._tags = tags
+        self._canceled: set[Key] = set()  # the agent has been told
+        self._gone: set[Key] = set()  # not this worker's any more
+
+    async def begin(self) -> list[Message]:
+        await self._api.update_ping(worker_ping("Initial", self._hostname, sorted(self._tags)))
+        news = await self._ask(await self._mine(), is_all=True)
+        grants = [key for key in await self._holdings.ungranted() if key not in self._gone]
+        return [*news, *(Grant(job_id=key[0], attempt=key[1]) for key in grants)]
+
+    async def end(self) -> None:
+        await self._ask(await self._mine(), is_all=True)
+
+    async def still_there(self) -> None:
+        """What it pulls and asks says so."""
+
+    async def pull(self, tags: Collection[Tag], changed: asyncio.Event) -> dict[str, Any] | None:
+        """Leaving one that waits costs nothing: what it may have got is got again by its key."""
+        wanted = (
+            None if frozenset(tags) == self._tags else ",".join(quote(tag, safe="") for tag in sorted(tags))
+        )
+        pulling = asyncio.ensure_future(self._api.pull(key=self._key.text, tags=wanted, wait_s=PULL_S))
+        changing = asyncio.ensure_future(changed.wait())
+        try:
+            await asyncio.wait((pulling, changing), return_when=asyncio.FIRST_COMPLETED)
+            return pulling.result() if pulling.done() else None
+        finally:
+            pulling.cancel()
+            changing.cancel()
+
+    async def attempt_of(self, pulled: dict[str, Any]) -> int | None:
+        return int(pulled["job"].get("attempt") or 1)
+
+    async def arguments_of(self, pulled: dict[str, Any]) -> dict[str, Any]:
+        """The bridge has put in what they name; a value of theirs that looks like a name is none."""
+        return pulled["job"].get("args") or {}
+
+    def took(self) -> None:
+        self._key.use_up()
+
+    async def next_news(self) -> list[Message]:
+        loop = asyncio.get_running_loop()
+        version = self._holdings.version
+        mine = await self._mine()
+        if not mine:
+            await self._holdings.newer_than(version)
+            return []
+        began_s = loop.time()
+        news = await self._ask(mine, wait_s=HELD_S)
+        if not news and loop.time() - began_s < HASTE_S:
+            await asyncio.sleep(HASTE_S)
+        return news
+
+    async def is_mine(self, key: Key) -> bool:
+        reply = await self._api.held_jobs({"jobs": [_named(key)]})
+        return not reply["elsewhere"] and not reply["over"]
+
+    async def push_log(self, workspace: str, key: Key, start: int, text: str) -> None:
+        place = {"offset": start, "writer": f"{self._worker}/{key[1]}"}
+        await self._api.push_log(workspace, key[0], text, place)
+
+    async def lost(self, keys: Sequence[Key]) -> None:
+        await self._api.held_jobs({"jobs": [], "lost": [_named(key) for key in keys]})
+
+    async def _mine(self) -> list[Key]:
+        held = await self._holdings.keys()
+        self._gone.intersection_update(held)
+        self._canceled.intersection_update(held)
+        return [key for key in held if key not in self._gone]
+
+    async def _ask(self, mine: Sequence[Key], *, is_all: bool = False, wait_s: float = 0.0) -> list[Message]:
+        jobs = [_named(key) | {"canceled": key in self._canceled} for key in mine]
+        body = {"jobs": jobs, "all": is_all, "asking": self._key.text}
+        reply = await self._api.held_jobs(body, wait_s)
+        news: list[Message] = []
+        for one in reply["canceled"]:
+            self._canceled.add(_key(one))
+            news.append(Cancel(job_id=one["id"], attempt=one["attempt"], by=one["by"], reason=one["reason"]))
+        for name in ("elsewhere", "over"):
+            self._gone.update(map(_key, reply[name]))
+            news += [
+                Revoke(job_id=one["id"], attempt=one["attempt"], over=name == "over") for one in reply[name]
+            ]
+        return news
+
+
+def _named(key: Key) -> dict[str, Any]:
+    return {"id": key[0], "attempt": key[1]}
+
+
+def _key(named: dict[str, Any]) -> Key:
+    return JobId(named["id"]), Attempt(named["attempt"])

@@ -1,0 +1,61 @@
+"""What becomes of a job whose worker fell silent or lost it (agent-api.md 5.3)."""
+
+import sqlite3
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final, Protocol
+
+from agent.wire.claims import Tag
+from agent.wire.messages import Delivery
+from bridge.jobs import joblog
+from bridge.jobs.model import error_object
+from bridge.jobs.transitions import SQL, End, end_canceled, error_text, record_end, standing
+
+RESTARTS_MAX: Final = 3  # agent-api.md 5.3
+
+
+class Rules(Protocol):
+    """How custody of a tag's jobs is kept (`relay/policy.py`)."""
+
+    def lost_after(self, tag: Tag, asked_s: float | None = None) -> float: ...
+
+    def delivery(self, tag: Tag, asked: Delivery) -> Delivery: ...
+
+    def may_replace(self, tag: Tag, delivery: Delivery) -> bool: ...
+
+
+class GivenUp(Enum):
+    RESTARTED = "restarted"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+def give_up(
+    connection: sqlite3.Connection, lost: Mapping[str, str], rules: Rules, now_s: float
+) -> list[GivenUp]:
+    """Take these jobs from their workers; each says after what: "Restarted job after …"."""
+    return [_give_up(connection, job_id, after, rules, now_s) for job_id, after in lost.items()]
+
+
+def _give_up(connection: sqlite3.Connection, job_id: str, after: str, rules: Rules, now_s: float) -> GivenUp:
+    row = standing(connection, job_id, None)
+    if row is None or row["state"] != "running":
+        return GivenUp.GONE
+    tag = Tag(row["tag"])
+    delivery = rules.delivery(tag, Delivery(row["delivery"]))
+    if row["replace"] == "never" or not rules.may_replace(tag, delivery):  # I2: it may have been started
+        _fail(connection, job_id, "CustodianLost", after, now_s)
+    elif row["same_worker"] or row["restarts"] >= RESTARTS_MAX:
+        _fail(connection, job_id, "Timeout", after, now_s)
+    elif row["canceled_by"] is not None:  # I7: what is cancelled is not started again
+        end_canceled(connection, job_id, row["canceled_by"], row["canceled_reason"], now_s)
+    else:
+        joblog.append(connection, job_id, f"\nRestarted job after {after} (worker {row['worker']})\n")
+        connection.execute(SQL["restart"], {"id": job_id})
+        return GivenUp.RESTARTED
+    return GivenUp.FAILED
+
+
+def _fail(connection: sqlite3.Connection, job_id: str, name: str, after: str, now_s: float) -> None:
+    error = error_object(name, f"Job timed out after {after}")
+    record_end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s))

@@ -1,0 +1,39 @@
+"""Answers that are waited for, `Prefer: wait=<seconds>` (RFC 7240), for as long as the client is there."""
+
+import asyncio
+import re
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+WAIT_MAX_S: Final = 60.0  # proxies on the way end a request that is silent for longer
+WAIT: Final = re.compile(r"\bwait=(\d{1,9})\b")
+
+T = TypeVar("T")
+
+
+def wait_s_of(request: Request) -> float:
+    """How long the client would like us to wait for something to say; 0 when it does not say."""
+    found = WAIT.search(request.headers.get("prefer", ""))
+    return min(float(found[1]), WAIT_MAX_S) if found else 0.0
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives. Raises `ClientDisconnect`, and ends the work, when the client leaves before."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_until_gone(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+async def _until_gone(request: Request) -> None:
+    """Its body must have been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,101 @@
+"""The relay without a broker: what it sends is kept, and what agents would send is handed to it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from agent.compression import compress, decompress
+from agent.wire.claims import Attempt, Tag, WorkerName
+from agent.wire.envelope import Envelope, pack, seal, unpack, unseal
+from agent.wire.messages import Job, Message
+from agent.wire.routing import job_key, job_queue
+from bridge.errors import BrokerDown
+from bridge.relay.ledger import Custody, Ledger
+from bridge.relay.sources.local import LocalSource
+from tests.support.cluster import Running
+
+Arrived = Callable[["Letter"], Awaitable[None]]
+
+
+@dataclass(eq=False)
+class Letter:
+    """A message in the relay's hands."""
+
+    routing_key: str
+    body: bytes
+    content_encoding: str | None
+    done: asyncio.Future[bool] = field(default_factory=asyncio.Future)
+
+    async def ack(self) -> None:
+        self.done.set_result(True)
+
+    async def nack(self, *, requeue: bool) -> None:
+        self.done.set_result(not requeue)
+
+
+class Carrier:
+    """Stands where `bridge.broker.channel.Broker` stands."""
+
+    def __init__(self) -> None:
+        self.is_down = False
+        self.jobs: list[Envelope] = []
+        self.told: list[Message] = []
+        self.dead: list[tuple[bytes, str]] = []
+        self._consumers: dict[str, Arrived] = {}
+
+    async def ensure_tag(self, tag: Tag) -> None:
+        job_queue(tag)
+
+    async def publish_job(self, workspace: str, tag: Tag, envelope: Envelope) -> None:
+        job_key(workspace, tag)
+        self.jobs.append(envelope)
+
+    async def ensure_agent(self, _worker: WorkerName) -> None:
+        self._reach()
+
+    async def publish_control(self, _worker: WorkerName, envelope: Envelope) -> None:
+        self.told += unpack(unseal(envelope.body, envelope.content_encoding, decompress))
+
+    async def publish_dead(self, body: bytes, reason: str, _about: Mapping[str, str]) -> None:
+        self._reach()
+        self.dead.append((body, reason))
+
+    async def consume(self, queue_name: str, _prefetch: int, arrived: Arrived) -> None:
+        self._consumers[queue_name] = arrived
+
+    async def up(self, queue_name: str, worker: WorkerName, *messages: Message) -> bool:
+        """An agent sends these. True once the relay has acknowledged them; False: they come again."""
+        envelope = seal(pack(messages), compress)
+        return await self.up_raw(queue_name, worker, envelope.body, envelope.content_encoding)
+
+    async def up_raw(
+        self, queue_name: str, worker: WorkerName, body: bytes, content_encoding: str | None = None
+    ) -> bool:
+        letter = Letter(f"any.{quote(worker)}", body, content_encoding)
+        await self._consumers[queue_name](letter)
+        return await letter.done
+
+    async def answers(self) -> None:
+        self._reach()
+
+    async def waiting(self, _tag: Tag) -> int:
+        """None is left in any queue."""
+        return 0
+
+    def _reach(self) -> None:
+        if self.is_down:
+            raise BrokerDown("cut")
+
+
+async def taken(running: Running, source: LocalSource, ledger: Ledger) -> Custody:
+    """A bash job that the bridge has taken, and nobody has accepted."""
+    await running.preview(tag="bash")
+    pulled = await source.pull(frozenset({Tag("bash")}))
+    assert pulled is not None
+    about = {
+        "job_id": pulled.job_id, "attempt": Attempt(1), "workspace": pulled.workspace, "tag": pulled.tag,
+    }  # fmt: skip
+    custody = Custody(**about, token=pulled.token, job_json=pulled.job_json)
+    await ledger.take(custody, pack([Job(**about, language="bash", code="", args=b"{}")]))
+    return custody
