@@ -2,7 +2,8 @@
 
 
 class BridgeError(Exception):
-    """BridgeError: ConfigError · BrokerDown · ClusterDown(TokenRefused, NotTaken, AnswerLost, Declined)
+    """BridgeError: ConfigError · BrokerDown
+    · ClusterDown(TokenRefused, NotTaken, AnswerLost(TooDeep), Declined)
     · BadRequest · NotAuthorized · PermissionDenied · NotFound (what the API answers, agent-api.md section 2)
     """
 
@@ -29,6 +30,10 @@ class NotTaken(ClusterDown):
 
 class AnswerLost(ClusterDown):
     """The cluster may have done what was asked; its answer did not come, or told of a failure midway."""
+
+
+class TooDeep(AnswerLost):
+    """The answer came, and is nested too deep to be read."""
 
 
 class Declined(ClusterDown):

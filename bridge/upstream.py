@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 
 from agent.clock import Clock
-from bridge.errors import AnswerLost, ClusterDown, Declined, NotTaken, TokenRefused
+from bridge.errors import AnswerLost, ClusterDown, Declined, NotTaken, TokenRefused, TooDeep
 
 USER_AGENT: Final = "Windmill-Agent/1.0"
 CONNECT_S: Final = 10.0
@@ -91,8 +91,10 @@ class Upstream:
             raise self._refusal(call, response)
         try:
             return Answer(json.loads(response.content), response.headers)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise AnswerLost(f"{call} answered something that is not JSON") from error
+        except RecursionError as error:
+            raise TooDeep(f"{call} answered JSON that is nested too deep") from error
 
     def _refusal(self, call: str, response: httpx.Response) -> ClusterDown:
         """What a status says of the call (agent-api.md section 2)."""

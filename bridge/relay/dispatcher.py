@@ -9,13 +9,13 @@ import structlog
 
 from agent.clock import Clock
 from agent.compression import compress
-from agent.wire.claims import Attempt, Tag
+from agent.wire.claims import Tag
 from agent.wire.envelope import pack, seal, unpack
 from agent.wire.errors import WireError
 from agent.wire.messages import Job
 from bridge.broker.channel import Broker
 from bridge.errors import ClusterDown
-from bridge.relay.ledger import Custody, Key, Ledger
+from bridge.relay.ledger import Key, Ledger
 from bridge.relay.pacing import room_in
 from bridge.relay.policy import Policies
 from bridge.relay.recorder import Recorder
@@ -131,10 +131,10 @@ class Dispatcher:
         key = (pulled.job_id, attempt)
         body = b""
         try:
-            body = pack([self._job(pulled, attempt)])
+            body = pack([pulled.as_job(attempt, self._clock.wall_s())])
         except WireError as error:
             log.error("job.unsendable", job_id=pulled.job_id, reason=str(error))
-        await self._ledger.take(_custody_of(pulled, attempt), body)
+        await self._ledger.take(pulled.as_custody(attempt), body)
         log.info("job.taken", job_id=pulled.job_id, attempt=attempt, tag=pulled.tag)
         await self._publish(key, pulled.workspace, pulled.tag, body)
 
@@ -164,29 +164,6 @@ class Dispatcher:
         error = {"name": "Unsendable", "message": reason}
         await self._recorder.end_unrun(custody, error)
 
-    def _job(self, pulled: Pulled, attempt: Attempt) -> Job:
-        return Job(
-            job_id=pulled.job_id,
-            attempt=attempt,
-            workspace=pulled.workspace,
-            tag=pulled.tag,
-            kind=pulled.kind,
-            path=pulled.path,
-            language=pulled.language,
-            code=pulled.code,
-            lock=pulled.lock,
-            args=pulled.args,
-            timeout_s=pulled.timeout_s,
-            delivery=pulled.delivery,
-            lives_s=None if pulled.not_after is None else pulled.not_after - self._clock.wall_s(),
-            priority=pulled.priority,
-            created_by=pulled.created_by,
-            permissioned_as=pulled.permissioned_as,
-            env=dict(pulled.env),
-            token=pulled.token,
-            dispatched_at=self._clock.wall_s(),
-        )
-
     async def _wait(self) -> None:
         """Until a job may have come or room may have opened."""
         came = asyncio.ensure_future(self._source.wait(IDLE_S))
@@ -196,17 +173,3 @@ class Dispatcher:
         finally:
             came.cancel()
             room.cancel()
-
-
-def _custody_of(pulled: Pulled, attempt: Attempt) -> Custody:
-    return Custody(
-        job_id=pulled.job_id,
-        attempt=attempt,
-        workspace=pulled.workspace,
-        tag=pulled.tag,
-        token=pulled.token,
-        job_json=pulled.job_json,
-        lost_after_s=pulled.lost_after_s,
-        replace=pulled.replace,
-        not_after=pulled.not_after,
-    )

@@ -1,6 +1,7 @@
 """Whatever a cluster that is not ours does to a call: no job is taken twice, and no result is lost."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from agent.wire.claims import Tag
 from bridge.errors import ClusterDown, TokenRefused
 from bridge.relay.sources.http import HTTPSource
 from bridge.relay.sources.source import Pulled
-from tests.support.cluster import served
+from tests.support.cluster import MovedClock, served
 from tests.support.clusters import TAGS, custody_of, ended, minted, over_http, running_cluster
 from tests.support.fake_cluster.jobs import FakeJob
 from tests.support.fake_cluster.server import NOT_TAKEN, FakeCluster, Trouble, fake_cluster
@@ -125,6 +126,40 @@ async def test_a_session_that_ends_in_a_pull_leaves_its_job_to_the_next(
     assert len(fake.asked(PULL)) == 1
 
 
+async def test_a_job_that_nobody_asked_about_meanwhile_is_left_to_the_sweep(
+    fake: FakeCluster, tmp_path: Path
+) -> None:
+    """By the next session it may be another worker's."""
+    clock = MovedClock()
+    async with over_http(fake.url, tmp_path, fake.api.token(*TAGS), clock=clock) as source:
+        late, next_one = push(fake), push(fake)
+        fake.misbehave(PULL, Trouble.LATE)
+        session = asyncio.create_task(source.pull(LANE))
+        await until(lambda: late.state == "running")
+        session.cancel()
+        await asyncio.wait([session])
+        fake.let_go.set()
+        await until(lambda: not pulls_under_way())
+        clock.ahead_s = 31
+        assert (await pulled(source)).job_id == next_one.job_id
+
+
+async def test_a_relay_that_ends_leaves_no_pull_behind(fake: FakeCluster, tmp_path: Path) -> None:
+    job = push(fake)
+    async with over_http(fake.url, tmp_path, fake.api.token(*TAGS)) as source:
+        fake.misbehave(PULL, Trouble.LATE)
+        session = asyncio.create_task(source.pull(LANE))
+        await until(lambda: job.state == "running")
+        session.cancel()
+        await asyncio.wait([session])
+        assert pulls_under_way()
+    await until(lambda: not pulls_under_way())
+
+
+def pulls_under_way() -> list[str]:
+    return [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "pull_job"]
+
+
 async def test_a_cluster_of_ours_gives_the_same_job_again(tmp_path: Path) -> None:
     async with running_cluster(tmp_path) as running:
         first, second = await running.preview(), await running.preview()
@@ -205,6 +240,29 @@ async def test_an_answer_that_is_no_job_ends_nothing(
     assert (await pulled(source)).job_id == job.job_id
 
 
+async def test_a_ping_waits_for_its_answer_no_longer_than_until_the_next(
+    fake: FakeCluster, tmp_path: Path
+) -> None:
+    push(fake)
+    async with over_http(fake.url, tmp_path, fake.api.token(*TAGS)) as source:
+        has = await pulled(source)
+        source.ping_every_s = 0.2
+        fake.misbehave(PING, Trouble.LOST)
+        with pytest.raises(ClusterDown):
+            await source.ping(custody_of(has))
+
+
+@pytest.mark.parametrize(("told", "read"), [(7, "7"), ("\ud800", "?"), (None, None)])
+async def test_a_cancel_is_text_whatever_it_came_as(
+    fake: FakeCluster, source: HTTPSource, told: object, read: str | None
+) -> None:
+    push(fake)
+    has = await pulled(source)
+    fake.say(PING, json.dumps({"canceled_by": told, "canceled_reason": told}).encode())
+    reply = await source.ping(custody_of(has))
+    assert (reply.canceled_by, reply.canceled_reason) == (read, read)
+
+
 async def test_an_answer_that_is_no_ping_ends_nothing(fake: FakeCluster, source: HTTPSource) -> None:
     push(fake)
     has = await pulled(source)
@@ -263,6 +321,19 @@ async def test_an_environment_that_cannot_be_had_stops_no_job(fake: FakeCluster,
     push(fake)
     fake.refuse("custom_envs", 500, times=99)
     assert (await pulled(source)).env["WM_USERNAME"] == "admin"
+
+
+async def test_a_job_waits_for_an_environment_that_can_be_had_soon(
+    fake: FakeCluster, source: HTTPSource
+) -> None:
+    job = push(fake)
+    fake.api.environments["main"] = [["REGION", "north"]]
+    fake.refuse("custom_envs", 429, times=3)
+    with pytest.raises(ClusterDown):
+        await source.pull(LANE)
+    has = await pulled(source)
+    assert (has.job_id, has.env["REGION"]) == (job.job_id, "north")
+    assert len(fake.asked(PULL)) == 1
 
 
 class _LosesAnswers:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from agent.clock import SystemClock
+from agent.clock import Clock, SystemClock
 from agent.logs import Secret
 from agent.wire.claims import Attempt
 from agent.wire.messages import Result
@@ -137,10 +137,10 @@ class Here:
 
 @asynccontextmanager
 async def over_http(
-    url: str, folder: Path, *tokens: str, request_s: float = REQUEST_S
+    url: str, folder: Path, *tokens: str, request_s: float = REQUEST_S, clock: Clock | None = None
 ) -> AsyncIterator[HTTPSource]:
     """A source with the store of a relay in this folder."""
-    store, clock = await open_store(folder / "relay.db"), SystemClock()
+    store, clock = await open_store(folder / "relay.db"), clock or SystemClock()
     upstream = Upstream(url, clock, request_s)
     source = HTTPSource(upstream, list(map(Secret, tokens)), SUFFIX, Ledger(store, clock), clock)
     try:

@@ -7,7 +7,7 @@ from agent.wire.claims import WorkerName
 from agent.wire.repeatable import PUSH_LOGS, repeatable
 from bridge.errors import AnswerLost, Declined, NotTaken, TokenRefused
 from bridge.relay.ledger import Custody, Key
-from bridge.relay.sources.lane import Lane
+from bridge.relay.sources.lane import Lane, in_workspace
 
 MIN_VERSION: Final = "/api/agent_workers/get_min_version"
 
@@ -37,7 +37,7 @@ class Chunks:
         """Raises `ClusterDown`; then the same stretch may come again."""
         if self._repeats is None:
             self._repeats = await _repeats(lane)
-        path = f"/api/w/{custody.workspace}/agent_workers/push_logs/{custody.job_id}"
+        path = in_workspace(custody.workspace, "push_logs", custody.job_id)
         try:
             if self._repeats:
                 query = {"writer": writer, "offset": str(start)}

@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, Literal
 
@@ -12,13 +13,15 @@ import structlog
 
 from agent.clock import Clock
 from agent.logs import Secret
-from agent.wire.agent_api import script_number, worker_ping
+from agent.wire.agent_api import COMPLETED_FIELDS, script_number, worker_ping
 from agent.wire.claims import Attempt, JobId, Tag
+from agent.wire.envelope import job_in, pack
+from agent.wire.errors import Malformed, TooLarge
 from agent.wire.messages import Result
-from bridge.errors import AnswerLost, ClusterDown, Declined, NotTaken, TokenRefused
+from bridge.errors import AnswerLost, ClusterDown, Declined, NotTaken, TokenRefused, TooDeep
 from bridge.relay.ledger import Custody
 from bridge.relay.sources.chunks import MIN_VERSION, Chunks, Progress
-from bridge.relay.sources.lane import Lane
+from bridge.relay.sources.lane import Lane, in_workspace, word
 from bridge.relay.sources.retry import soon_again
 from bridge.relay.sources.source import PingReply, Pulled, job_completed, pulled_from
 from bridge.upstream import Upstream
@@ -26,13 +29,18 @@ from bridge.upstream import Upstream
 log = structlog.get_logger()
 
 POLL_S: Final = 1.0  # the API has no long poll (agent-api.md 2.2)
-PING_S: Final = 10.0
 NO_FIGURES: Final = b'{"mem_peak": null, "current_mem": null}'
 VERSION: Final = "v1.600.0"  # of the agent API that we speak
 REFUSED_S: Final = 30.0  # a token that was refused is tried no sooner
 ENVIRONMENT_S: Final = 900.0  # as the original's agents remember it
+REASON_CHARS: Final = 200
 NOT_FOUND: Final = 404
 TOO_LARGE: Final = 413
+
+# What reading raises that which no job can be read from.
+MALFORMED: Final = (
+    KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, Malformed,
+)  # fmt: skip
 
 # Where the code is of a job that comes without it, and under which names (agent-api.md 2.1, rows 13 to 15).
 SCRIPT: Final = ("script", "content", "lock")
@@ -92,6 +100,9 @@ class HTTPSource:
             pulled = None if reply is None else await self._read(of, reply)
         except _NoJobError as error:
             raise AnswerLost(str(error)) from error
+        except TooDeep as error:
+            log.error("job.malformed", job_id=None, reason=str(error))
+            raise
         except (ClusterDown, asyncio.CancelledError) as error:  # cancelled: the broker went, and comes back
             if isinstance(error, TokenRefused):
                 of.rests_until_s = self._clock.monotonic_s() + REFUSED_S
@@ -106,16 +117,19 @@ class HTTPSource:
         await asyncio.sleep(min(timeout_s, POLL_S))
 
     async def ping(self, custody: Custody) -> PingReply:
-        path = f"/api/agent_workers/ping_job_status/{custody.job_id}"
+        path = f"/api/agent_workers/ping_job_status/{word(custody.job_id)}"
         try:
-            async with asyncio.timeout(PING_S):
+            async with asyncio.timeout(self.ping_every_s):
                 told = (await self._lane_of(custody).post(path, NO_FIGURES)).value
         except TimeoutError as error:
-            raise AnswerLost(f"the cluster did not answer to a ping within {PING_S:.0f} s") from error
+            raise AnswerLost(f"a ping had no answer within {self.ping_every_s:.0f} s") from error
         if not isinstance(told, dict):
             raise AnswerLost(f"the cluster answered {told!r:.60} to the ping of a job")
+        by, reason = told.get("canceled_by"), told.get("canceled_reason")
         return PingReply(
-            told.get("canceled_by"), told.get("canceled_reason"), told.get("already_completed") is True
+            None if by is None else _readable(by),
+            None if reason is None else _readable(reason),
+            told.get("already_completed") is True,
         )
 
     async def send_result(self, custody: Custody, result: Result, document: bytes) -> None:
@@ -143,19 +157,23 @@ class HTTPSource:
 
     async def _send(self, custody: Custody, result: Result, document: bytes) -> None:
         """May come twice: the cluster keeps the first (agent-api.md 3.4)."""
-        path = f"/api/w/{custody.workspace}/agent_workers/send_result/{custody.job_id}"
+        path = in_workspace(custody.workspace, "send_result", custody.job_id)
         body = job_completed(custody, result, document)
         await soon_again()(self._lane_of(custody).post, path, body)
 
     async def _read(self, lane: Lane, reply: Any) -> Pulled | None:
+        """None when it was no job for a site, and has been ended."""
         try:
             pulled = pulled_from(reply, None)
             if reply.get("raw_code") is None and reply["job"].get("runnable_id"):
                 pulled = await self._with_code(lane, pulled, reply["job"]["runnable_id"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise _NoJobError(f"pull_job answered something that is no job: {error!r:.200}") from error
+            _check(pulled, lane, self._clock.wall_s())
         except Declined as error:
-            await self._end(pulled, f"its code cannot be had: {error}")
+            log.error("job.without_code", job_id=pulled.job_id, reason=str(error))
+            await self._end(pulled.as_custody(Attempt(1)), "NotFound", f"its code cannot be had: {error}")
+            return None
+        except MALFORMED as error:
+            await self._refuse(lane, reply, f"{type(error).__name__}: {error}"[:REASON_CHARS])
             return None
         return replace(pulled, env={**await self._environment(lane, pulled.workspace), **pulled.env})
 
@@ -165,15 +183,25 @@ class HTTPSource:
         found = (await lane.get(f"/api/agent_workers/{place}/{script_number(hash_hex)}")).value
         return replace(pulled, code=found[code], lock=pulled.lock or found.get(lock))
 
-    async def _end(self, pulled: Pulled, why: str) -> None:
+    async def _refuse(self, lane: Lane, reply: Any, why: str) -> None:
+        """Asked again it would be as malformed, so it is not kept."""
+        try:
+            custody = _named_in(reply, lane)
+        except MALFORMED:
+            log.error("job.malformed", job_id=None, reason=why)
+            raise _NoJobError(f"pull_job answered something that is no job: {why}") from None
+        log.error("job.malformed", job_id=custody.job_id, reason=why)
+        try:
+            await self._end(custody, "Malformed", f"the job cannot be read: {why}")
+        except Declined as error:  # the cluster's sweep ends it
+            log.warning("job.malformed_not_ended", job_id=custody.job_id, reason=str(error))
+
+    async def _end(self, custody: Custody, name: str, why: str) -> None:
         """Nobody can run it, now or after the cluster's sweep."""
-        log.error("job.without_code", job_id=pulled.job_id, reason=why)
-        custody = Custody(
-            job_id=pulled.job_id, attempt=Attempt(1), workspace=pulled.workspace, tag=pulled.tag,
-            token=pulled.token, job_json=pulled.job_json,
-        )  # fmt: skip
-        result = Result(job_id=pulled.job_id, attempt=Attempt(1), workspace=pulled.workspace, success=False)
-        await self.send_result(custody, result, _error("NotFound", why))
+        result = Result(
+            job_id=custody.job_id, attempt=custody.attempt, workspace=custody.workspace, success=False
+        )
+        await self.send_result(custody, result, _error(name, why))
 
     async def _environment(self, lane: Lane, workspace: str) -> dict[str, str]:
         """The workspace's own, which every job of it gets (agent-api.md 2.1, row 16).
@@ -185,8 +213,8 @@ class HTTPSource:
         if now_s - got_s < ENVIRONMENT_S:
             return known
         try:
-            told = (await lane.get(f"/api/w/{workspace}/agent_workers/custom_envs")).value
-            known = {str(name): str(text) for name, text in told}
+            told = (await lane.get(in_workspace(workspace, "custom_envs"))).value
+            known = {_text(name): _text(text) for name, text in told}
         except NotTaken:
             raise
         except (ClusterDown, TypeError, ValueError) as error:
@@ -197,6 +225,39 @@ class HTTPSource:
 
 class _NoJobError(Exception):
     """Asked again, it would be no job again: it is not kept."""
+
+
+def _check(pulled: Pulled, lane: Lane, now: float) -> None:
+    """Raises one of `MALFORMED` when an agent could not read it. Its size is for the dispatcher to say."""
+    if pulled.tag not in lane.tags:
+        raise ValueError(f"its tag {pulled.tag!r:.60} is not of the token that pulled it")
+    with suppress(TooLarge):
+        job_in(pack([pulled.as_job(Attempt(1), now)]))
+
+
+def _named_in(reply: Any, lane: Lane) -> Custody:
+    """What is needed to end a malformed job. Raises one of `MALFORMED` when it does not say which it is."""
+    job = reply["job"]
+    return Custody(
+        job_id=JobId(_text(job["id"])),
+        attempt=Attempt(1),
+        workspace=_text(job["workspace_id"]),
+        tag=min(lane.tags),  # it goes back by the token that it came with
+        token=_text(reply.get("token") or ""),
+        job_json=json.dumps({name: job.get(name) for name in COMPLETED_FIELDS}),
+    )
+
+
+def _text(told: object) -> str:
+    if not isinstance(told, str):
+        raise TypeError(f"{told!r:.60} is no text")
+    told.encode()
+    return told
+
+
+def _readable(told: object) -> str:
+    """As text that travels, whatever it is."""
+    return str(told).encode(errors="replace").decode()
 
 
 def _error(name: str, message: str) -> bytes:

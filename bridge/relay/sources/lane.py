@@ -5,6 +5,7 @@ import math
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import quote
 from uuid import uuid4
 
 from agent.logs import Secret
@@ -99,3 +100,13 @@ class Lane:
                 f"the cluster refused the bridge's token of group {self.group} in AGENT_TOKEN; "
                 f"mint a new one and restart the bridge ({error})"
             ) from error
+
+
+def in_workspace(workspace: str, *words: str) -> str:
+    """The path of an agent's call that belongs to a workspace."""
+    return "/".join((f"/api/w/{word(workspace)}/agent_workers", *map(word, words)))
+
+
+def word(text: str) -> str:
+    """One word of a path, whatever it is made of."""
+    return quote(text, safe="")

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from agent.wire.agent_api import COMPLETED_FIELDS, around_result, reserved_env
-from agent.wire.claims import JobId, Tag
-from agent.wire.messages import Delivery, Result
+from agent.wire.claims import Attempt, JobId, Tag
+from agent.wire.messages import Delivery, Job, Result
 from bridge.relay.ledger import Custody
 from bridge.relay.policy import Replace
 
@@ -37,6 +37,44 @@ class Pulled:
     env: Mapping[str, str]
     token: str
     job_json: str
+
+    def as_job(self, attempt: Attempt, now: float) -> Job:
+        """What travels; `now` is in wall seconds."""
+        return Job(
+            job_id=self.job_id,
+            attempt=attempt,
+            workspace=self.workspace,
+            tag=self.tag,
+            kind=self.kind,
+            path=self.path,
+            language=self.language,
+            code=self.code,
+            lock=self.lock,
+            args=self.args,
+            timeout_s=self.timeout_s,
+            delivery=self.delivery,
+            lives_s=None if self.not_after is None else self.not_after - now,
+            priority=self.priority,
+            created_by=self.created_by,
+            permissioned_as=self.permissioned_as,
+            env=dict(self.env),
+            token=self.token,
+            dispatched_at=now,
+        )
+
+    def as_custody(self, attempt: Attempt) -> Custody:
+        """What stays here."""
+        return Custody(
+            job_id=self.job_id,
+            attempt=attempt,
+            workspace=self.workspace,
+            tag=self.tag,
+            token=self.token,
+            job_json=self.job_json,
+            lost_after_s=self.lost_after_s,
+            replace=self.replace,
+            not_after=self.not_after,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +135,7 @@ def pulled_from(reply: Mapping[str, Any], code: str | None) -> Pulled:
         args=json.dumps(job.get("args") or {}).encode(),
         timeout_s=job.get("timeout"),
         delivery=Delivery(job.get("delivery") or Delivery.AT_LEAST_ONCE),
-        lost_after_s=job.get("lost_after"),
+        lost_after_s=None if job.get("lost_after") is None else float(job["lost_after"]),
         replace=None if job.get("replace") is None else Replace(job["replace"]),
         not_after=_wall_s(job.get("not_after")),
         priority=job.get("priority"),
