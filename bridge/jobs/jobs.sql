@@ -4,10 +4,10 @@ SELECT 1 FROM job WHERE id = :id;
 -- name: insert_job
 INSERT INTO job (id, workspace_id, kind, created_by, created_at, permissioned_as, email, scheduled_for,
                  script_path, script_hash, language, code, lock, args, tag, priority, timeout_s,
-                 delivery, lost_after_s, replace, not_after, same_worker, parent_job)
+                 delivery, lost_after_s, replace, not_after, same_worker, parent_job, retry)
 VALUES (:id, :workspace_id, :kind, :created_by, :created_at, :permissioned_as, :email, :scheduled_for,
         :script_path, :script_hash, :language, :code, :lock, :args, :tag, :priority, :timeout_s,
-        :delivery, :lost_after_s, :replace, :not_after, :same_worker, :parent_job);
+        :delivery, :lost_after_s, :replace, :not_after, :same_worker, :parent_job, :retry);
 
 -- name: insert_queue
 INSERT INTO queue (id, workspace_id, tag, priority, scheduled_for, created_at, state, worker, started_at)

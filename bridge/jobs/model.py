@@ -46,7 +46,7 @@ class PreviewAsSent(Preview):
 
 
 class RunOptions(Struct):
-    """Query parameters of every run call. The last four are ours (DESIGN section 3); null asks for nothing.
+    """Query parameters of every run call; null asks for nothing. `delivery` to `not_after` are ours (DESIGN 3).
 
     `lost_after`: seconds that a silent custodian keeps the job. `replace`: whether it then runs elsewhere.
     """
@@ -62,6 +62,7 @@ class RunOptions(Struct):
     lost_after: LostAfter | None = None
     replace: Replace | None = None
     not_after: datetime | None = None
+    retry: str | None = None  # JSON of a `Retry`
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,7 @@ class Completion:
     mem_peak_kb: int | None = None
     canceled_by: str | None = None
     canceled_reason: str | None = None
+    may_retry: bool = True  # False: it ran nowhere, or may be begun once only (I2)
 
 
 class Completed(Enum):

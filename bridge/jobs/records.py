@@ -109,14 +109,13 @@ class Records:
         return str(row["result"])
 
     async def maybe_result(self, workspace: str, job_id: str) -> MaybeResult:
-        row = await self._outcome(workspace, job_id)
-        completed = row["status"] is not None
-        return MaybeResult(
-            completed=completed,
-            started=completed or row["state"] == "running",
-            success=row["status"] == "success",
-            result=Raw(row["result"].encode()) if completed else None,
-        )
+        return _maybe(await self._outcome(workspace, job_id))
+
+    async def end_of_chain(self, workspace: str, first: str) -> tuple[str, MaybeResult]:
+        """Of a job and those that retried it the newest: its id, and its result if there is one yet."""
+        key = {"id": first, "workspace_id": workspace}
+        row = await self._store.read(lambda connection: _found(connection, "chain", key))
+        return row["id"], _maybe(row)
 
     async def update(self, workspace: str, job_id: str, log_offset: int) -> Update:
         key = {"id": job_id, "workspace_id": workspace}
@@ -204,6 +203,16 @@ class Records:
         }
 
 
+def _maybe(row: sqlite3.Row) -> MaybeResult:
+    completed = row["status"] is not None
+    return MaybeResult(
+        completed=completed,
+        started=completed or row["state"] == "running",
+        success=row["status"] == "success",
+        result=Raw(row["result"].encode()) if completed else None,
+    )
+
+
 def _found(connection: sqlite3.Connection, query: str, key: Mapping[str, Any]) -> sqlite3.Row:
     row: sqlite3.Row | None = connection.execute(SQL[query], key).fetchone()
     if row is None:
@@ -257,6 +266,7 @@ def _common_json(row: sqlite3.Row) -> dict[str, Any]:
         "priority": row["priority"],
         "self_wait_time_ms": None,
         "preprocessed": None,
+        "is_retry": row["retry_of"] is not None,
         "trigger_kind": None,
         "timeout": row["timeout_s"],
         "delivery": row["delivery"],

@@ -18,6 +18,15 @@ SELECT queue.state, completed.status, completed.result
   LEFT JOIN completed USING (id)
  WHERE job.id = :id AND job.workspace_id = :workspace_id;
 
+-- name: chain
+-- The newest job of a wish that is retried, in one statement: nothing can come between its end and the next.
+SELECT job.id, queue.state, completed.status, completed.result
+  FROM job
+  LEFT JOIN queue USING (id)
+  LEFT JOIN completed USING (id)
+ WHERE (job.id = :id OR job.retry_of = :id) AND job.workspace_id = :workspace_id
+ ORDER BY job.retries DESC LIMIT 1;
+
 -- name: place
 SELECT job.id, queue.state, completed.status, completed.mem_peak_kb
   FROM job
@@ -29,7 +38,7 @@ SELECT job.id, queue.state, completed.status, completed.mem_peak_kb
 -- Without code, arguments and result: those may be megabytes each.
 SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.permissioned_as, job.email,
        job.scheduled_for, job.script_path, job.script_hash, job.language, job.tag, job.priority,
-       job.timeout_s, job.delivery, job.lost_after_s, job.replace, job.not_after, job.same_worker, job.parent_job,
+       job.timeout_s, job.delivery, job.lost_after_s, job.replace, job.not_after, job.same_worker, job.parent_job, job.retry_of,
        queue.state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
        queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
        completed.status, completed.started_at, completed.completed_at,
@@ -51,7 +60,7 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
 -- The same columns, driven by the queue: the many completed jobs are not looked at.
 SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.permissioned_as, job.email,
        job.scheduled_for, job.script_path, job.script_hash, job.language, job.tag, job.priority,
-       job.timeout_s, job.delivery, job.lost_after_s, job.replace, job.not_after, job.same_worker, job.parent_job,
+       job.timeout_s, job.delivery, job.lost_after_s, job.replace, job.not_after, job.same_worker, job.parent_job, job.retry_of,
        queue.state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
        queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
        completed.status, completed.started_at, completed.completed_at,

@@ -159,7 +159,7 @@ class Jobs:
         if completion.mem_peak_kb is None and heard is not None:
             completion = replace(completion, mem_peak_kb=heard.mem_peak_kb)
         now_s = self._clock.wall_s()
-        outcome = await self._store.write(
+        outcome, opened = await self._store.write(
             lambda connection: transitions.complete(
                 connection, workspace, job_id, completion, result=result, now_s=now_s, caller=caller
             )
@@ -168,6 +168,8 @@ class Jobs:
             self.heartbeats.forget(job_id)
             self.endings.note(job_id)
             log.info("job.completed", job_id=job_id, success=completion.success)
+        if opened:
+            self._available.set()
         return outcome
 
     async def append_log(

@@ -13,7 +13,7 @@ import msgspec
 from agent.database import queries
 from agent.wire.claims import Claims, Tag
 from bridge.errors import NotFound
-from bridge.jobs import joblog
+from bridge.jobs import joblog, retries
 from bridge.jobs.model import Completed, Completion, error_object
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
@@ -112,13 +112,13 @@ def complete(
     result: Storable,
     now_s: float,
     caller: Claims | None,
-) -> Completed:
-    """Record the first completion; every later one changes nothing (I1)."""
+) -> tuple[Completed, bool]:
+    """Record the first completion; every later one changes nothing (I1). And whether a job became available."""
     row = standing(connection, job_id, workspace)
     if row is None or not may_speak(row, caller):
-        return Completed.UNKNOWN
+        return Completed.UNKNOWN, False
     if row["status"] is not None:
-        return Completed.ALREADY
+        return Completed.ALREADY, False
     canceled_by = completion.canceled_by
     if canceled_by is None and not completion.success:
         canceled_by = row["canceled_by"]
@@ -133,7 +133,8 @@ def complete(
         canceled_reason=completion.canceled_reason or row["canceled_reason"],
     )
     _end(connection, job_id, end)
-    return Completed.RECORDED
+    failed = end.status == "failure" and completion.may_retry
+    return Completed.RECORDED, failed and retries.push_next(connection, job_id, now_s)
 
 
 def _end(connection: sqlite3.Connection, job_id: str, end: End) -> None:
