@@ -46,7 +46,7 @@ class PreviewAsSent(Preview):
 
 
 class RunOptions(Struct):
-    """Query parameters of every run call; null asks for nothing. `delivery` to `not_after` are ours (DESIGN 3).
+    """Query parameters of every run; null asks for nothing. `delivery` to `not_after` are ours (DESIGN 3).
 
     `lost_after`: seconds that a silent custodian keeps the job. `replace`: whether it then runs elsewhere.
     """
@@ -122,6 +122,8 @@ class Pulled:
     lost_after_s: int | None
     replace: Replace | None
     not_after_s: float | None
+    concurrent_limit: int | None
+    concurrency_time_window_s: int | None
     created_by: str
     created_at_s: float
     permissioned_as: str
@@ -173,8 +175,8 @@ class Pulled:
             "script_lang": self.language,
             "same_worker": self.same_worker,
             "pre_run_error": None,
-            "concurrent_limit": None,
-            "concurrency_time_window_s": None,
+            "concurrent_limit": self.concurrent_limit,
+            "concurrency_time_window_s": self.concurrency_time_window_s,
             "flow_innermost_root_job": None,
             "root_job": None,
             "timeout": self.timeout_s,

@@ -1,6 +1,7 @@
 """An order becomes a job, inside the writer's transaction."""
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ from bridge.jobs import retries, scripts
 from bridge.jobs.ids import checked_job_id, new_job_id
 from bridge.jobs.model import Code, Delivery, Order, Replace, RunOptions, ScriptPath
 from bridge.jobs.tag_rules import TagRules
-from bridge.jobs.tags import assign
+from bridge.jobs.tags import assign, interpolate
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 INIT_TAG: Final = "init_script"
@@ -38,6 +39,9 @@ class Runnable:
     delivery: Delivery | None = None
     lost_after_s: int | None = None
     replace: Replace | None = None
+    concurrent_limit: int | None = None
+    concurrency_time_window_s: int | None = None
+    concurrency_key: str | None = None
 
 
 def push(connection: sqlite3.Connection, order: Order, tags: TagRules, now_s: float) -> str:
@@ -74,6 +78,9 @@ def push(connection: sqlite3.Connection, order: Order, tags: TagRules, now_s: fl
         "same_worker": 0,
         "parent_job": options.parent_job,
         "retry": _retry(options.retry, delivery),
+        "concurrent_limit": found.concurrent_limit,
+        "concurrency_time_window_s": found.concurrency_time_window_s,
+        "concurrency_key": _concurrency_key(found, order.workspace, args),
     }
     _insert(connection, row, state="ready" if scheduled_for <= now_s else "later")
     return job_id
@@ -120,6 +127,9 @@ def _push_own(
         "same_worker": 1,
         "parent_job": None,
         "retry": None,
+        "concurrent_limit": None,
+        "concurrency_time_window_s": None,
+        "concurrency_key": None,
     }
     _insert(connection, row, state="running", worker=worker, started_at=now_s)
     return job_id
@@ -176,7 +186,17 @@ def _resolve(connection: sqlite3.Connection, order: Order) -> Runnable:
         delivery=row["delivery"],
         lost_after_s=row["lost_after_s"],
         replace=row["replace"],
+        concurrent_limit=row["concurrent_limit"],
+        concurrency_time_window_s=row["concurrency_time_window_s"],
+        concurrency_key=row["concurrency_key"],
     )
+
+
+def _concurrency_key(found: Runnable, workspace: str, args: Mapping[str, Raw]) -> str | None:
+    """Interpolated as a tag is; without one of its own each script is a key."""
+    if found.concurrent_limit is None:
+        return None
+    return interpolate(found.concurrency_key or f"$workspace/script/{found.path}", workspace, args)
 
 
 def _strictest(*asked: Delivery | None) -> Delivery:

@@ -79,10 +79,10 @@ class Jobs:
     async def wait_for_push(self, timeout_s: float) -> None:
         """Return when a job became available since the last call, or after `timeout_s`.
 
-        Pushed, due by its `scheduled_for`, or given up by a silent worker. For one waiter: whoever
-        returns first has taken the news.
+        Pushed, due by its `scheduled_for`, given up by a silent worker, or let in by its concurrency key.
+        For one waiter: whoever returns first has taken the news.
         """
-        due_s = await self._store.read(_next_due)
+        due_s = await self._store.read(transitions.next_due)
         until_due_s = float("inf") if due_s is None else due_s - self._clock.wall_s()
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, min(timeout_s, until_due_s))):
@@ -90,7 +90,7 @@ class Jobs:
         self._available.clear()
         if due_s is not None and due_s <= self._clock.wall_s():
             now_s = self._clock.wall_s()
-            await self._store.write(lambda connection: connection.execute(SQL["promote"], {"now": now_s}))
+            await self._store.write(lambda connection: transitions.promote(connection, now_s))
 
     async def pull(self, worker: str, tags: Sequence[str], request_id: str | None = None) -> Pulled | None:
         """The best ready job of these tags, now running on `worker`; None when there is none.
@@ -204,21 +204,25 @@ class Jobs:
         Raises `NotFound`.
         """
         now_s = self._clock.wall_s()
-        await self._store.write(
+        let_in = await self._store.write(
             lambda connection: transitions.cancel(
                 connection, workspace, job_id, by=by, reason=reason, now_s=now_s
             )
         )
+        if let_in:
+            self._available.set()
         self.endings.note(job_id)
 
     async def force_cancel(self, workspace: str, job_id: str, by: str, reason: str | None) -> None:
         """It ends now, running or not. Raises `NotFound`."""
         now_s = self._clock.wall_s()
-        await self._store.write(
+        let_in = await self._store.write(
             lambda connection: transitions.force_cancel(
                 connection, workspace, job_id, by=by, reason=reason, now_s=now_s
             )
         )
+        if let_in:
+            self._available.set()
         self.heartbeats.forget(job_id)
         self.endings.note(job_id)
 
@@ -244,8 +248,7 @@ class Jobs:
             self.heartbeats.forget(job_id)
             self.endings.note(job_id)
             log.warning("job.zombie", job_id=job_id, outcome=outcome.value)
-        if Swept.RESTARTED in swept:
-            self._available.set()
+        self._available.set()  # what is restarted, or waited for what failed
         return len(silent) - swept.count(Swept.GONE)
 
     def _pulled(self, row: sqlite3.Row) -> Pulled:
@@ -262,8 +265,3 @@ class Jobs:
 
 def _error_text(name: str, message: str) -> bytes:
     return json.dumps(error_object(name, message)).encode()
-
-
-def _next_due(connection: sqlite3.Connection) -> float | None:
-    (due_s,) = connection.execute(SQL["next_due"]).fetchone()
-    return None if due_s is None else float(due_s)

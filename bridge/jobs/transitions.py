@@ -13,13 +13,13 @@ import msgspec
 from agent.database import queries
 from agent.wire.claims import Claims, Tag
 from bridge.errors import NotFound
-from bridge.jobs import joblog, retries
+from bridge.jobs import joblog, limits, retries
 from bridge.jobs.model import Completed, Completion, error_object
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 RESTARTS_MAX: Final = 3  # agent-api.md 5.3
 INT64_MAX: Final = 2**63 - 1
-EXPIRED_MAX: Final = 1000  # jobs that one pull may find too late; the next pull goes on
+PASSED_OVER_MAX: Final = 1000  # jobs that one pull may find too late or held back; the next pull goes on
 
 Row = sqlite3.Row
 Storable = NewType("Storable", str)  # JSON text that was checked
@@ -51,17 +51,33 @@ def error_text(error: Mapping[str, Any]) -> Storable:
 def take_best(
     connection: sqlite3.Connection, worker: str, tags: Sequence[str], now_s: float
 ) -> sqlite3.Row | None:
-    """Hand the best ready job of these tags to `worker`. One whose `not_after` passed ends here instead."""
-    connection.execute(SQL["promote"], {"now": now_s})
-    for _ in range(EXPIRED_MAX):
+    """Hand the best ready job of these tags to `worker`.
+
+    One whose `not_after` passed ends here instead, one whose key is full is held back.
+    """
+    promote(connection, now_s)
+    for _ in range(PASSED_OVER_MAX):
         best = _best(connection, tags)
         if best is None:
             break
-        if best["not_after"] is None or best["not_after"] > now_s:
+        if best["not_after"] is not None and best["not_after"] <= now_s:
+            expire(connection, best["id"], now_s)
+        elif limits.may_start(connection, best["id"]):
             connection.execute(SQL["take"], {"id": best["id"], "worker": worker, "now": now_s})
             return read_pulled(connection, best["id"])
-        expire(connection, best["id"], now_s)
     return None
+
+
+def promote(connection: sqlite3.Connection, now_s: float) -> None:
+    """What is due now waits with the rest: jobs by their time, and places of keys by their window."""
+    connection.execute(SQL["promote"], {"now": now_s})
+    limits.free_due(connection, now_s)
+
+
+def next_due(connection: sqlite3.Connection) -> float | None:
+    """When `promote` has something to do next, in wall seconds."""
+    (due_s,) = connection.execute(SQL["next_due"]).fetchone()
+    return min((one for one in (due_s, limits.next_free(connection)) if one is not None), default=None)
 
 
 def _best(connection: sqlite3.Connection, tags: Sequence[str]) -> sqlite3.Row | None:
@@ -113,7 +129,7 @@ def complete(
     now_s: float,
     caller: Claims | None,
 ) -> tuple[Completed, bool]:
-    """Record the first completion; every later one changes nothing (I1). And whether a job became available."""
+    """Record the first completion; every later one changes nothing (I1). And whether a job became due."""
     row = standing(connection, job_id, workspace)
     if row is None or not may_speak(row, caller):
         return Completed.UNKNOWN, False
@@ -132,12 +148,14 @@ def complete(
         canceled_by=canceled_by,
         canceled_reason=completion.canceled_reason or row["canceled_reason"],
     )
-    _end(connection, job_id, end)
+    let_in = _end(connection, job_id, end)
     failed = end.status == "failure" and completion.may_retry
-    return Completed.RECORDED, failed and retries.push_next(connection, job_id, now_s)
+    retried = failed and retries.push_next(connection, job_id, now_s)
+    return Completed.RECORDED, let_in or retried
 
 
-def _end(connection: sqlite3.Connection, job_id: str, end: End) -> None:
+def _end(connection: sqlite3.Connection, job_id: str, end: End) -> bool:
+    """Whether that let in a job which waited for this one."""
     row = standing(connection, job_id, None)
     assert row is not None  # noqa: S101 every caller has just read the job
     duration_ms = end.duration_ms
@@ -158,6 +176,7 @@ def _end(connection: sqlite3.Connection, job_id: str, end: End) -> None:
     }
     connection.execute(SQL["insert_completed"], values)
     connection.execute(SQL["delete_queue"], {"id": job_id})
+    return limits.ended(connection, job_id, end.now_s)
 
 
 def _clamped(number: int) -> int:
@@ -167,24 +186,24 @@ def _clamped(number: int) -> int:
 
 def cancel(
     connection: sqlite3.Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
-) -> None:
+) -> bool:
     """Not running: it ends here and never starts (I7). Running: its worker is told at its next ping.
 
-    Raises `NotFound`.
+    Whether that let in a job which waited for this one. Raises `NotFound`.
     """
     row = _queued(connection, workspace, job_id)
     if row["state"] == "running":
         connection.execute(SQL["flag_canceled"], {"id": job_id, "by": by, "reason": reason})
-    else:
-        end_canceled(connection, job_id, by, reason, now_s)
+        return False
+    return end_canceled(connection, job_id, by, reason, now_s)
 
 
 def force_cancel(
     connection: sqlite3.Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
-) -> None:
-    """It ends here, running or not; its worker is told that it is completed. Raises `NotFound`."""
+) -> bool:
+    """As `cancel`, but it ends here even while it runs; its worker is told that it is completed."""
     _queued(connection, workspace, job_id)
-    end_canceled(connection, job_id, by, reason, now_s)
+    return end_canceled(connection, job_id, by, reason, now_s)
 
 
 def _queued(connection: sqlite3.Connection, workspace: str, job_id: str) -> sqlite3.Row:
@@ -198,13 +217,13 @@ def _queued(connection: sqlite3.Connection, workspace: str, job_id: str) -> sqli
 
 def end_canceled(
     connection: sqlite3.Connection, job_id: str, by: str, reason: str | None, now_s: float
-) -> None:
+) -> bool:
     told = f"Job canceled: {reason or ''} by {by}"
     error = error_object("Canceled", told, reason=reason, canceler=by)
     end = End(
         status="canceled", result=error_text(error), now_s=now_s, canceled_by=by, canceled_reason=reason
     )
-    _end(connection, job_id, end)
+    return _end(connection, job_id, end)
 
 
 def flag_canceled(

@@ -70,7 +70,7 @@ class LocalSource:
 
 
 def _may_retry(custody: Custody, result: Result) -> bool:
-    """Whether a failure may be followed by a new job: not where nobody ran it or knows how far it came (I2)."""
+    """Whether a new job may follow a failure: not where nobody ran it, or its tag says at_most_once (I2)."""
     return (
         result.started_at is not None
         and json.loads(custody.job_json).get("delivery") != Delivery.AT_MOST_ONCE
