@@ -61,7 +61,7 @@ async def serve(settings: Settings) -> None:
             admissions_per_s=settings.admissions_per_s,
         )
         routes = [*enrolments.routes(), *_relay_routes(ledger, cluster), *cluster.routes]
-        await _until_signal(settings, routes, relay, _sweep(cluster, settings.zombie_timeout_s))
+        await _until_signal(settings, routes, relay, _by_the_clock(cluster, settings.zombie_timeout_s))
     finally:
         await store.close()
 
@@ -129,6 +129,12 @@ async def _until_signal(
         await uvicorn.Server(config).serve()
         for task in tasks:
             task.cancel()
+
+
+async def _by_the_clock(cluster: Cluster, zombie_timeout_s: float) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(cluster.schedules.run(), name="schedules")
+        group.create_task(_sweep(cluster, zombie_timeout_s), name="zombies")
 
 
 async def _sweep(cluster: Cluster, timeout_s: float) -> None:

@@ -5,11 +5,11 @@ SELECT 1 FROM job WHERE id = :id;
 INSERT INTO job (id, workspace_id, kind, created_by, created_at, permissioned_as, email, scheduled_for,
                  script_path, script_hash, language, code, lock, args, tag, priority, timeout_s,
                  delivery, lost_after_s, replace, not_after, same_worker, parent_job, retry,
-                 concurrent_limit, concurrency_time_window_s, concurrency_key)
+                 concurrent_limit, concurrency_time_window_s, concurrency_key, schedule_path)
 VALUES (:id, :workspace_id, :kind, :created_by, :created_at, :permissioned_as, :email, :scheduled_for,
         :script_path, :script_hash, :language, :code, :lock, :args, :tag, :priority, :timeout_s,
         :delivery, :lost_after_s, :replace, :not_after, :same_worker, :parent_job, :retry,
-        :concurrent_limit, :concurrency_time_window_s, :concurrency_key);
+        :concurrent_limit, :concurrency_time_window_s, :concurrency_key, :schedule_path);
 
 -- name: insert_queue
 INSERT INTO queue (id, workspace_id, tag, priority, scheduled_for, created_at, state, worker, started_at)
@@ -40,7 +40,7 @@ SELECT job.id AS job_id, job.workspace_id AS workspace, job.tag, job.language, j
        job.lost_after_s, job.replace, job.not_after AS not_after_s, job.created_by, job.created_at AS created_at_s, job.permissioned_as,
        job.concurrent_limit, job.concurrency_time_window_s,
        job.email, job.scheduled_for AS scheduled_for_s, queue.started_at AS started_at_s,
-       job.same_worker, job.parent_job, queue.canceled_by, queue.canceled_reason, queue.worker
+       job.same_worker, job.parent_job, job.schedule_path, queue.canceled_by, queue.canceled_reason, queue.worker
   FROM job
   JOIN queue USING (id)
   LEFT JOIN script ON script.workspace_id = job.workspace_id AND script.hash = job.script_hash

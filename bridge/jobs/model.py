@@ -101,6 +101,7 @@ class Order:
     created_by: str
     permissioned_as: str
     email: str
+    schedule_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +133,7 @@ class Pulled:
     started_at_s: float
     same_worker: bool
     parent_job: str | None
+    schedule_path: str | None
     canceled_by: str | None
     canceled_reason: str | None
     worker: str
@@ -186,8 +188,8 @@ class Pulled:
             "priority": self.priority,
             "preprocessed": None,
             "script_entrypoint_override": None,
-            "trigger": None,
-            "trigger_kind": None,
+            "trigger": self.schedule_path,
+            "trigger_kind": None if self.schedule_path is None else "schedule",
             "visible_to_owner": True,
             "permissioned_as_end_user_email": None,
             "runnable_settings_handle": None,

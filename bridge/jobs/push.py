@@ -81,6 +81,7 @@ def push(connection: sqlite3.Connection, order: Order, tags: TagRules, now_s: fl
         "concurrent_limit": found.concurrent_limit,
         "concurrency_time_window_s": found.concurrency_time_window_s,
         "concurrency_key": _concurrency_key(found, order.workspace, args),
+        "schedule_path": order.schedule_path,
     }
     _insert(connection, row, state="ready" if scheduled_for <= now_s else "later")
     return job_id
@@ -130,6 +131,7 @@ def _push_own(
         "concurrent_limit": None,
         "concurrency_time_window_s": None,
         "concurrency_key": None,
+        "schedule_path": None,
     }
     _insert(connection, row, state="running", worker=worker, started_at=now_s)
     return job_id

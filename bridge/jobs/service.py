@@ -76,6 +76,10 @@ class Jobs:
         self.heartbeats.note(job_id)
         return job_id
 
+    def note_available(self) -> None:
+        """Somebody else has pushed, in a transaction of its own."""
+        self._available.set()
+
     async def wait_for_push(self, timeout_s: float) -> None:
         """Return when a job became available since the last call, or after `timeout_s`.
 
