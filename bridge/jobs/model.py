@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from bridge.jobs.python_needs import PythonNeeds, needs_of
+
 Delivery = Literal["at_least_once", "at_most_once"]
 Replace = Literal["never", "when_lost"]
 Priority = Annotated[int, Meta(ge=-32768, le=32767)]
@@ -152,9 +154,13 @@ class Pulled:
                 "raw_flow": None,
                 "parent_runnable_path": None,
                 "token": self.token,
-                "precomputed_agent_info": None,
+                "precomputed_agent_info": self._needs(),
             }
         )
+
+    def _needs(self) -> dict[str, PythonNeeds] | None:
+        needs = needs_of(self.code) if self.language == "python3" and self.lock is None else None
+        return None if needs is None else {"Python": needs}
 
     def _job(self) -> dict[str, Any]:
         return {

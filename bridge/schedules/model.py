@@ -13,13 +13,13 @@ UPCOMING: Final = 5
 UNSERVED: Final = ("is_flow", "on_failure", "on_recovery", "on_success", "dynamic_skip")
 
 
-class Timing(Struct):
+class ScheduleTiming(Struct):
     schedule: str
     timezone: str
     cron_version: str | None = None
 
 
-class ScheduleChange(Timing, kw_only=True):
+class ScheduleChange(ScheduleTiming, kw_only=True):
     """All of it is replaced; what is absent is as its default. The last five are refused, not ignored."""
 
     args: Any = None
@@ -110,7 +110,7 @@ def require_served(asked: ScheduleChange) -> Retry | None:
     return checked(asked.retry)
 
 
-def require_v2(asked: Timing) -> None:
+def require_v2(asked: ScheduleTiming) -> None:
     """Raises `BadRequest`: in v1 Sunday is 1, and a schedule must not run on another day than was meant."""
     if asked.cron_version not in (None, "", "v2"):
         raise BadRequest("cron_version must be v2, where Sunday is 0 or 7")

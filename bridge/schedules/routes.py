@@ -13,7 +13,7 @@ from bridge.schedules.model import (
     ScheduleChangeAsSent,
     ScheduleFilter,
     ScheduleRow,
-    Timing,
+    ScheduleTiming,
 )
 from bridge.schedules.service import Schedules
 from bridge.tokens.gate import Gate
@@ -40,7 +40,7 @@ class ScheduleRoutes:
                 "POST", f"{IN}/setenabled/{at}", self.set_enabled, takes=Enabled, gives=str, media=TEXT
             ),
             Described("DELETE", f"{IN}/delete/{at}", self.delete, gives=str, media=TEXT),
-            Described("POST", "/api/schedules/preview", self.preview, takes=Timing, gives=list[str]),
+            Described("POST", "/api/schedules/preview", self.preview, takes=ScheduleTiming, gives=list[str]),
         ]
 
     async def one(self, request: Request) -> Response:
@@ -89,7 +89,7 @@ class ScheduleRoutes:
     async def preview(self, request: Request) -> Response:
         """When a schedule would be due the next five times."""
         await self._gate.anyone(request)
-        return json_reply(self._schedules.upcoming(await typed_body(request, Timing)))
+        return json_reply(self._schedules.upcoming(await typed_body(request, ScheduleTiming)))
 
     async def _named(self, request: Request) -> tuple[str, str]:
         await self._gate.member(request)

@@ -23,7 +23,7 @@ from bridge.schedules.model import (
     ScheduleChangeAsSent,
     ScheduleFilter,
     ScheduleRow,
-    Timing,
+    ScheduleTiming,
     require_served,
     require_v2,
 )
@@ -115,7 +115,7 @@ class Schedules:
             lambda connection: [_as_row(row) for row in connection.execute(SQL["listed"], values)]
         )
 
-    def upcoming(self, asked: Timing) -> list[str | None]:
+    def upcoming(self, asked: ScheduleTiming) -> list[str | None]:
         """The next ticks. Raises `BadRequest`."""
         require_v2(asked)
         timing, at_s = cron.parsed(asked.schedule, asked.timezone), self._clock.wall_s()
