@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import structlog
 from msgspec import Raw
 
 from agent.clock import Clock
-from agent.database import Database, queries
+from agent.database import Database, WriteFailed, queries
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs.model import rfc3339
 from bridge.jobs.push import checked_args
@@ -31,7 +32,11 @@ from bridge.tokens.model import Identity
 from bridge.variables.model import checked_path
 
 SQL: Final = queries(Path(__file__).with_name("schedules.sql"))
+DISK_RETRY_S: Final = 5.0
 LOOK_AGAIN_S: Final = 60.0  # the wall clock may be set, and a timer does not notice
+
+
+log = structlog.get_logger()
 
 
 class Schedules:
@@ -129,11 +134,16 @@ class Schedules:
         """For ever: sleep until the next tick, then push what is due."""
         while True:
             self._changed.clear()
-            await self.fire_due()
-            next_s = await self._store.read(_next_tick)
-            sleep_s = LOOK_AGAIN_S if next_s is None else min(next_s - self._clock.wall_s(), LOOK_AGAIN_S)
+            try:
+                sleep_s = await self._until_next_tick()
+                if sleep_s <= 0:
+                    await self.fire_due()
+                    continue
+            except WriteFailed as error:  # nothing was kept, so the ticks are due still
+                log.warning("schedules.wait_for_the_disk", reason=str(error))
+                sleep_s = DISK_RETRY_S
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, sleep_s)):
+                async with asyncio.timeout(sleep_s):
                     await self._changed.wait()
 
     async def fire_due(self) -> None:
@@ -143,6 +153,10 @@ class Schedules:
             due = await self._store.write(lambda connection: ticks.fire_due(connection, self._tags, now_s))
             if due:
                 self._jobs.note_available()
+
+    async def _until_next_tick(self) -> float:
+        next_s = await self._store.read(_next_tick)
+        return LOOK_AGAIN_S if next_s is None else min(next_s - self._clock.wall_s(), LOOK_AGAIN_S)
 
     def _values(
         self, workspace: str, asked: NewScheduleAsSent | ScheduleChangeAsSent, identity: Identity

@@ -190,6 +190,16 @@ async def test_the_timer_needs_no_poll(cluster: Running) -> None:
     timer.cancel()
 
 
+async def test_a_disk_that_refuses_ends_no_schedule(cluster: Running) -> None:
+    await prepared(cluster, schedule="* * * * * *")
+    cluster.store.may_use = lambda: False  # type: ignore[method-assign]  # what its owner sets when the folder is gone
+    timer = asyncio.create_task(cluster.cluster.schedules.run())
+    await until(lambda: cluster.store.failing)
+    cluster.store.may_use = lambda: True  # type: ignore[method-assign]  # as above
+    await until(lambda: pulled(cluster), within_s=30)
+    timer.cancel()
+
+
 async def test_a_push_of_a_tick_wakes_whoever_waits_for_jobs(cluster: Running) -> None:
     await prepared(cluster)
     await ticked(cluster, 13)
