@@ -29,9 +29,12 @@ def may_start(connection: sqlite3.Connection, job_id: str) -> bool:
 
 
 def ended(connection: sqlite3.Connection, job_id: str, now_s: float) -> bool:
-    """The job is over; whether that let another one in. What ends in the queue passes its turn on."""
+    """Before the job leaves the queue; whether that lets another one in.
+
+    One that had its turn passes it on, one that is held back has none.
+    """
     job = _limit_of(connection, job_id)
-    if job is None:
+    if job is None or job["waits_for"] is not None:
         return False
     window_s = job["concurrency_time_window_s"]
     if window_s and connection.execute(SQL["keep"], {"id": job_id, "free_at": now_s + window_s}).rowcount:

@@ -1,6 +1,7 @@
 -- name: limit_of
-SELECT concurrency_key, concurrent_limit, concurrency_time_window_s FROM job
- WHERE id = :id AND concurrency_key IS NOT NULL;
+SELECT job.concurrency_key, job.concurrent_limit, job.concurrency_time_window_s, queue.waits_for
+  FROM job JOIN queue USING (id)
+ WHERE job.id = :id AND job.concurrency_key IS NOT NULL;
 
 -- name: taken
 -- By others: a job that a worker lost has kept its place.

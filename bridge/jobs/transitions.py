@@ -18,6 +18,7 @@ from bridge.jobs.model import Completed, Completion, error_object
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 RESTARTS_MAX: Final = 3  # agent-api.md 5.3
+TIME_LIMIT: Final = "timeout"  # who cancels a job at its time limit (agent-api.md 2.1)
 INT64_MAX: Final = 2**63 - 1
 PASSED_OVER_MAX: Final = 1000  # jobs that one pull may find too late or held back; the next pull goes on
 
@@ -149,7 +150,7 @@ def complete(
         canceled_reason=completion.canceled_reason or row["canceled_reason"],
     )
     let_in = _end(connection, job_id, end)
-    failed = end.status == "failure" and completion.may_retry
+    failed = not completion.success and canceled_by in (None, TIME_LIMIT) and completion.may_retry
     retried = failed and retries.push_next(connection, job_id, now_s)
     return Completed.RECORDED, let_in or retried
 
@@ -175,8 +176,9 @@ def _end(connection: sqlite3.Connection, job_id: str, end: End) -> bool:
         "canceled_reason": end.canceled_reason,
     }
     connection.execute(SQL["insert_completed"], values)
+    let_in = limits.ended(connection, job_id, end.now_s)
     connection.execute(SQL["delete_queue"], {"id": job_id})
-    return limits.ended(connection, job_id, end.now_s)
+    return let_in
 
 
 def _clamped(number: int) -> int:

@@ -37,8 +37,11 @@ SELECT * FROM schedule WHERE next_tick <= :now ORDER BY next_tick LIMIT :at_most
 -- name: next_tick
 SELECT min(next_tick) FROM schedule WHERE next_tick IS NOT NULL;
 
--- name: state_of_job
-SELECT state FROM queue WHERE id = :id;
+-- name: is_in_the_way
+-- The job of an earlier tick waits still, or may not be overlapped and is not over, its retries included.
+SELECT EXISTS (SELECT 1 FROM queue WHERE id = :last_job AND (state <> 'running' OR :no_flow_overlap))
+    OR (:no_flow_overlap
+        AND EXISTS (SELECT 1 FROM job JOIN queue USING (id) WHERE job.retry_of = :last_job)) AS answer;
 
 -- name: advance
 UPDATE schedule SET next_tick = :next_tick, last_job = coalesce(:job_id, last_job), error = :error

@@ -38,19 +38,13 @@ def _fire(connection: sqlite3.Connection, row: sqlite3.Row, tags: TagRules, now_
     try:
         timing = cron.parsed(row["schedule"], row["timezone"])
         next_tick = timing.next_after(max(now_s, row["next_tick"]))
-        if not _is_in_the_way(connection, row):
+        if not connection.execute(SQL["is_in_the_way"], {**row}).fetchone()["answer"]:
             job_id = push.push(connection, _order(row), tags, now_s)
     except (BadRequest, NotFound) as reason:
         error = str(reason)
         log.warning("schedule.failed", workspace=row["workspace_id"], path=row["path"], reason=error)
     values = {"workspace_id": row["workspace_id"], "path": row["path"], "next_tick": next_tick}
     connection.execute(SQL["advance"], {**values, "job_id": job_id, "error": error})
-
-
-def _is_in_the_way(connection: sqlite3.Connection, row: sqlite3.Row) -> bool:
-    """Whether the job of an earlier tick waits still, or runs and may not be overlapped."""
-    found = connection.execute(SQL["state_of_job"], {"id": row["last_job"]}).fetchone()
-    return found is not None and (found["state"] != "running" or bool(row["no_flow_overlap"]))
 
 
 def _order(row: sqlite3.Row) -> Order:

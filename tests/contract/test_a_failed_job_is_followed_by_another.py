@@ -102,6 +102,17 @@ async def test_a_cancelled_job_is_not_tried_again(cluster: Running) -> None:
     assert await handed_out(cluster) is None
 
 
+async def test_a_job_that_its_worker_stopped_at_its_time_limit_is_tried_again(cluster: Running) -> None:
+    first = await cluster.preview(retry=TWICE, timeout=1)
+    await handed_out(cluster)
+    agent = await cluster.agent("bash")
+    stopped = {"canceled_by": "timeout", "reason": "duration > 1"}
+    await agent.post(f"/api/agent_workers/set_job_cancelled/{first}", json=stopped)
+    await ended(cluster, first)
+    cluster.clock.ahead_s += 10
+    assert await handed_out(cluster) is not None
+
+
 async def test_what_no_worker_reported_as_failed_is_not_tried_again(cluster: Running) -> None:
     await cluster.preview(retry=TWICE, replace="never")
     await handed_out(cluster)

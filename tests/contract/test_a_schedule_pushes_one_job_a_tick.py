@@ -125,6 +125,22 @@ async def test_a_job_that_runs_is_overlapped_unless_that_is_forbidden(cluster: R
     assert await hours(cluster) == ["13:00", "15:00"]
 
 
+async def test_nor_are_its_retries_then(cluster: Running) -> None:
+    await prepared(cluster, no_flow_overlap=True, retry={"constant": {"attempts": 1, "seconds": 7200}})
+    await ticked(cluster, 13)
+    job = await pulled(cluster)
+    assert job is not None
+    await ended(cluster, job, success=False)
+    await ticked(cluster, 14)
+    assert len(await jobs(cluster)) == 2  # the failed one, and the one that retries it at 15:01
+    await ticked(cluster, 15, 2)
+    again = await pulled(cluster)
+    assert again is not None
+    await ended(cluster, again)
+    await ticked(cluster, 16)
+    assert len(await jobs(cluster)) == 3
+
+
 async def test_what_is_not_enabled_does_not_tick_and_is_not_made_up_for(cluster: Running) -> None:
     await prepared(cluster, enabled=False)
     await ticked(cluster, 13)
