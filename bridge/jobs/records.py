@@ -27,6 +27,7 @@ class JobFilter(Struct):
     tag: str | None = None
     created_by: str | None = None
     script_path_exact: str | None = None
+    schedule_path: str | None = None
     page: Page = 1
     per_page: Annotated[int, Meta(ge=1, le=1000)] = 30
 
@@ -157,6 +158,7 @@ class Records:
             "tag": wanted.tag,
             "created_by": wanted.created_by,
             "script_path_exact": wanted.script_path_exact,
+            "schedule_path": wanted.schedule_path,
             "per_page": wanted.per_page,
             "skip": (wanted.page - 1) * wanted.per_page,
         }

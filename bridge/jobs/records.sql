@@ -54,6 +54,7 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
    AND (:tag IS NULL OR job.tag = :tag)
    AND (:created_by IS NULL OR job.created_by = :created_by)
    AND (:script_path_exact IS NULL OR job.script_path = :script_path_exact)
+   AND (:schedule_path IS NULL OR job.schedule_path = :schedule_path)
  ORDER BY job.created_at DESC, job.id DESC
  LIMIT :per_page OFFSET :skip;
 
@@ -76,6 +77,7 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
    AND (:tag IS NULL OR job.tag = :tag)
    AND (:created_by IS NULL OR job.created_by = :created_by)
    AND (:script_path_exact IS NULL OR job.script_path = :script_path_exact)
+   AND (:schedule_path IS NULL OR job.schedule_path = :schedule_path)
  ORDER BY queue.created_at DESC, queue.id DESC
  LIMIT :per_page OFFSET :skip;
 

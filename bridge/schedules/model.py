@@ -14,7 +14,7 @@ UNSERVED: Final = ("is_flow", "on_failure", "on_recovery", "on_success", "dynami
 
 
 class ScheduleTiming(Struct):
-    schedule: str
+    schedule: Annotated[str, Meta(max_length=500)]
     timezone: str
     cron_version: str | None = None
 

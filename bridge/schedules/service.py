@@ -35,7 +35,6 @@ SQL: Final = queries(Path(__file__).with_name("schedules.sql"))
 DISK_RETRY_S: Final = 5.0
 LOOK_AGAIN_S: Final = 60.0  # the wall clock may be set, and a timer does not notice
 
-
 log = structlog.get_logger()
 
 

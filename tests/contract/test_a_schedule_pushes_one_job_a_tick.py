@@ -48,9 +48,10 @@ async def ended(cluster: Running, job: Pulled, *, success: bool = True) -> None:
     )
 
 
-async def jobs(cluster: Running) -> list[dict[str, Any]]:
+async def jobs(cluster: Running, of: str = "u/admin/hourly") -> list[dict[str, Any]]:
     """Oldest first."""
-    found: list[dict[str, Any]] = (await cluster.admin.get("/api/w/main/jobs/list")).json()
+    query = {"schedule_path": of}
+    found: list[dict[str, Any]] = (await cluster.admin.get("/api/w/main/jobs/list", params=query)).json()
     return found[::-1]
 
 
@@ -86,6 +87,7 @@ async def test_its_job_says_where_it_comes_from(cluster: Running) -> None:
     ]  # fmt: skip
     told = await cluster.job(job.job_id)
     assert (told["schedule_path"], told["trigger_kind"]) == ("u/admin/hourly", "schedule")
+    assert await jobs(cluster, of="u/admin/other") == []
     environment = reserved_env(sent)
     assert environment["WM_SCHEDULE_PATH"] == "u/admin/hourly"
     assert environment["WM_STATE_PATH"] == "f/shop/rollup/schedule-u-admin-hourly"

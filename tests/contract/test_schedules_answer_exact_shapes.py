@@ -62,6 +62,7 @@ async def test_what_is_not_there_is_told(cluster: Running) -> None:
 async def test_what_cannot_be_kept_is_refused(cluster: Running) -> None:
     for wrong, told in (
         ({"schedule": "* * * * *"}, "needs 6 fields"),
+        ({"schedule": f"{'9' * 5000} * * * * *"}, "the body does not fit"),
         ({"timezone": "Mars/Olympus"}, "IANA name"),
         ({"is_flow": True}, "is_flow is not served"),
         ({"on_failure": "script/f/x"}, "on_failure is not served"),
