@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -246,3 +247,29 @@ async def test_a_token_that_the_cluster_refuses_is_said_to_be_refused(cluster: R
         with pytest.raises(TokenRefused, match="AGENT_TOKEN"):
             await source.pull(LANE)
         await source.close()
+
+
+async def test_what_ran_and_failed_is_retried(source: Source, cluster: Running) -> None:
+    once = json.dumps({"constant": {"attempts": 1, "seconds": 0}})
+    job_id = await cluster.preview(tag="bash", retry=once)
+    job = await pulled(source)
+    await finish(source, job, replace(ended(job, b'{"name":"E"}', success=False), started_at=1.0))
+    retried = await pulled(source)
+    assert retried.job_id != job_id
+    assert (await cluster.job(retried.job_id))["parent_job"] == job_id
+
+
+async def test_what_no_site_ran_or_its_tag_wants_once_is_not_retried(cluster: Running) -> None:
+    source = LocalSource(cluster.cluster.jobs)
+    once = json.dumps({"constant": {"attempts": 1, "seconds": 0}})
+    await cluster.preview(tag="bash", retry=once)
+    unrun = await pulled(source)
+    await finish(source, unrun, ended(unrun, b'{"name":"CustodianLost"}', success=False))
+    await cluster.preview(tag="bash", retry=once)
+    job = await pulled(source)
+    known = json.loads(job.job_json) | {
+        "delivery": Delivery.AT_MOST_ONCE
+    }  # as the dispatcher notes the policy
+    failed = replace(ended(job, b'{"name":"E"}', success=False), started_at=1.0)
+    await finish(source, replace(job, job_json=json.dumps(known)), failed)
+    assert await source.pull(LANE) is None

@@ -61,6 +61,7 @@ class LocalSource:
             mem_peak_kb=result.mem_peak_kb,
             canceled_by=by,
             canceled_reason=None if by is None else result.canceled_reason,
+            may_retry=result.started_at is not None,
         )
         await self._jobs.complete(custody.workspace, custody.job_id, completion)
 
