@@ -218,7 +218,7 @@ class Completion:
     mem_peak_kb: int | None = None
     canceled_by: str | None = None
     canceled_reason: str | None = None
-    may_retry: bool = True  # False: it ran nowhere
+    may_retry: bool = True  # False: it ran nowhere, or may be begun once only (I2)
 
 
 class Completed(Enum):

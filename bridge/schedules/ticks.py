@@ -39,7 +39,7 @@ def _fire(connection: sqlite3.Connection, row: sqlite3.Row, tags: TagRules, now_
         timing = cron.parsed(row["schedule"], row["timezone"])
         next_tick = timing.next_after(max(now_s, row["next_tick"]))
         if not connection.execute(SQL["is_in_the_way"], {**row}).fetchone()["answer"]:
-            job_id = push.push(connection, _order(row), tags, now_s)
+            job_id, _ = push.push(connection, _order(row), tags, now_s)
     except (BadRequest, NotFound) as reason:
         error = str(reason)
         log.warning("schedule.failed", workspace=row["workspace_id"], path=row["path"], reason=error)

@@ -8,7 +8,7 @@ import structlog
 
 from agent.wire.agent_api import canceler
 from agent.wire.claims import JobId, Tag
-from agent.wire.messages import Result
+from agent.wire.messages import Delivery, Result
 from bridge.jobs.model import Completion
 from bridge.jobs.service import Jobs
 from bridge.relay.ledger import Custody
@@ -61,10 +61,18 @@ class LocalSource:
             mem_peak_kb=result.mem_peak_kb,
             canceled_by=by,
             canceled_reason=None if by is None else result.canceled_reason,
-            may_retry=result.started_at is not None,
+            may_retry=_may_retry(custody, result),
         )
         await self._jobs.complete(custody.workspace, custody.job_id, completion)
 
     async def push_log(self, custody: Custody, writer: str, start: int, text: str, *, missing: int) -> None:
         del missing  # the cluster counts each writer's stream itself, in the same commit as the text
         await self._jobs.append_log(custody.workspace, custody.job_id, text, writer=writer, offset=start)
+
+
+def _may_retry(custody: Custody, result: Result) -> bool:
+    """Whether a new job may follow a failure: not where nobody ran it, or its tag says at_most_once (I2)."""
+    return (
+        result.started_at is not None
+        and json.loads(custody.job_json).get("delivery") != Delivery.AT_MOST_ONCE
+    )
