@@ -55,7 +55,7 @@ async def serve(settings: Settings) -> None:
         ledger = Ledger(store, clock)
         if settings.amqp_url is None:
             await _refuse_to_forget(ledger)
-        beside = {"sweep": _sweep(cluster, settings.zombie_timeout_s)}
+        beside = {"sweep": _sweep(cluster, settings.zombie_timeout_s), "schedules": cluster.schedules.run()}
         if settings.amqp_url is None:
             enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock)
         else:

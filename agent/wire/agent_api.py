@@ -19,6 +19,8 @@ def reserved_env(job: Mapping[str, Any]) -> dict[str, str]:
     """The WM_ variables that only the cluster knows (agent-api.md 7.2); empty when not applicable."""
     path = job.get("runnable_path") or ""
     user = job["permissioned_as"].removeprefix("u/")
+    schedule = (job.get("trigger") or "") if job.get("trigger_kind") == "schedule" else ""
+    state_of = job["created_by"] if schedule else "user"
     return {
         "WM_EMAIL": job["permissioned_as_email"],
         "WM_USERNAME": job["created_by"],
@@ -28,9 +30,9 @@ def reserved_env(job: Mapping[str, Any]) -> dict[str, str]:
         "WM_ROOT_FLOW_JOB_ID": job.get("root_job") or "",
         "WM_ROOT_JOB_ID": job.get("root_job") or "",
         "WM_FLOW_PATH": "",
-        "WM_SCHEDULE_PATH": "",
+        "WM_SCHEDULE_PATH": schedule,
         "WM_PERMISSIONED_AS": job["permissioned_as"],
-        "WM_STATE_PATH": f"{path}/user" if path else f"u/{user}/tmp_state",  # noqa: S108 a state path of the contract, no file
+        "WM_STATE_PATH": f"{path}/{state_of}" if path else f"u/{user}/tmp_state",  # noqa: S108 a state path of the contract, no file
         "WM_FLOW_STEP_ID": job.get("flow_step_id") or "",
         "WM_OBJECT_PATH": "",
         "WM_RUNNABLE_ID": str(job.get("runnable_id") or ""),

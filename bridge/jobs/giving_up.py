@@ -3,25 +3,16 @@
 import sqlite3
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
 from agent.wire.claims import Tag
 from agent.wire.messages import Delivery
 from bridge.jobs import joblog
 from bridge.jobs.model import error_object
+from bridge.jobs.rules import Rules
 from bridge.jobs.transitions import SQL, End, end_canceled, error_text, record_end, standing
 
 RESTARTS_MAX: Final = 3  # agent-api.md 5.3
-
-
-class Rules(Protocol):
-    """How custody of a tag's jobs is kept (`relay/policy.py`)."""
-
-    def lost_after(self, tag: Tag, asked_s: float | None = None) -> float: ...
-
-    def delivery(self, tag: Tag, asked: Delivery) -> Delivery: ...
-
-    def may_replace(self, tag: Tag, delivery: Delivery) -> bool: ...
 
 
 class GivenUp(Enum):

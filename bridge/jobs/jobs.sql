@@ -4,10 +4,12 @@ SELECT 1 FROM job WHERE id = :id;
 -- name: insert_job
 INSERT INTO job (id, workspace_id, kind, created_by, created_at, permissioned_as, email, scheduled_for,
                  script_path, script_hash, language, code, lock, args, tag, priority, timeout_s,
-                 delivery, lost_after_s, replace, not_after, same_worker, parent_job)
+                 delivery, lost_after_s, replace, not_after, same_worker, parent_job, retry,
+                 concurrent_limit, concurrency_time_window_s, concurrency_key, schedule_path)
 VALUES (:id, :workspace_id, :kind, :created_by, :created_at, :permissioned_as, :email, :scheduled_for,
         :script_path, :script_hash, :language, :code, :lock, :args, :tag, :priority, :timeout_s,
-        :delivery, :lost_after_s, :replace, :not_after, :same_worker, :parent_job);
+        :delivery, :lost_after_s, :replace, :not_after, :same_worker, :parent_job, :retry,
+        :concurrent_limit, :concurrency_time_window_s, :concurrency_key, :schedule_path);
 
 -- name: insert_queue
 INSERT INTO queue (id, workspace_id, tag, priority, scheduled_for, created_at, state, worker, started_at)
@@ -24,7 +26,7 @@ SELECT min(scheduled_for) FROM queue WHERE state = 'later';
 -- One tag only: with a list of tags the index no longer gives the order. NULL sorts last under DESC.
 SELECT queue.id, queue.priority, queue.scheduled_for, queue.created_at, job.not_after
   FROM queue JOIN job USING (id)
- WHERE queue.state = 'ready' AND queue.tag = :tag
+ WHERE queue.state = 'ready' AND queue.waits_for IS NULL AND queue.tag = :tag
  ORDER BY queue.priority DESC, queue.scheduled_for, queue.created_at
  LIMIT 1;
 
@@ -36,8 +38,9 @@ SELECT job.id AS job_id, job.workspace_id AS workspace, job.tag, job.language, j
        coalesce(job.code, script.content) AS code, coalesce(job.lock, script.lock) AS lock,
        job.script_path AS path, job.kind, job.timeout_s, job.priority, job.delivery,
        job.lost_after_s, job.replace, job.not_after AS not_after_s, job.created_by, job.created_at AS created_at_s, job.permissioned_as,
+       job.concurrent_limit, job.concurrency_time_window_s,
        job.email, job.scheduled_for AS scheduled_for_s, queue.started_at AS started_at_s,
-       job.same_worker, job.parent_job, queue.canceled_by, queue.canceled_reason, queue.worker,
+       job.same_worker, job.parent_job, job.schedule_path, queue.canceled_by, queue.canceled_reason, queue.worker,
        queue.restarts + 1 AS attempt
   FROM job
   JOIN queue USING (id)

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from bridge.jobs.python_needs import PythonNeeds, needs_of
+
 Delivery = Literal["at_least_once", "at_most_once"]
 Replace = Literal["never", "when_lost"]
 Priority = Annotated[int, Meta(ge=-32768, le=32767)]
@@ -46,7 +48,7 @@ class PreviewAsSent(Preview):
 
 
 class RunOptions(Struct):
-    """Query parameters of every run call. The last four are ours (DESIGN section 3); null asks for nothing.
+    """Query parameters of every run; null asks for nothing. `delivery` to `not_after` are ours (DESIGN 3).
 
     `lost_after`: seconds that a silent custodian keeps the job. `replace`: whether it then runs elsewhere.
     """
@@ -62,6 +64,7 @@ class RunOptions(Struct):
     lost_after: LostAfter | None = None
     replace: Replace | None = None
     not_after: datetime | None = None
+    retry: str | None = None  # JSON of a `Retry`
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class Order:
     created_by: str
     permissioned_as: str
     email: str
+    schedule_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +125,8 @@ class Pulled:
     lost_after_s: int | None
     replace: Replace | None
     not_after_s: float | None
+    concurrent_limit: int | None
+    concurrency_time_window_s: int | None
     created_by: str
     created_at_s: float
     permissioned_as: str
@@ -129,6 +135,7 @@ class Pulled:
     started_at_s: float
     same_worker: bool
     parent_job: str | None
+    schedule_path: str | None
     canceled_by: str | None
     canceled_reason: str | None
     worker: str
@@ -148,9 +155,13 @@ class Pulled:
                 "raw_flow": None,
                 "parent_runnable_path": None,
                 "token": self.token,
-                "precomputed_agent_info": None,
+                "precomputed_agent_info": self._needs(),
             }
         )
+
+    def _needs(self) -> dict[str, PythonNeeds] | None:
+        needs = needs_of(self.code) if self.language == "python3" and self.lock is None else None
+        return None if needs is None else {"Python": needs}
 
     def _job(self) -> dict[str, Any]:
         return {
@@ -173,8 +184,8 @@ class Pulled:
             "script_lang": self.language,
             "same_worker": self.same_worker,
             "pre_run_error": None,
-            "concurrent_limit": None,
-            "concurrency_time_window_s": None,
+            "concurrent_limit": self.concurrent_limit,
+            "concurrency_time_window_s": self.concurrency_time_window_s,
             "flow_innermost_root_job": None,
             "root_job": None,
             "timeout": self.timeout_s,
@@ -184,8 +195,8 @@ class Pulled:
             "priority": self.priority,
             "preprocessed": None,
             "script_entrypoint_override": None,
-            "trigger": None,
-            "trigger_kind": None,
+            "trigger": self.schedule_path,
+            "trigger_kind": None if self.schedule_path is None else "schedule",
             "visible_to_owner": True,
             "permissioned_as_end_user_email": None,
             "runnable_settings_handle": None,
@@ -207,6 +218,7 @@ class Completion:
     mem_peak_kb: int | None = None
     canceled_by: str | None = None
     canceled_reason: str | None = None
+    may_retry: bool = True  # False: it ran nowhere, or may be begun once only (I2)
 
 
 class Completed(Enum):

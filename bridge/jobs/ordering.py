@@ -2,7 +2,6 @@
 
 from starlette.requests import Request
 
-from bridge.errors import BadRequest
 from bridge.jobs.model import Code, Order, PreviewAsSent, RunOptions, ScriptHash, ScriptPath
 from bridge.tokens.model import Identity
 from bridge.web.bodies import typed_query
@@ -21,9 +20,7 @@ def code_of(asked: PreviewAsSent) -> Code:
 
 
 def order_of(request: Request, identity: Identity, source: Source, args: bytes) -> Order:
-    """Raises `BadRequest`, also for what is not served: a job must not run otherwise than was asked."""
-    if request.query_params.get("retry"):
-        raise BadRequest("retry is not served yet; leave it out, or retry in the script")
+    """Raises `BadRequest`."""
     return Order(
         workspace=request.path_params["workspace"],
         source=source,

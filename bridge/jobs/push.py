@@ -1,6 +1,7 @@
 """An order becomes a job, inside the writer's transaction."""
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,11 +11,11 @@ from msgspec import Raw
 
 from agent.database import queries
 from bridge.errors import BadRequest
-from bridge.jobs import scripts
+from bridge.jobs import retries, scripts
 from bridge.jobs.ids import checked_job_id, new_job_id
 from bridge.jobs.model import Code, Delivery, Order, Replace, RunOptions, ScriptPath
 from bridge.jobs.tag_rules import TagRules
-from bridge.jobs.tags import assign
+from bridge.jobs.tags import assign, interpolate
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 INIT_TAG: Final = "init_script"
@@ -38,6 +39,9 @@ class Runnable:
     delivery: Delivery | None = None
     lost_after_s: int | None = None
     replace: Replace | None = None
+    concurrent_limit: int | None = None
+    concurrency_time_window_s: int | None = None
+    concurrency_key: str | None = None
 
 
 def push(connection: sqlite3.Connection, order: Order, tags: TagRules, now_s: float) -> tuple[str, str]:
@@ -47,6 +51,7 @@ def push(connection: sqlite3.Connection, order: Order, tags: TagRules, now_s: fl
     found = _resolve(connection, order)
     args = checked_args(order.args)
     scheduled_for = _scheduled_for(options, now_s)
+    delivery = _strictest(options.delivery, found.delivery)
     tag = assign(options.tag or found.tag, found.language, order.workspace, args, tags)
     row = {
         "id": job_id,
@@ -66,12 +71,17 @@ def push(connection: sqlite3.Connection, order: Order, tags: TagRules, now_s: fl
         "tag": tag,
         "priority": options.priority if options.priority is not None else found.priority,
         "timeout_s": options.timeout if options.timeout is not None else found.timeout_s,
-        "delivery": _strictest(options.delivery, found.delivery),
+        "delivery": delivery,
         "lost_after_s": options.lost_after if options.lost_after is not None else found.lost_after_s,
         "replace": _least_replaced(options.replace, found.replace),
         "not_after": _not_after(options),
         "same_worker": 0,
         "parent_job": options.parent_job,
+        "retry": _retry(options.retry, delivery),
+        "concurrent_limit": found.concurrent_limit,
+        "concurrency_time_window_s": found.concurrency_time_window_s,
+        "concurrency_key": _concurrency_key(found, order.workspace, args),
+        "schedule_path": order.schedule_path,
     }
     _insert(connection, row, state="ready" if scheduled_for <= now_s else "later")
     return job_id, tag
@@ -117,6 +127,11 @@ def _push_own(
         "not_after": None,
         "same_worker": 1,
         "parent_job": None,
+        "retry": None,
+        "concurrent_limit": None,
+        "concurrency_time_window_s": None,
+        "concurrency_key": None,
+        "schedule_path": None,
     }
     _insert(connection, row, state="running", worker=worker, started_at=now_s)
     return job_id
@@ -173,12 +188,33 @@ def _resolve(connection: sqlite3.Connection, order: Order) -> Runnable:
         delivery=row["delivery"],
         lost_after_s=row["lost_after_s"],
         replace=row["replace"],
+        concurrent_limit=row["concurrent_limit"],
+        concurrency_time_window_s=row["concurrency_time_window_s"],
+        concurrency_key=row["concurrency_key"],
     )
+
+
+def _concurrency_key(found: Runnable, workspace: str, args: Mapping[str, Raw]) -> str | None:
+    """Interpolated as a tag is; without one of its own each script is a key."""
+    if found.concurrent_limit is None:
+        return None
+    return interpolate(found.concurrency_key or f"$workspace/script/{found.path}", workspace, args)
 
 
 def _strictest(*asked: Delivery | None) -> Delivery:
     """Run or script: who asks for at_most_once gets it. The bridge asks the tag's policy too."""
     return "at_most_once" if "at_most_once" in asked else "at_least_once"
+
+
+def _retry(asked: str | None, delivery: Delivery) -> str | None:
+    policy = retries.parsed(asked)
+    if policy is None:
+        return None
+    if delivery == "at_most_once":  # I2: a second job of the same wish would begin its work a second time
+        raise BadRequest(
+            "an at_most_once job is not retried: leave out retry, or let the script retry itself"
+        )
+    return msgspec.json.encode(policy).decode()
 
 
 def _least_replaced(*asked: Replace | None) -> Replace | None:

@@ -27,6 +27,7 @@ class JobFilter(Struct):
     tag: str | None = None
     created_by: str | None = None
     script_path_exact: str | None = None
+    schedule_path: str | None = None
     page: Page = 1
     per_page: Annotated[int, Meta(ge=1, le=1000)] = 30
 
@@ -109,14 +110,13 @@ class Records:
         return str(row["result"])
 
     async def maybe_result(self, workspace: str, job_id: str) -> MaybeResult:
-        row = await self._outcome(workspace, job_id)
-        completed = row["status"] is not None
-        return MaybeResult(
-            completed=completed,
-            started=completed or row["state"] == "running",
-            success=row["status"] == "success",
-            result=Raw(row["result"].encode()) if completed else None,
-        )
+        return _maybe(await self._outcome(workspace, job_id))
+
+    async def end_of_chain(self, workspace: str, first: str) -> tuple[str, MaybeResult]:
+        """Of a job and those that retried it the newest: its id, and its result if there is one yet."""
+        key = {"id": first, "workspace_id": workspace}
+        row = await self._store.read(lambda connection: _found(connection, "chain", key))
+        return row["id"], _maybe(row)
 
     async def update(self, workspace: str, job_id: str, log_offset: int) -> Update:
         key = {"id": job_id, "workspace_id": workspace}
@@ -158,6 +158,7 @@ class Records:
             "tag": wanted.tag,
             "created_by": wanted.created_by,
             "script_path_exact": wanted.script_path_exact,
+            "schedule_path": wanted.schedule_path,
             "per_page": wanted.per_page,
             "skip": (wanted.page - 1) * wanted.per_page,
         }
@@ -204,6 +205,16 @@ class Records:
         }
 
 
+def _maybe(row: sqlite3.Row) -> MaybeResult:
+    completed = row["status"] is not None
+    return MaybeResult(
+        completed=completed,
+        started=completed or row["state"] == "running",
+        success=row["status"] == "success",
+        result=Raw(row["result"].encode()) if completed else None,
+    )
+
+
 def _found(connection: sqlite3.Connection, query: str, key: Mapping[str, Any]) -> sqlite3.Row:
     row: sqlite3.Row | None = connection.execute(SQL[query], key).fetchone()
     if row is None:
@@ -245,7 +256,7 @@ def _common_json(row: sqlite3.Row) -> dict[str, Any]:
         "logs": None,
         "raw_code": None,
         "job_kind": row["kind"],
-        "schedule_path": None,
+        "schedule_path": row["schedule_path"],
         "permissioned_as": row["permissioned_as"],
         "flow_status": None,
         "raw_flow": None,
@@ -257,7 +268,8 @@ def _common_json(row: sqlite3.Row) -> dict[str, Any]:
         "priority": row["priority"],
         "self_wait_time_ms": None,
         "preprocessed": None,
-        "trigger_kind": None,
+        "is_retry": row["retry_of"] is not None,
+        "trigger_kind": None if row["schedule_path"] is None else "schedule",
         "timeout": row["timeout_s"],
         "delivery": row["delivery"],
         "lost_after": row["lost_after_s"],

@@ -18,6 +18,15 @@ SELECT queue.state, completed.status, completed.result
   LEFT JOIN completed USING (id)
  WHERE job.id = :id AND job.workspace_id = :workspace_id;
 
+-- name: chain
+-- The newest job of a wish that is retried, in one statement: nothing can come between its end and the next.
+SELECT job.id, queue.state, completed.status, completed.result
+  FROM job
+  LEFT JOIN queue USING (id)
+  LEFT JOIN completed USING (id)
+ WHERE (job.id = :id OR job.retry_of = :id) AND +job.workspace_id = :workspace_id  -- +: by no index on this
+ ORDER BY job.retries DESC LIMIT 1;
+
 -- name: place
 SELECT job.id, queue.state, completed.status, completed.mem_peak_kb
   FROM job
@@ -29,7 +38,8 @@ SELECT job.id, queue.state, completed.status, completed.mem_peak_kb
 -- Without code, arguments and result: those may be megabytes each.
 SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.permissioned_as, job.email,
        job.scheduled_for, job.script_path, job.script_hash, job.language, job.tag, job.priority,
-       job.timeout_s, job.delivery, job.lost_after_s, job.replace, job.not_after, job.same_worker, job.parent_job,
+       job.timeout_s, job.delivery, job.lost_after_s, job.replace, job.not_after, job.same_worker, job.parent_job, job.retry_of,
+       job.schedule_path,
        queue.state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
        queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
        completed.status, completed.started_at, completed.completed_at,
@@ -44,6 +54,7 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
    AND (:tag IS NULL OR job.tag = :tag)
    AND (:created_by IS NULL OR job.created_by = :created_by)
    AND (:script_path_exact IS NULL OR job.script_path = :script_path_exact)
+   AND (:schedule_path IS NULL OR job.schedule_path = :schedule_path)
  ORDER BY job.created_at DESC, job.id DESC
  LIMIT :per_page OFFSET :skip;
 
@@ -51,7 +62,8 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
 -- The same columns, driven by the queue: the many completed jobs are not looked at.
 SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.permissioned_as, job.email,
        job.scheduled_for, job.script_path, job.script_hash, job.language, job.tag, job.priority,
-       job.timeout_s, job.delivery, job.lost_after_s, job.replace, job.not_after, job.same_worker, job.parent_job,
+       job.timeout_s, job.delivery, job.lost_after_s, job.replace, job.not_after, job.same_worker, job.parent_job, job.retry_of,
+       job.schedule_path,
        queue.state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
        queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
        completed.status, completed.started_at, completed.completed_at,
@@ -65,6 +77,7 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
    AND (:tag IS NULL OR job.tag = :tag)
    AND (:created_by IS NULL OR job.created_by = :created_by)
    AND (:script_path_exact IS NULL OR job.script_path = :script_path_exact)
+   AND (:schedule_path IS NULL OR job.schedule_path = :schedule_path)
  ORDER BY queue.created_at DESC, queue.id DESC
  LIMIT :per_page OFFSET :skip;
 

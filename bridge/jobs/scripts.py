@@ -33,6 +33,9 @@ class NewScript(Struct):
     delivery: Delivery | None = None
     lost_after: LostAfter | None = None
     replace: Replace | None = None
+    concurrent_limit: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    concurrency_time_window_s: Seconds | None = None  # 0 or none: only what runs counts
+    concurrency_key: str | None = None
     parent_hash: str | None = None
 
 
@@ -91,6 +94,9 @@ def as_json(row: Row) -> dict[str, Any]:
         "delivery": row["delivery"],
         "lost_after": row["lost_after_s"],
         "replace": row["replace"],
+        "concurrent_limit": row["concurrent_limit"],
+        "concurrency_time_window_s": row["concurrency_time_window_s"],
+        "concurrency_key": row["concurrency_key"],
     }
 
 
@@ -146,6 +152,9 @@ def _create(
         "delivery": asked.delivery,
         "lost_after_s": asked.lost_after,
         "replace": asked.replace,
+        "concurrent_limit": asked.concurrent_limit,
+        "concurrency_time_window_s": asked.concurrency_time_window_s,
+        "concurrency_key": asked.concurrency_key or None,
     }
     if current is not None and all(current[name] == value for name, value in row.items()):
         return str(current["hash"])

@@ -18,6 +18,8 @@ UPDATE script SET archived = 1 WHERE workspace_id = :workspace_id AND path = :pa
 
 -- name: insert
 INSERT INTO script (workspace_id, hash, path, parent_hash, summary, description, content, language, tag,
-                    lock, schema, timeout_s, priority, delivery, lost_after_s, replace, created_by, created_at)
+                    lock, schema, timeout_s, priority, delivery, lost_after_s, replace,
+                    concurrent_limit, concurrency_time_window_s, concurrency_key, created_by, created_at)
 VALUES (:workspace_id, :hash, :path, :parent_hash, :summary, :description, :content, :language, :tag,
-        :lock, :schema, :timeout_s, :priority, :delivery, :lost_after_s, :replace, :created_by, :created_at);
+        :lock, :schema, :timeout_s, :priority, :delivery, :lost_after_s, :replace,
+        :concurrent_limit, :concurrency_time_window_s, :concurrency_key, :created_by, :created_at);

@@ -19,10 +19,11 @@ from bridge.errors import BadRequest, NotFound
 from bridge.jobs import joblog, push, repeats, transitions
 from bridge.jobs.arguments import Arguments, Unresolved
 from bridge.jobs.arrivals import Arrivals
-from bridge.jobs.giving_up import GivenUp, Rules, give_up
+from bridge.jobs.giving_up import GivenUp, give_up
 from bridge.jobs.heartbeats import Heartbeats
 from bridge.jobs.model import Completed, Completion, Order, PingReply, Pulled, error_object
 from bridge.jobs.news import News
+from bridge.jobs.rules import Rules
 from bridge.jobs.tag_rules import TagRules
 from bridge.jobs.transitions import Storable
 from bridge.tokens.jobs import JobTokens
@@ -92,13 +93,17 @@ class Jobs:
         self.heartbeats.note(job_id)
         return job_id
 
+    def note_available(self) -> None:
+        """Somebody else has pushed, in a transaction of its own."""
+        self._wake()
+
     async def wait_for_push(self, timeout_s: float) -> None:
         """Return when a job became available since the last call, or after `timeout_s`.
 
-        Pushed, due by its `scheduled_for`, or given up by a silent worker. For one waiter: whoever
-        returns first has taken the news.
+        Pushed, due by its `scheduled_for`, given up by a silent worker, or let in by its concurrency key.
+        For one waiter: whoever returns first has taken the news.
         """
-        due_s = await self._store.read(_next_due)
+        due_s = await self._store.read(transitions.next_due)
         until_due_s = float("inf") if due_s is None else due_s - self._clock.wall_s()
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, min(timeout_s, until_due_s))):
@@ -106,7 +111,7 @@ class Jobs:
         self._available.clear()
         if due_s is not None and due_s <= self._clock.wall_s():
             now_s = self._clock.wall_s()
-            await self._store.write(lambda connection: connection.execute(SQL["promote"], {"now": now_s}))
+            await self._store.write(lambda connection: transitions.promote(connection, now_s))
 
     async def pull(self, worker: str, tags: Sequence[str], request_id: str | None = None) -> Pulled | None:
         """The best ready job of these tags, now running on `worker`; None when there is none.
@@ -166,8 +171,7 @@ class Jobs:
 
         count = await self._store.write(write)
         if count:
-            self._available.set()
-            self._arrivals.note()
+            self._wake()
         return count
 
     async def held(self, job_id: str, worker: str) -> Pulled | None:
@@ -203,15 +207,24 @@ class Jobs:
         if completion.mem_peak_kb is None and heard is not None:
             completion = replace(completion, mem_peak_kb=heard.mem_peak_kb)
         now_s = self._clock.wall_s()
-        outcome = await self._store.write(
+        outcome, opened = await self._store.write(
             lambda connection: transitions.complete(
-                connection, workspace, job_id, completion, result=result, now_s=now_s, caller=caller
+                connection,
+                workspace,
+                job_id,
+                completion,
+                result=result,
+                now_s=now_s,
+                caller=caller,
+                rules=self._rules,
             )
         )
         if outcome is Completed.RECORDED:
             self.heartbeats.forget(job_id)
             self.endings.note(job_id)
             log.info("job.completed", job_id=job_id, success=completion.success)
+        if opened:
+            self._wake()
         return outcome
 
     async def append_log(
@@ -246,22 +259,26 @@ class Jobs:
         Raises `NotFound`.
         """
         now_s = self._clock.wall_s()
-        worker = await self._store.write(
+        worker, let_in = await self._store.write(
             lambda connection: transitions.cancel(
                 connection, workspace, job_id, by=by, reason=reason, now_s=now_s
             )
         )
+        if let_in:
+            self._wake()
         self.endings.note(job_id)
         self.cancels.note(worker)
 
     async def force_cancel(self, workspace: str, job_id: str, by: str, reason: str | None) -> None:
         """It ends now, running or not. Raises `NotFound`."""
         now_s = self._clock.wall_s()
-        worker = await self._store.write(
+        worker, let_in = await self._store.write(
             lambda connection: transitions.force_cancel(
                 connection, workspace, job_id, by=by, reason=reason, now_s=now_s
             )
         )
+        if let_in:
+            self._wake()
         self.heartbeats.forget(job_id)
         self.endings.note(job_id)
         self.cancels.note(worker)
@@ -296,15 +313,18 @@ class Jobs:
             self.heartbeats.forget(job_id)
             self.endings.note(job_id)
             log.warning("job.zombie", job_id=job_id, outcome=outcome.value)
-        if GivenUp.RESTARTED in became:
-            self._available.set()
-            self._arrivals.note()
+        self._wake()  # for what is restarted, or waited for what failed
         return len(lost) - became.count(GivenUp.GONE)
 
     async def _until_due_s(self) -> float:
         """Seconds until a job that waits for its time becomes due."""
-        due_s = await self._store.read(_next_due)
+        due_s = await self._store.read(transitions.next_due)
         return float("inf") if due_s is None else max(0.0, due_s - self._clock.wall_s())
+
+    def _wake(self) -> None:
+        """Jobs may be there that nobody pushed now."""
+        self._available.set()
+        self._arrivals.note()
 
     def _pulled(self, row: sqlite3.Row) -> Pulled:
         token = self._tokens.mint(
@@ -326,8 +346,3 @@ class Jobs:
 
 def _error_text(name: str, message: str) -> bytes:
     return json.dumps(error_object(name, message)).encode()
-
-
-def _next_due(connection: sqlite3.Connection) -> float | None:
-    (due_s,) = connection.execute(SQL["next_due"]).fetchone()
-    return None if due_s is None else float(due_s)

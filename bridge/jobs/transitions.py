@@ -11,12 +11,16 @@ import msgspec
 
 from agent.database import queries
 from agent.wire.claims import Claims, Tag
+from agent.wire.messages import Delivery
 from bridge.errors import NotFound
+from bridge.jobs import limits, retries
 from bridge.jobs.model import Completed, Completion, error_object
+from bridge.jobs.rules import Rules
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
+TIME_LIMIT: Final = "timeout"  # who cancels a job at its time limit (agent-api.md 2.1)
 INT64_MAX: Final = 2**63 - 1
-EXPIRED_MAX: Final = 1000  # jobs that one pull may find too late; the next pull goes on
+PASSED_OVER_MAX: Final = 1000  # jobs that one pull may find too late or held back; the next pull goes on
 
 Row = sqlite3.Row
 Storable = NewType("Storable", str)  # JSON text that was checked
@@ -42,17 +46,33 @@ def error_text(error: Mapping[str, Any]) -> Storable:
 def take_best(
     connection: sqlite3.Connection, worker: str, tags: Sequence[str], now_s: float
 ) -> sqlite3.Row | None:
-    """Hand the best ready job of these tags to `worker`. One whose `not_after` passed ends here instead."""
-    connection.execute(SQL["promote"], {"now": now_s})
-    for _ in range(EXPIRED_MAX):
+    """Hand the best ready job of these tags to `worker`.
+
+    One whose `not_after` passed ends here instead, one whose key is full is held back.
+    """
+    promote(connection, now_s)
+    for _ in range(PASSED_OVER_MAX):
         best = _best(connection, tags)
         if best is None:
             break
-        if best["not_after"] is None or best["not_after"] > now_s:
+        if best["not_after"] is not None and best["not_after"] <= now_s:
+            expire(connection, best["id"], now_s)
+        elif limits.may_start(connection, best["id"]):
             connection.execute(SQL["take"], {"id": best["id"], "worker": worker, "now": now_s})
             return read_pulled(connection, best["id"])
-        expire(connection, best["id"], now_s)
     return None
+
+
+def promote(connection: sqlite3.Connection, now_s: float) -> None:
+    """What is due now waits with the rest: jobs by their time, and places of keys by their window."""
+    connection.execute(SQL["promote"], {"now": now_s})
+    limits.free_due(connection, now_s)
+
+
+def next_due(connection: sqlite3.Connection) -> float | None:
+    """When `promote` has something to do next, in wall seconds."""
+    (due_s,) = connection.execute(SQL["next_due"]).fetchone()
+    return min((one for one in (due_s, limits.next_free(connection)) if one is not None), default=None)
 
 
 def _best(connection: sqlite3.Connection, tags: Sequence[str]) -> sqlite3.Row | None:
@@ -103,13 +123,14 @@ def complete(
     result: Storable,
     now_s: float,
     caller: Claims | None,
-) -> Completed:
-    """Record the first completion; every later one changes nothing (I1)."""
+    rules: Rules,
+) -> tuple[Completed, bool]:
+    """Record the first completion; every later one changes nothing (I1). And whether a job became due."""
     row = standing(connection, job_id, workspace)
     if row is None or not may_speak(row, caller):
-        return Completed.UNKNOWN
+        return Completed.UNKNOWN, False
     if row["status"] is not None:
-        return Completed.ALREADY
+        return Completed.ALREADY, False
     canceled_by = completion.canceled_by
     if canceled_by is None and not completion.success:
         canceled_by = row["canceled_by"]
@@ -123,11 +144,15 @@ def complete(
         canceled_by=canceled_by,
         canceled_reason=completion.canceled_reason or row["canceled_reason"],
     )
-    record_end(connection, job_id, end)
-    return Completed.RECORDED
+    let_in = record_end(connection, job_id, end)
+    failed = not completion.success and canceled_by in (None, TIME_LIMIT) and completion.may_retry
+    once = rules.delivery(Tag(row["tag"]), Delivery(row["delivery"])) is Delivery.AT_MOST_ONCE  # I2
+    retried = failed and not once and retries.push_next(connection, job_id, now_s)
+    return Completed.RECORDED, let_in or retried
 
 
-def record_end(connection: sqlite3.Connection, job_id: str, end: End) -> None:
+def record_end(connection: sqlite3.Connection, job_id: str, end: End) -> bool:
+    """Whether that let in a job which waited for this one."""
     row = standing(connection, job_id, None)
     assert row is not None  # noqa: S101 every caller has just read the job
     duration_ms = end.duration_ms
@@ -148,7 +173,9 @@ def record_end(connection: sqlite3.Connection, job_id: str, end: End) -> None:
     }
     connection.execute(SQL["insert_completed"], values)
     connection.execute(SQL["drop_parts"], {"id": job_id})
+    let_in = limits.ended(connection, job_id, end.now_s)
     connection.execute(SQL["delete_queue"], {"id": job_id})
+    return let_in
 
 
 def _clamped(number: int) -> int:
@@ -158,26 +185,25 @@ def _clamped(number: int) -> int:
 
 def cancel(
     connection: sqlite3.Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
-) -> str:
+) -> tuple[str, bool]:
     """Not running: it ends here and never starts (I7). Running: its worker is told at its next ping.
 
-    The worker, empty when there is none. Raises `NotFound`.
+    The worker, empty when there is none, and whether a job was let in which waited for this one. Raises
+    `NotFound`.
     """
     row = _queued(connection, workspace, job_id)
     if row["state"] == "running":
         connection.execute(SQL["flag_canceled"], {"id": job_id, "by": by, "reason": reason})
-    else:
-        end_canceled(connection, job_id, by, reason, now_s)
-    return row["worker"] or ""
+        return row["worker"] or "", False
+    return row["worker"] or "", end_canceled(connection, job_id, by, reason, now_s)
 
 
 def force_cancel(
     connection: sqlite3.Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
-) -> str:
-    """It ends here, running or not; its worker, which is returned, is told so. Raises `NotFound`."""
+) -> tuple[str, bool]:
+    """As `cancel`, but it ends here even while it runs; its worker is told that it is completed."""
     row = _queued(connection, workspace, job_id)
-    end_canceled(connection, job_id, by, reason, now_s)
-    return row["worker"] or ""
+    return row["worker"] or "", end_canceled(connection, job_id, by, reason, now_s)
 
 
 def _queued(connection: sqlite3.Connection, workspace: str, job_id: str) -> sqlite3.Row:
@@ -191,13 +217,13 @@ def _queued(connection: sqlite3.Connection, workspace: str, job_id: str) -> sqli
 
 def end_canceled(
     connection: sqlite3.Connection, job_id: str, by: str, reason: str | None, now_s: float
-) -> None:
+) -> bool:
     told = f"Job canceled: {reason or ''} by {by}"
     error = error_object("Canceled", told, reason=reason, canceler=by)
     end = End(
         status="canceled", result=error_text(error), now_s=now_s, canceled_by=by, canceled_reason=reason
     )
-    record_end(connection, job_id, end)
+    return record_end(connection, job_id, end)
 
 
 def flag_canceled(

@@ -71,14 +71,16 @@ class Waiting:
 
     async def _ended(self, workspace: str, job_id: str) -> MaybeResult:
         until_s = self._clock.monotonic_s() + WAIT_S
-        with self._endings.watched(job_id) as ended:
-            while self._clock.monotonic_s() < until_s:
-                found = await self._records.maybe_result(workspace, job_id)
+        newest = job_id  # of those that retry it
+        while self._clock.monotonic_s() < until_s:
+            with self._endings.watched(newest) as ended:
+                watched, (newest, found) = newest, await self._records.end_of_chain(workspace, job_id)
                 if found.completed:
                     return found
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_AGAIN_S):
-                        await ended.wait()
+                if newest == watched:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_AGAIN_S):
+                            await ended.wait()
         raise NotInTime(
             f"job {job_id} has not ended within {WAIT_S:.0f} s and goes on; "
             f"jobs_u/completed/get_result/{job_id} will have its result"

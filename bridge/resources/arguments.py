@@ -37,6 +37,7 @@ class Arguments:
     def _reserved(self, job: Pulled) -> dict[str, str]:
         """The reserved variables that the cluster knows (agent-api.md 7.2)."""
         user = job.permissioned_as.removeprefix("u/")
+        state_of = job.created_by if job.schedule_path else "user"
         return {
             "WM_WORKSPACE": job.workspace,
             "WM_TOKEN": job.token,
@@ -46,6 +47,7 @@ class Arguments:
             "WM_JOB_ID": job.job_id,
             "WM_SCHEDULED_FOR": rfc3339(job.scheduled_for_s) or "",
             "WM_JOB_PATH": job.path or "",
+            "WM_SCHEDULE_PATH": job.schedule_path or "",
             "WM_PERMISSIONED_AS": job.permissioned_as,
-            "WM_STATE_PATH": f"{job.path}/user" if job.path else f"u/{user}/tmp_state",  # noqa: S108 a state path of the contract, no file
+            "WM_STATE_PATH": f"{job.path}/{state_of}" if job.path else f"u/{user}/tmp_state",  # noqa: S108 a state path of the contract, no file
         }

@@ -30,6 +30,8 @@ from bridge.resources.arguments import Arguments
 from bridge.resources.interpolation import Interpolation
 from bridge.resources.service import Resources
 from bridge.resources.types import ResourceTypes
+from bridge.schedules import routes as schedule_routes
+from bridge.schedules.service import Schedules
 from bridge.tokens import routes as token_routes
 from bridge.tokens.gate import Gate
 from bridge.tokens.service import Tokens
@@ -47,6 +49,7 @@ NO_POLICIES: Final = Policies()
 class Cluster:
     jobs: Jobs
     environments: Environments
+    schedules: Schedules
     tokens: Tokens
     workers: Workers
     gate: Gate
@@ -79,9 +82,11 @@ async def open_cluster(
     records = Records(store, clock, jobs.heartbeats)
     details = Details(store, clock)
     environments = Environments(store)
+    schedules = Schedules(store, clock, jobs, tags)
     return Cluster(
         jobs=jobs,
         environments=environments,
+        schedules=schedules,
         tokens=tokens,
         workers=workers,
         gate=gate,
@@ -99,6 +104,7 @@ async def open_cluster(
             *job_routes.routes(jobs, records, details, Scripts(store, clock, tags), gate),
             *wait_routes.routes(Waiting(jobs, records, jobs.endings, clock), gate),
             *detail_routes.routes(details, gate),
+            *schedule_routes.routes(schedules, gate),
             *environment.routes(environments, gate),
             *variable_routes.routes(variables, gate),
             *resource_routes.routes(resources, interpolation, gate),

@@ -33,6 +33,7 @@ from tests.support.fake_cluster.server import fake_cluster
 LANE = frozenset(map(Tag, TAGS))
 NOBODYS = JobId("00000000-0000-0000-0000-000000000000")
 OURS = [ours_in_process, ours_over_http]
+RETRY_ONCE = json.dumps({"constant": {"attempts": 1, "seconds": 0}})
 
 
 @pytest.fixture(params=[*OURS, foreign_over_http])
@@ -231,3 +232,26 @@ async def test_a_token_that_the_cluster_refuses_is_said_to_be_refused(tmp_path: 
         async with served(here.cluster.running.app) as url, over_http(url, tmp_path, forged) as source:
             with pytest.raises(TokenRefused, match="AGENT_TOKEN"):
                 await source.pull(LANE)
+
+
+async def test_what_ran_and_failed_is_retried(ours: Here) -> None:
+    job_id = await pushed(ours, retry=RETRY_ONCE)
+    job = await pulled(ours)
+    await finish(ours, job, replace(ended(job, b'{"name":"E"}', success=False), started_at=1.0))
+    retried = await pulled(ours)
+    assert retried.job_id != job_id
+    assert isinstance(ours.cluster, Embedded)
+    assert (await ours.cluster.running.job(retried.job_id))["parent_job"] == job_id
+
+
+async def test_what_no_site_ran_or_its_tag_wants_once_is_not_retried(tmp_path: Path) -> None:
+    async with ours_in_process(tmp_path) as here:
+        await pushed(here, retry=RETRY_ONCE)
+        unrun = await pulled(here)
+        await finish(here, unrun, ended(unrun, b'{"name":"CustodianLost"}', success=False))
+        await pushed(here, retry=RETRY_ONCE)
+        job = await pulled(here)
+        demanded = json.loads(job.job_json) | {"delivery": Delivery.AT_MOST_ONCE}  # by the dispatcher
+        failed = replace(ended(job, b'{"name":"E"}', success=False), started_at=1.0)
+        await finish(here, replace(job, job_json=json.dumps(demanded)), failed)
+        assert await here.source.pull(LANE) is None

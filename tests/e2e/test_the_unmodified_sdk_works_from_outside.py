@@ -69,6 +69,18 @@ async def test_a_failed_script_raises_what_it_said(sdk: wmill.Windmill, deployed
         await beside(lambda: sdk.run_script_by_path("u/admin/fail", timeout=60))
 
 
+async def test_a_failed_script_is_retried(sdk: wmill.Windmill, deployed: dict[str, str]) -> None:
+    policy = {"constant": {"attempts": 2, "seconds": 0}}
+    first = sdk.run_script_by_path_async("u/admin/fail", retry=policy)
+
+    def family() -> list[str]:
+        jobs = sdk.get("/w/main/jobs/completed/list", params={"script_path_exact": "u/admin/fail"}).json()
+        return [job["parent_job"] for job in jobs if first in (job["id"], job["parent_job"])]
+
+    await until(lambda: family() == [first, first, None], within_s=60)
+    assert "no paper" in str(sdk.get_result(first))
+
+
 async def test_code_is_run_inline(sdk: wmill.Windmill, calm: World) -> None:
     agent = calm.site("python3")
     await agent.start()

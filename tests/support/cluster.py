@@ -80,7 +80,7 @@ class Running:
 
 QUERY = {
     "scheduled_for", "scheduled_in_secs", "timeout", "priority", "job_id", "delivery", "lost_after",
-    "replace", "not_after",
+    "replace", "not_after", "retry",
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import structlog
 
 from agent.wire.agent_api import canceler
 from agent.wire.claims import JobId, Tag
-from agent.wire.messages import Result
+from agent.wire.messages import Delivery, Result
 from bridge.errors import NotFound
 from bridge.jobs.model import Completion
 from bridge.jobs.service import Jobs
@@ -62,6 +62,7 @@ class LocalSource:
             mem_peak_kb=result.mem_peak_kb,
             canceled_by=by,
             canceled_reason=None if by is None else result.canceled_reason,
+            may_retry=_may_retry(custody, result),
         )
         await self._jobs.complete(custody.workspace, custody.job_id, completion)
 
@@ -71,3 +72,11 @@ class LocalSource:
             await self._jobs.append_log(custody.workspace, custody.job_id, text, writer=writer, offset=start)
         except NotFound as error:  # the same again would not be found again, and hold up all other text
             log.warning("log.declined", job_id=custody.job_id, chars=len(text), reason=str(error))
+
+
+def _may_retry(custody: Custody, result: Result) -> bool:
+    """Whether a new job may follow a failure: not where nobody ran it, or its tag says at_most_once (I2)."""
+    return (
+        result.started_at is not None
+        and json.loads(custody.job_json).get("delivery") != Delivery.AT_MOST_ONCE
+    )

@@ -1,0 +1,64 @@
+"""Never more than N jobs of a key at once, nor within a window; inside the writer's transaction.
+
+A key's places are rows of the store, taken and given back in the commit of the job's own change, so they
+outlive any death; a lost job keeps its place until it is over. Who meets a full key is held back, and each
+place that becomes free lets one in.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from agent.database import queries
+
+SQL: Final = queries(Path(__file__).with_name("limits.sql"))
+
+
+def may_start(connection: sqlite3.Connection, job_id: str) -> bool:
+    """Take a place for the job; False: its key is full, and it is held back until a place is free."""
+    job = _limit_of(connection, job_id)
+    if job is None:
+        return True
+    place = {"id": job_id, **job}
+    (taken,) = connection.execute(SQL["taken"], place).fetchone()
+    if taken >= job["concurrent_limit"]:
+        connection.execute(SQL["hold_back"], place)
+        return False
+    connection.execute(SQL["occupy"], place)
+    return True
+
+
+def ended(connection: sqlite3.Connection, job_id: str, now_s: float) -> bool:
+    """Before the job leaves the queue; whether that lets another one in.
+
+    One that had its turn passes it on, one that is held back has none.
+    """
+    job = _limit_of(connection, job_id)
+    if job is None or job["waits_for"] is not None:
+        return False
+    window_s = job["concurrency_time_window_s"]
+    if window_s and connection.execute(SQL["keep"], {"id": job_id, "free_at": now_s + window_s}).rowcount:
+        return False
+    connection.execute(SQL["free"], {"id": job_id})
+    return _let_in(connection, job["concurrency_key"])
+
+
+def free_due(connection: sqlite3.Connection, now_s: float) -> None:
+    """Places whose window is over."""
+    for row in connection.execute(SQL["free_due"], {"now": now_s}).fetchall():
+        _let_in(connection, row["concurrency_key"])
+
+
+def next_free(connection: sqlite3.Connection) -> float | None:
+    """When the next window is over."""
+    (free_at_s,) = connection.execute(SQL["next_free"]).fetchone()
+    return None if free_at_s is None else float(free_at_s)
+
+
+def _let_in(connection: sqlite3.Connection, key: str) -> bool:
+    return connection.execute(SQL["let_in"], {"concurrency_key": key}).rowcount > 0
+
+
+def _limit_of(connection: sqlite3.Connection, job_id: str) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = connection.execute(SQL["limit_of"], {"id": job_id}).fetchone()
+    return row
