@@ -1,5 +1,6 @@
 """`python -m bridge relay` between a real agent and a strict cluster that knows nothing of us."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -69,6 +70,23 @@ async def test_a_cancel_is_passed_on(fake: FakeCluster, site: Agent) -> None:
     fake.api.jobs.cancel(job.job_id, "not wanted")
     await until(lambda: job.is_canceled, within_s=DONE_S)
     assert fake.refused == []
+
+
+async def test_a_job_that_cannot_be_read_holds_up_no_other(
+    fake: FakeCluster, relay: Bridge, site: Agent
+) -> None:
+    garbled = FakeJob(code="echo hi", tag="bash", state="running")
+    told = garbled.as_pulled()
+    told["job"]["not_after"] = "tomorrow"
+    fake.api.jobs.push(garbled)
+    fake.say("pull_job", json.dumps(told).encode())
+    fake.say("pull_job", b'{"job": ' * 100_000 + b"1" + b"}" * 100_000)
+    await until(lambda: garbled.completions, within_s=DONE_S)
+    assert garbled.result["error"]["name"] == "Malformed"
+    job = push(fake, "echo on")
+    await until(lambda: job.completions, within_s=DONE_S)
+    assert job.result == "on"
+    assert relay.process.is_running()
 
 
 async def test_whatever_goes_wrong_each_job_runs_once_and_is_recorded(
