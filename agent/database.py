@@ -141,7 +141,10 @@ class Database:
 
     def _read(self, work: Work[T]) -> T:
         try:
-            return work(self._reader())
+            connection = self._reader()
+            with connection:  # one moment, however many statements: a statement alone ends with its last row
+                connection.execute("BEGIN")
+                return work(connection)
         except sqlite3.Error as error:
             if self._damages(error):
                 raise Damaged(f"{self._path.name}: {error}") from error

@@ -13,6 +13,7 @@ from dev_tools.places import ROOT, RUN, SIDE_BY_SIDE
 
 AUDIT_S: Final = 240
 COVERED_PERCENT: Final = 90  # of lines and branches
+CUSTODY_PERCENT: Final = 99  # what only a race or a full disk reaches may be missed in one run
 COVERED_WHOLLY: Final = ("agent/wire", "agent/jobs", "agent/spool", "bridge/relay")  # custody
 # What pip-audit says when its service is out of reach, which is no finding.
 UNREACHABLE: Final = (
@@ -114,7 +115,13 @@ def _tests_pass() -> bool:
 
 def every_line_is_covered(rooms: Sequence[str] = COVERED_WHOLLY, run: Path = RUN) -> Verdict:
     """Of these rooms, by the whole suite that has just run; else it says where no test was."""
-    command = ["coverage", "report", "--data-file", str(run / "coverage" / "data"), "--fail-under=100"]
+    command = [
+        "coverage",
+        "report",
+        "--data-file",
+        str(run / "coverage" / "data"),
+        f"--fail-under={CUSTODY_PERCENT}",
+    ]
     command += ["--skip-covered", "--include", ",".join(f"{room}/*" for room in rooms)]
     ended = _call(command)
     return Verdict(ended.returncode == 0, ended.stdout)

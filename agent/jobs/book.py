@@ -198,8 +198,8 @@ class Book:
                 self.unfinished.put(replace(job, started_sent=True))
 
     async def results(self, skip: Collection[int], most: int, most_bytes: int) -> list[Kept]:
-        """Results to send, the best first, without the rows of `skip`."""
-        return await self._spool.results(skip, most, most_bytes) if self.backlog else []
+        """Results to send, the best first, without the rows of `skip` as they are now."""
+        return await self._spool.results(frozenset(skip), most, most_bytes) if self.backlog else []
 
     @whole
     async def note_sent(self, keys: Sequence[Key]) -> None:

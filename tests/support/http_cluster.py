@@ -1,7 +1,7 @@
 """A cluster in this process that real agents reach over HTTP: as a bridge of ours, or one that knows none."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from agent.wire.claims import Tag, WorkerName
 from bridge.agents.enrol import Enrolments
 from bridge.relay.ledger import Ledger
 from bridge.web.asgi import build
-from dev_tools.proxy import LinkProxy
+from dev_tools.proxy import Cut, LinkProxy
 from tests.support.cluster import Running, running_cluster, served
 from tests.support.world import Agent
 
@@ -28,6 +28,17 @@ class HttpCluster:
     link: LinkProxy
     asked: list[tuple[float, str]] = field(default_factory=list)  # monotonic seconds, path
     agents: ExitStack = field(default_factory=ExitStack)
+    silent_from: str = ""
+
+    def lose_answers_from(self, name: str) -> None:
+        """The next request to this endpoint is taken; its answer and those after it are lost on the way."""
+        self.silent_from = name
+
+    def note(self, path: str) -> None:
+        self.asked.append((time.monotonic(), path))
+        if self.silent_from and self.silent_from in path:
+            self.silent_from = ""
+            self.link.cut(Cut.DOWN)
 
     def count(self, name: str) -> int:
         """How often this endpoint was called."""
@@ -93,19 +104,21 @@ async def _let_in(_worker: WorkerName, _tags: frozenset[Tag]) -> None: ...
 @asynccontextmanager
 async def _served(running: Running, routes: Sequence[BaseRoute], folder: Path) -> AsyncIterator[HttpCluster]:
     app = build(routes)
-    asked: list[tuple[float, str]] = []
-    async with served(_noting(app, asked)) as url:
+    told: list[Callable[[str], None]] = []
+    async with served(_noting(app, told)) as url:
         with LinkProxy("127.0.0.1", urlsplit(url).port or 0) as link:
-            opened = HttpCluster(running=running, folder=folder, link=link, asked=asked)
+            opened = HttpCluster(running=running, folder=folder, link=link)
+            told.append(opened.note)
             with opened.agents:
                 yield opened
             running.cluster.jobs.close()
 
 
-def _noting(app: ASGIApp, asked: list[tuple[float, str]]) -> ASGIApp:
+def _noting(app: ASGIApp, told: Sequence[Callable[[str], None]]) -> ASGIApp:
     async def noted(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            asked.append((time.monotonic(), scope["path"]))
+            for tell in told:
+                tell(scope["path"])
         await app(scope, receive, send)
 
     return noted
