@@ -20,8 +20,6 @@ MINUTE_S = 60.0
 class OpenLink:
     vouches = False
 
-    vouches = False
-
     def __init__(self) -> None:
         self.sent: list[list[Message]] = []
 
