@@ -7,4 +7,5 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 RUN: Final = ROOT / ".run"
 
 # For a whole suite: most tests wait for real processes, so several at a time; a file stays together.
-SIDE_BY_SIDE: Final = ("--numprocesses", "4", "--dist", "loadfile")
+# In the order of tests/conftest.py: what takes longest begins first.
+SIDE_BY_SIDE: Final = ("--numprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")

@@ -9,6 +9,7 @@ from dev_tools.brokers.vhosts import fresh_vhost
 from dev_tools.stopping import stop_by_unwinding
 
 NEEDS_BROKER = {"broker", "amqp_url"}
+LONG = ("chaos", "crash", "crash_states", "e2e", "fuzz", "simulation", "contract")
 
 
 def pytest_configure() -> None:
@@ -16,10 +17,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that asks for the broker carries the mark by itself, so that `-m broker` finds it."""
+    """A test that asks for the broker carries the mark by itself, so that `-m broker` finds it.
+
+    What takes long comes first, so that no process is left alone with it at the end.
+    """
     for item in items:
         if NEEDS_BROKER.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.broker)
+    items.sort(key=lambda item: LONG.index(room) if (room := item.path.parent.name) in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ async def test_what_is_held_is_finished_and_kept(world: World, tmp_path: Path) -
 
 
 async def test_an_expired_token_is_said_to_be_refused(world: World) -> None:
-    agent = world.site("bash", token=world.cluster.token("bash", lives_s=1))
+    agent = world.site("bash", token=world.cluster.token("bash", lives_s=2))
     await until(lambda: world.cluster.is_refused(agent.settings["AGENT_TOKEN"]))
     agent.launch()
     refusal = (await until(lambda: agent.events("token.refused")))[0]

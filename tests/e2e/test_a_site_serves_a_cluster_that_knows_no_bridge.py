@@ -87,7 +87,8 @@ async def test_a_job_whose_answer_was_lost_is_the_clusters_again(
     job = await cluster.running.preview(f"echo ran >> {tmp_path}/trace; echo done")
     cluster.lose_answers_from("pull_job")
     cluster.link.restore()
-    await until(lambda: cluster.is_running(job), within_s=60)
+    heartbeats = cluster.running.cluster.jobs.heartbeats
+    await until(lambda: heartbeats.last(job), within_s=60)  # it has been handed out
     cluster.link.cut()
     cluster.link.restore()
     cluster.running.clock.ahead_s = 61
