@@ -51,7 +51,7 @@ class Control:
         receipts = [(one.job_id, one.attempt) for one in messages if isinstance(one, Receipt)]
         if recorded := [key for key in receipts if not self._is_started(key)]:
             await self._book.forget(recorded)  # what is over is known on disk only
-        for message in messages:
+        for message in sorted(messages, key=self._frees_a_slot):
             await self._one(message)
         await self._disown([one for one in messages if isinstance(one, Check)])
         await delivery.ack()
@@ -65,6 +65,10 @@ class Control:
             log.error("custody.missing", jobs=len(missing))
             rejected = [Rejected(reason=NOT_HELD, job_id=key[0], attempt=key[1]) for key in sorted(missing)]
             await self._link.publish("event", rejected)
+
+    def _frees_a_slot(self, message: Message) -> bool:
+        """What stops a running job comes last: its slot must not go to one that is revoked beside it."""
+        return isinstance(message, Cancel | Revoke) and self._is_started((message.job_id, message.attempt))
 
     def _is_started(self, key: Key) -> bool:
         job = self._book.get(key)
