@@ -10,6 +10,7 @@ import aio_pika
 
 from agent.clock import SystemClock
 from agent.jobs.book import Book
+from agent.jobs.inquiry import Inquiry
 from agent.jobs.reporter import Reporter
 from agent.link.amqp import connect
 from agent.link.link import Enrolment
@@ -56,7 +57,8 @@ async def drain(folder: Path, amqp_url: str) -> float:
         results = book.backlog
         enrolment = Enrolment(worker=WORKER, worker_group="bench", tags=(), shared_tags=(), amqp_url=amqp_url)
         async with connect(enrolment) as link:
-            reporter = Reporter(book, spool, SystemClock())
+            clock = SystemClock()
+            reporter = Reporter(book, spool, clock, Inquiry(book, spool, clock))
             began_s = time.monotonic()
             await _until_drained(reporter.run(link), book)
             return results / (time.monotonic() - began_s)
