@@ -4,7 +4,8 @@
 class BridgeError(Exception):
     """BridgeError: ConfigError · BrokerDown
     · ClusterDown(TokenRefused, NotTaken, AnswerLost(TooDeep), Declined)
-    · BadRequest · NotAuthorized · PermissionDenied · NotFound (what the API answers, agent-api.md section 2)
+    · BadRequest · NotAuthorized · PermissionDenied · NotFound · NotYet
+    (what the API answers, agent-api.md section 2)
     """
 
 
@@ -58,3 +59,11 @@ class PermissionDenied(BridgeError):
 
 class NotFound(BridgeError):
     """404: there is no such thing here."""
+
+
+class NotYet(BridgeError):
+    """429: asked too often. The message and `wait_s` say when to ask again."""
+
+    def __init__(self, text: str, wait_s: float) -> None:
+        super().__init__(text)
+        self.wait_s = wait_s

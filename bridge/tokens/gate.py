@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from agent.wire.claims import Claims
 from bridge.errors import NotAuthorized, PermissionDenied
+from bridge.tokens import sessions
 from bridge.tokens.model import Identity
 from bridge.tokens.service import Tokens
 from bridge.tokens.workspaces import Workspaces
@@ -21,6 +22,16 @@ def bearer_of(request: Request) -> str:
     return token.strip()
 
 
+def token_of(request: Request) -> str:
+    """A person's or a job's: the bearer token, else that of the browser's session.
+
+    Raises `NotAuthorized` without one, `PermissionDenied` when another site makes the session speak.
+    """
+    if "authorization" not in request.headers and (token := sessions.token_in(request)) is not None:
+        return token
+    return bearer_of(request)
+
+
 class Gate:
     def __init__(self, tokens: Tokens, workspaces: Workspaces) -> None:
         self._tokens = tokens
@@ -28,7 +39,7 @@ class Gate:
 
     async def anyone(self, request: Request) -> Identity:
         """Whoever holds a token of the people's API, a job included."""
-        return await self._tokens.identify(bearer_of(request))
+        return await self._tokens.identify(token_of(request))
 
     async def person(self, request: Request) -> Identity:
         """A person: a job must not make tokens that outlive it."""

@@ -1,14 +1,17 @@
 """What people call about themselves, their tokens, and the workspaces."""
 
+import hashlib
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bridge.tokens.blacklist import BlacklistedToken, BlacklistFilter, BlacklistRow, WhitelistedToken
-from bridge.tokens.gate import Gate
+from bridge.audit.service import Audit
+from bridge.tokens import sessions
+from bridge.tokens.blacklist import BlacklistedToken, BlacklistFilter, BlacklistRow, WhitelistedToken, bare
+from bridge.tokens.gate import Gate, token_of
 from bridge.tokens.model import Login, Member, NewAgentToken, NewPersonToken, NewWorkspace, Whoami, Workspace
-from bridge.tokens.service import Tokens
+from bridge.tokens.service import LOGIN_LIFE_S, Tokens
 from bridge.tokens.workspaces import Workspaces
 from bridge.web.bodies import json_reply, text_reply, typed_body, typed_query, unit
 from bridge.web.described import TEXT, Described
@@ -17,14 +20,16 @@ IN: Final = "/api/w/{workspace}"
 
 
 class TokenRoutes:
-    def __init__(self, tokens: Tokens, workspaces: Workspaces, gate: Gate) -> None:
+    def __init__(self, tokens: Tokens, workspaces: Workspaces, gate: Gate, audit: Audit) -> None:
         self._tokens = tokens
         self._workspaces = workspaces
         self._gate = gate
+        self._audit = audit
 
     def all(self) -> list[Described]:
         return [
             Described("POST", "/api/auth/login", self.login, takes=Login, gives=str, media=TEXT),
+            Described("POST", "/api/auth/logout", self.logout, gives=str, media=TEXT),
             Described("GET", "/api/users/whoami", self.whoami, gives=Whoami),
             Described(
                 "POST", "/api/users/tokens/create", self.create_token,
@@ -58,9 +63,23 @@ class TokenRoutes:
         ]  # fmt: skip
 
     async def login(self, request: Request) -> Response:
-        """Exchange e-mail and password for a bearer token."""
+        """Exchange e-mail and password for a bearer token; a browser keeps it as its session."""
+        sessions.refuse_other_sites(request)
         asked = await typed_body(request, Login)
-        return text_reply(await self._tokens.login(asked.email, asked.password))
+        address = "" if request.client is None else request.client.host
+        token = await self._tokens.login(asked.email, asked.password, address)
+        await self._audit.note(asked.email, "users.login", asked.email, address=address)
+        answer = text_reply(token)
+        sessions.begin(request, answer, token, LOGIN_LIFE_S)
+        return answer
+
+    async def logout(self, request: Request) -> Response:
+        """End the session: its token holds no more."""
+        await self._gate.person(request)
+        await self._tokens.logout(token_of(request))
+        answer = text_reply("logged out")
+        sessions.end(request, answer)
+        return answer
 
     async def whoami(self, request: Request) -> Response:
         """Who the token belongs to."""
@@ -73,23 +92,34 @@ class TokenRoutes:
         """Make a further bearer token for oneself; it is shown once."""
         identity = await self._gate.person(request)
         asked = await typed_body(request, NewPersonToken)
+        await self._audit.note(identity.username, "users.token.create", identity.email, label=asked.label)
         return text_reply(await self._tokens.create(identity, asked), 201)
 
     async def create_agent_token(self, request: Request) -> Response:
         """Make an agent token for a worker group and its tags; superadmins only."""
-        await self._gate.superadmin(request)
-        return json_reply(self._tokens.mint_agent_token(await typed_body(request, NewAgentToken)))
+        identity = await self._gate.superadmin(request)
+        asked = await typed_body(request, NewAgentToken)
+        token = self._tokens.mint_agent_token(asked)
+        await self._audit.note(
+            identity.username, "agent_workers.token.create", fingerprint(token),
+            worker_group=asked.worker_group, suffix=asked.suffix, tags=asked.tags, exp=asked.exp,
+        )  # fmt: skip
+        return json_reply(token)
 
     async def blacklist_token(self, request: Request) -> Response:
         """Refuse an agent token from now on; superadmins only."""
         identity = await self._gate.superadmin(request)
-        await self._tokens.blacklist.add(await typed_body(request, BlacklistedToken), identity.username)
+        asked = await typed_body(request, BlacklistedToken)
+        await self._audit.note(identity.username, "agent_workers.blacklist.add", fingerprint(asked.token))
+        await self._tokens.blacklist.add(asked, identity.username)
         return unit()
 
     async def remove_blacklist_token(self, request: Request) -> Response:
         """Take an agent token off the blacklist; superadmins only."""
-        await self._gate.superadmin(request)
-        await self._tokens.blacklist.remove((await typed_body(request, WhitelistedToken)).token)
+        identity = await self._gate.superadmin(request)
+        asked = await typed_body(request, WhitelistedToken)
+        await self._audit.note(identity.username, "agent_workers.blacklist.remove", fingerprint(asked.token))
+        await self._tokens.blacklist.remove(asked.token)
         return unit()
 
     async def blacklisted_tokens(self, request: Request) -> Response:
@@ -123,9 +153,15 @@ class TokenRoutes:
         """Make a workspace; superadmins only."""
         identity = await self._gate.superadmin(request)
         asked = await typed_body(request, NewWorkspace)
+        await self._audit.note(identity.username, "workspaces.create", asked.id)
         await self._workspaces.create(identity, asked)
         return text_reply(f"Created workspace {asked.id}", 201)
 
 
-def routes(tokens: Tokens, workspaces: Workspaces, gate: Gate) -> list[Described]:
-    return TokenRoutes(tokens, workspaces, gate).all()
+def fingerprint(token: str) -> str:
+    """How the audit log names a token, however it is spelt: by the start of its SHA-256."""
+    return hashlib.sha256(bare(token).encode()).hexdigest()[:16]
+
+
+def routes(tokens: Tokens, workspaces: Workspaces, gate: Gate, audit: Audit) -> list[Described]:
+    return TokenRoutes(tokens, workspaces, gate, audit).all()

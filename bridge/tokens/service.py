@@ -18,6 +18,7 @@ from agent.logs import Secret
 from agent.wire.claims import Claims
 from bridge.errors import BadRequest, NotAuthorized, NotFound
 from bridge.tokens.agents import AgentTokens
+from bridge.tokens.attempts import Attempts
 from bridge.tokens.blacklist import Blacklist
 from bridge.tokens.jobs import JobTokens
 from bridge.tokens.model import JOB_PREFIX, Identity, NewAgentToken, NewPersonToken
@@ -54,6 +55,7 @@ class Tokens:
         self.jobs = JobTokens(signer, clock)
         self.agents = AgentTokens(signer, clock)
         self.blacklist = Blacklist(store, clock)
+        self._attempts = Attempts(clock)
         self._hasher = argon2.PasswordHasher()
         self._hashing = asyncio.Semaphore(HASHERS_MAX)
         self._holders: Remembered[_Holder] = Remembered()
@@ -91,14 +93,25 @@ class Tokens:
             await self._store.write(lambda connection: connection.execute(SQL["set_password"], change))
         return None
 
-    async def login(self, email: str, password: str) -> str:
-        """A bearer token for `LOGIN_LIFE_S` seconds. Raises `NotAuthorized`."""
+    async def login(self, email: str, password: str, address: str) -> str:
+        """A bearer token for `LOGIN_LIFE_S` seconds; `address` is the caller's.
+
+        Raises `NotAuthorized`, and `NotYet` after too many of those.
+        """
+        self._attempts.check(address, email)
         person = await self._one("person", {"email": email})
         stored = person["password_hash"] if person else await self._unmatchable()
         if not await self._matches(stored, password) or person is None:
-            log.warning("login.refused", email=email)
+            self._attempts.note_refused(address, email)
+            log.warning("login.refused", email=email, address=address)
             raise NotAuthorized("Invalid login: no such e-mail, or another password")
         return await self._keep_token(email, "login", self._clock.wall_s() + LOGIN_LIFE_S)
+
+    async def logout(self, token: str) -> None:
+        """The person's token holds no more: here at once, at another process within `REMEMBER_S` seconds."""
+        key = hashlib.sha256(token.encode()).hexdigest()
+        await self._store.write(lambda connection: connection.execute(SQL["drop_token"], {"hash": key}))
+        self._holders.forget(key)
 
     async def create(self, identity: Identity, asked: NewPersonToken) -> str:
         """A further bearer token for a person, valid until `expiration`, or for ever."""

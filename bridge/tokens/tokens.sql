@@ -22,6 +22,9 @@ UPDATE person SET password_hash = :password_hash WHERE email = :email;
 INSERT INTO person_token (hash, email, label, created_at, expires_at)
 VALUES (:hash, :email, :label, :now, :expires_at);
 
+-- name: drop_token
+DELETE FROM person_token WHERE hash = :hash;
+
 -- name: drop_expired
 DELETE FROM person_token WHERE expires_at <= :now;
 

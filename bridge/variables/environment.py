@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from agent.database import Database, queries
+from bridge.audit.service import Audit
 from bridge.errors import BadRequest
 from bridge.tokens.gate import Gate
 from bridge.web.bodies import json_reply, text_reply, typed_body
@@ -66,9 +67,10 @@ class Environments:
 
 
 class EnvironmentRoutes:
-    def __init__(self, environments: Environments, gate: Gate) -> None:
+    def __init__(self, environments: Environments, gate: Gate, audit: Audit) -> None:
         self._environments = environments
         self._gate = gate
+        self._audit = audit
 
     def all(self) -> list[Described]:
         at = "/api/w/{workspace}/workspaces"
@@ -82,10 +84,13 @@ class EnvironmentRoutes:
 
     async def set(self, request: Request) -> Response:
         """Set or remove an environment variable of the workspace's jobs; superadmins only."""
-        await self._gate.superadmin(request)
+        identity = await self._gate.superadmin(request)
         await self._gate.member(request)
         asked = await typed_body(request, NewEnvironmentVariable)
-        await self._environments.set(request.path_params["workspace"], asked)
+        workspace = request.path_params["workspace"]
+        operation = f"workspaces.environment.{'unset' if asked.value is None else 'set'}"
+        await self._audit.note(identity.username, operation, f"{workspace}/{asked.name}")
+        await self._environments.set(workspace, asked)
         return text_reply(f"environment variable {asked.name} {'removed' if asked.value is None else 'set'}")
 
     async def listed(self, request: Request) -> Response:
@@ -94,5 +99,5 @@ class EnvironmentRoutes:
         return json_reply(await self._environments.of(request.path_params["workspace"]))
 
 
-def routes(environments: Environments, gate: Gate) -> list[Described]:
-    return EnvironmentRoutes(environments, gate).all()
+def routes(environments: Environments, gate: Gate, audit: Audit) -> list[Described]:
+    return EnvironmentRoutes(environments, gate, audit).all()

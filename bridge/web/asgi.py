@@ -1,20 +1,23 @@
 """The web application around routes handed in: error texts, limits, the API's description."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import structlog
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Lifespan
 
 from agent.database import DatabaseError
-from bridge.errors import BadRequest, BridgeError, NotAuthorized, NotFound, PermissionDenied
+from bridge.errors import BadRequest, BridgeError, NotAuthorized, NotFound, NotYet, PermissionDenied
 from bridge.web.bodies import raw_json, text_reply
 from bridge.web.described import Described
+from bridge.web.headers import SecurityHeaders
 from bridge.web.openapi import describe
 
 BODY_MAX_BYTES: Final = 16 * 1024 * 1024
@@ -26,6 +29,7 @@ STATUS: Final[dict[type[BridgeError], int]] = {
     NotAuthorized: 401,
     PermissionDenied: 403,
     NotFound: 404,
+    NotYet: 429,
 }
 
 log = structlog.get_logger()
@@ -49,6 +53,7 @@ def build(
             DatabaseError: _failed,
             Exception: _failed,
         },
+        middleware=[Middleware(SecurityHeaders)],
         lifespan=lifespan,
         max_body_size=BODY_MAX_BYTES,
     )
@@ -56,7 +61,10 @@ def build(
 
 async def _refused(_: Request, error: Exception) -> Response:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-    return text_reply(str(error), status)
+    answer = text_reply(str(error), status)
+    if isinstance(error, NotYet):
+        answer.headers["retry-after"] = str(math.ceil(error.wait_s))
+    return answer
 
 
 async def _gone(_: Request, __: Exception) -> Response:

@@ -14,6 +14,8 @@ from bridge.agents import routes as worker_routes
 from bridge.agents import unserved
 from bridge.agents.holding import Holding
 from bridge.agents.service import Workers
+from bridge.audit import routes as audit_routes
+from bridge.audit.service import Audit
 from bridge.jobs import detail_routes, wait_routes
 from bridge.jobs import routes as job_routes
 from bridge.jobs.details import Details
@@ -53,6 +55,7 @@ class Cluster:
     tokens: Tokens
     workers: Workers
     gate: Gate
+    audit: Audit
     routes: Sequence[BaseRoute]
     generated_password: str | None  # print it once: only its hash is kept
 
@@ -74,6 +77,7 @@ async def open_cluster(
     generated = await tokens.bootstrap(admin_password)
     workspaces = Workspaces(store)
     gate = Gate(tokens, workspaces)
+    audit = Audit(store, clock)
     variables = Variables(store, await open_vault(store))
     resources = Resources(store, clock)
     interpolation = Interpolation(variables, resources)
@@ -90,6 +94,7 @@ async def open_cluster(
         tokens=tokens,
         workers=workers,
         gate=gate,
+        audit=audit,
         routes=[  # the busiest first: routes are tried in order
             *agent_api.routes(
                 jobs,
@@ -105,11 +110,12 @@ async def open_cluster(
             *wait_routes.routes(Waiting(jobs, records, jobs.endings, clock), gate),
             *detail_routes.routes(details, gate),
             *schedule_routes.routes(schedules, gate),
-            *environment.routes(environments, gate),
+            *environment.routes(environments, gate, audit),
             *variable_routes.routes(variables, gate),
             *resource_routes.routes(resources, interpolation, gate),
             *resource_type_routes.routes(ResourceTypes(store, clock), gate),
-            *token_routes.routes(tokens, workspaces, gate),
+            *token_routes.routes(tokens, workspaces, gate, audit),
+            *audit_routes.routes(audit, gate),
             *worker_routes.routes(workers, details, tags, gate),
             *unserved.routes(gate),
         ],
