@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -91,7 +91,7 @@ class Database:
         return self._path
 
     @classmethod
-    async def open(cls, path: Path, migrations: Sequence[str]) -> "Database":
+    async def open(cls, path: Path, migrations: Sequence[str]) -> Self:
         """Open or create `path` and bring it to the newest schema.
 
         Raises `sqlite3.Error` (damaged, not writable) and `TooNew`.

@@ -1,6 +1,5 @@
 """What becomes of a job whose worker fell silent or lost it (agent-api.md 5.3)."""
 
-import sqlite3
 from collections.abc import Mapping
 from enum import Enum
 from typing import Final
@@ -11,6 +10,7 @@ from bridge.jobs import joblog
 from bridge.jobs.model import error_object
 from bridge.jobs.rules import Rules
 from bridge.jobs.transitions import SQL, End, end_canceled, error_text, record_end, standing
+from bridge.store.store import Connection
 
 RESTARTS_MAX: Final = 3  # agent-api.md 5.3
 
@@ -21,14 +21,12 @@ class GivenUp(Enum):
     GONE = "gone"
 
 
-def give_up(
-    connection: sqlite3.Connection, lost: Mapping[str, str], rules: Rules, now_s: float
-) -> list[GivenUp]:
+def give_up(connection: Connection, lost: Mapping[str, str], rules: Rules, now_s: float) -> list[GivenUp]:
     """Take these jobs from their workers; each says after what: "Restarted job after …"."""
     return [_give_up(connection, job_id, after, rules, now_s) for job_id, after in lost.items()]
 
 
-def _give_up(connection: sqlite3.Connection, job_id: str, after: str, rules: Rules, now_s: float) -> GivenUp:
+def _give_up(connection: Connection, job_id: str, after: str, rules: Rules, now_s: float) -> GivenUp:
     row = standing(connection, job_id, None)
     if row is None or row["state"] != "running":
         return GivenUp.GONE
@@ -47,6 +45,6 @@ def _give_up(connection: sqlite3.Connection, job_id: str, after: str, rules: Rul
     return GivenUp.FAILED
 
 
-def _fail(connection: sqlite3.Connection, job_id: str, name: str, after: str, now_s: float) -> None:
+def _fail(connection: Connection, job_id: str, name: str, after: str, now_s: float) -> None:
     error = error_object(name, f"Job timed out after {after}")
     record_end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s))

@@ -1,19 +1,19 @@
 """A pull that is sent again gets the same job, so that no lost answer strands one."""
 
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from agent.database import queries
 from bridge.jobs import transitions
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row
 
 SQL: Final = queries(Path(__file__).with_name("repeats.sql"))
 
 
 def take(
-    connection: sqlite3.Connection, worker: str, tags: Sequence[str], now_s: float, request_id: str | None
-) -> sqlite3.Row | None:
+    connection: Connection, worker: str, tags: Sequence[str], now_s: float, request_id: str | None
+) -> Row | None:
     """As `transitions.take_best`; with a `request_id` that came before, what it got then."""
     if request_id is None:
         return transitions.take_best(connection, worker, tags, now_s)

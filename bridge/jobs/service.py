@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,7 +11,6 @@ from typing import Final
 import structlog
 
 from agent.clock import Clock
-from agent.database import Database, queries
 from agent.wire.claims import Claims, Tag
 from agent.wire.messages import Delivery
 from bridge.errors import BadRequest, NotFound
@@ -26,6 +24,8 @@ from bridge.jobs.news import News
 from bridge.jobs.rules import Rules
 from bridge.jobs.tag_rules import TagRules
 from bridge.jobs.transitions import Storable
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store
 from bridge.tokens.jobs import JobTokens
 from bridge.web.bodies import strict_json
 
@@ -55,7 +55,7 @@ class Jobs:
 
     def __init__(
         self,
-        store: Database,
+        store: Store,
         clock: Clock,
         tokens: JobTokens,
         arguments: Arguments,
@@ -163,7 +163,7 @@ class Jobs:
     async def put_back(self, worker: str, out: frozenset[str]) -> int:
         """Queue again what `worker` pulled, except what is `out` at a site; how many."""
 
-        def write(connection: sqlite3.Connection) -> int:
+        def write(connection: Connection) -> int:
             pulled = [row["id"] for row in connection.execute(SQL["pulled_by"], {"worker": worker})]
             unsent = [{"id": job_id, "worker": worker} for job_id in pulled if job_id not in out]
             connection.executemany(SQL["put_back"], unsent)
@@ -182,9 +182,9 @@ class Jobs:
     async def ping(self, job_id: str, worker: str, mem_peak_kb: int | None) -> PingReply:
         """The worker has the job still. Fenced: a stranger is told `already_completed`."""
 
-        def read(connection: sqlite3.Connection) -> sqlite3.Row | None:
+        def read(connection: Connection) -> Row | None:
             values = {"id": job_id, "worker": worker}
-            found: sqlite3.Row | None = connection.execute(SQL["ping"], values).fetchone()
+            found: Row | None = connection.execute(SQL["ping"], values).fetchone()
             return found
 
         row = await self._store.read(read)
@@ -242,7 +242,7 @@ class Jobs:
         `offset` counts the characters of that writer's stream before `text`. Raises `NotFound`.
         """
 
-        def append(connection: sqlite3.Connection) -> None:
+        def append(connection: Connection) -> None:
             row = transitions.standing(connection, job_id, workspace)
             if row is None or not transitions.may_speak(row, caller):
                 raise NotFound(f"job {job_id} not found in workspace {workspace}")
@@ -326,7 +326,7 @@ class Jobs:
         self._available.set()
         self._arrivals.note()
 
-    def _pulled(self, row: sqlite3.Row) -> Pulled:
+    def _pulled(self, row: Row) -> Pulled:
         token = self._tokens.mint(
             job_id=row["job_id"],
             workspace=row["workspace"],

@@ -1,7 +1,6 @@
 """Each change of a job's record, inside the writer's transaction that it is given."""
 
 import math
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +8,20 @@ from typing import Any, Final, NewType
 
 import msgspec
 
-from agent.database import queries
 from agent.wire.claims import Claims, Tag
 from agent.wire.messages import Delivery
 from bridge.errors import NotFound
 from bridge.jobs import limits, retries
 from bridge.jobs.model import Completed, Completion, error_object
 from bridge.jobs.rules import Rules
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 TIME_LIMIT: Final = "timeout"  # who cancels a job at its time limit (agent-api.md 2.1)
 INT64_MAX: Final = 2**63 - 1
 PASSED_OVER_MAX: Final = 1000  # jobs that one pull may find too late or held back; the next pull goes on
 
-Row = sqlite3.Row
 Storable = NewType("Storable", str)  # JSON text that was checked
 
 
@@ -43,9 +42,7 @@ def error_text(error: Mapping[str, Any]) -> Storable:
     return Storable(msgspec.json.encode({"error": error}).decode())
 
 
-def take_best(
-    connection: sqlite3.Connection, worker: str, tags: Sequence[str], now_s: float
-) -> sqlite3.Row | None:
+def take_best(connection: Connection, worker: str, tags: Sequence[str], now_s: float) -> Row | None:
     """Hand the best ready job of these tags to `worker`.
 
     One whose `not_after` passed ends here instead, one whose key is full is held back.
@@ -63,47 +60,47 @@ def take_best(
     return None
 
 
-def promote(connection: sqlite3.Connection, now_s: float) -> None:
+def promote(connection: Connection, now_s: float) -> None:
     """What is due now waits with the rest: jobs by their time, and places of keys by their window."""
     connection.execute(SQL["promote"], {"now": now_s})
     limits.free_due(connection, now_s)
 
 
-def next_due(connection: sqlite3.Connection) -> float | None:
+def next_due(connection: Connection) -> float | None:
     """When `promote` has something to do next, in wall seconds."""
     (due_s,) = connection.execute(SQL["next_due"]).fetchone()
     return min((one for one in (due_s, limits.next_free(connection)) if one is not None), default=None)
 
 
-def _best(connection: sqlite3.Connection, tags: Sequence[str]) -> sqlite3.Row | None:
+def _best(connection: Connection, tags: Sequence[str]) -> Row | None:
     found = (connection.execute(SQL["best_of_tag"], {"tag": tag}).fetchone() for tag in tags)
     return min((row for row in found if row is not None), key=_rank, default=None)
 
 
-def _rank(row: sqlite3.Row) -> tuple[float, float, float]:
+def _rank(row: Row) -> tuple[float, float, float]:
     priority = -math.inf if row["priority"] is None else row["priority"]
     return -priority, row["scheduled_for"], row["created_at"]
 
 
-def read_pulled(connection: sqlite3.Connection, job_id: str) -> sqlite3.Row:
-    row: sqlite3.Row = connection.execute(SQL["pulled"], {"id": job_id}).fetchone()
+def read_pulled(connection: Connection, job_id: str) -> Row:
+    row: Row = connection.execute(SQL["pulled"], {"id": job_id}).fetchone()
     return row
 
 
-def read_held(connection: sqlite3.Connection, job_id: str, worker: str) -> sqlite3.Row | None:
+def read_held(connection: Connection, job_id: str, worker: str) -> Row | None:
     held = connection.execute(SQL["held_same_worker"], {"id": job_id, "worker": worker}).fetchone()
     return None if held is None else read_pulled(connection, job_id)
 
 
-def expire(connection: sqlite3.Connection, job_id: str, now_s: float) -> None:
+def expire(connection: Connection, job_id: str, now_s: float) -> None:
     error = error_object("Expired", "not_after passed before the job was started")
     record_end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s))
 
 
-def standing(connection: sqlite3.Connection, job_id: str, workspace: str | None) -> sqlite3.Row | None:
+def standing(connection: Connection, job_id: str, workspace: str | None) -> Row | None:
     """Where the job stands; `workspace=None` asks in all of them."""
     values = {"id": job_id, "workspace_id": workspace}
-    row: sqlite3.Row | None = connection.execute(SQL["standing"], values).fetchone()
+    row: Row | None = connection.execute(SQL["standing"], values).fetchone()
     return row
 
 
@@ -115,7 +112,7 @@ def may_speak(row: Row, caller: Claims | None) -> bool:
 
 
 def complete(
-    connection: sqlite3.Connection,
+    connection: Connection,
     workspace: str,
     job_id: str,
     completion: Completion,
@@ -151,7 +148,7 @@ def complete(
     return Completed.RECORDED, let_in or retried
 
 
-def record_end(connection: sqlite3.Connection, job_id: str, end: End) -> bool:
+def record_end(connection: Connection, job_id: str, end: End) -> bool:
     """Whether that let in a job which waited for this one."""
     row = standing(connection, job_id, None)
     assert row is not None  # noqa: S101 every caller has just read the job
@@ -184,7 +181,7 @@ def _clamped(number: int) -> int:
 
 
 def cancel(
-    connection: sqlite3.Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
+    connection: Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
 ) -> tuple[str, bool]:
     """Not running: it ends here and never starts (I7). Running: its worker is told at its next ping.
 
@@ -199,14 +196,14 @@ def cancel(
 
 
 def force_cancel(
-    connection: sqlite3.Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
+    connection: Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
 ) -> tuple[str, bool]:
     """As `cancel`, but it ends here even while it runs; its worker is told that it is completed."""
     row = _queued(connection, workspace, job_id)
     return row["worker"] or "", end_canceled(connection, job_id, by, reason, now_s)
 
 
-def _queued(connection: sqlite3.Connection, workspace: str, job_id: str) -> sqlite3.Row:
+def _queued(connection: Connection, workspace: str, job_id: str) -> Row:
     row = standing(connection, job_id, workspace)
     if row is None:
         raise NotFound(f"job {job_id} not found in workspace {workspace}")
@@ -215,9 +212,7 @@ def _queued(connection: sqlite3.Connection, workspace: str, job_id: str) -> sqli
     return row
 
 
-def end_canceled(
-    connection: sqlite3.Connection, job_id: str, by: str, reason: str | None, now_s: float
-) -> bool:
+def end_canceled(connection: Connection, job_id: str, by: str, reason: str | None, now_s: float) -> bool:
     told = f"Job canceled: {reason or ''} by {by}"
     error = error_object("Canceled", told, reason=reason, canceler=by)
     end = End(
@@ -226,9 +221,7 @@ def end_canceled(
     return record_end(connection, job_id, end)
 
 
-def flag_canceled(
-    connection: sqlite3.Connection, job_id: str, by: str, reason: str, caller: Claims | None
-) -> None:
+def flag_canceled(connection: Connection, job_id: str, by: str, reason: str, caller: Claims | None) -> None:
     """What a worker says before it stops a job itself, for example at its time limit."""
     row = standing(connection, job_id, None)
     if row is None or not may_speak(row, caller):

@@ -2,19 +2,19 @@
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from agent.clock import Clock
-from agent.database import Database, queries
 from agent.wire.claims import Attempt, Claims, JobId, Tag, WorkerName
 from agent.wire.messages import Blob, Delivery, Result
 from bridge.relay.policy import Replace
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store
 
-SQL: Final[Mapping[str, str]] = queries(Path(__file__).with_name("ledger.sql"))
+SQL: Final = queries(Path(__file__).with_name("ledger.sql"))
 
 CLOSED_KEPT_S: Final = 90 * 86_400.0  # longer than the longest outage
 
@@ -48,7 +48,7 @@ class Custody:
 class Ledger:
     """Every write returns after its fsync."""
 
-    def __init__(self, store: Database, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
@@ -56,7 +56,7 @@ class Ledger:
         """The number of a new dispatch, or None when the job is out already."""
         values = {"job_id": job_id}
 
-        def look(db: sqlite3.Connection) -> Attempt | None:
+        def look(db: Connection) -> Attempt | None:
             if db.execute(SQL["open_attempt"], values).fetchone():
                 return None
             return Attempt(db.execute(SQL["last_attempt"], values).fetchone()["attempt"] + 1)
@@ -131,7 +131,7 @@ class Ledger:
         """The parts of its documents go with it (I6)."""
         with_now = {"now": self._clock.wall_s(), **values}
 
-        def write(db: sqlite3.Connection) -> None:
+        def write(db: Connection) -> None:
             db.execute(SQL[name], with_now)
             db.execute(SQL["drop_parts"], with_now)
 
@@ -143,7 +143,7 @@ class Ledger:
             "custodian": custody.custodian or "", "body": body, "now": self._clock.wall_s(),
         }  # fmt: skip
 
-        def write(db: sqlite3.Connection) -> None:
+        def write(db: Connection) -> None:
             if db.execute(SQL["take_next"], values).rowcount:
                 db.execute(SQL["give_up"], values)
 
@@ -260,7 +260,7 @@ class Ledger:
         with_now = {"now": self._clock.wall_s(), **values}
         await self._store.write(lambda db: db.execute(SQL[name], with_now).rowcount)
 
-    async def _fetch(self, name: str, values: Mapping[str, Any]) -> Sequence[sqlite3.Row]:
+    async def _fetch(self, name: str, values: Mapping[str, Any]) -> Sequence[Row]:
         return await self._store.read(lambda db: db.execute(SQL[name], values).fetchall())
 
 
@@ -268,7 +268,7 @@ def _of(key: Key) -> dict[str, Any]:
     return {"job_id": key[0], "attempt": key[1]}
 
 
-def _custody(row: sqlite3.Row) -> Custody:
+def _custody(row: Row) -> Custody:
     values = dict(row)
     wish = values.pop("replace")
     return Custody(**values, replace=None if wish is None else Replace(wish))

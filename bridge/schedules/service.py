@@ -1,7 +1,6 @@
 """The workspaces' schedules in the store, and the timer that lives by them."""
 
 import asyncio
-import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +10,7 @@ import structlog
 from msgspec import Raw
 
 from agent.clock import Clock
-from agent.database import Database, WriteFailed, queries
+from agent.database import WriteFailed
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs.model import rfc3339
 from bridge.jobs.push import checked_args
@@ -28,6 +27,8 @@ from bridge.schedules.model import (
     require_served,
     require_v2,
 )
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store, Taken
 from bridge.tokens.model import Identity
 from bridge.variables.model import checked_path
 
@@ -41,7 +42,7 @@ log = structlog.get_logger()
 class Schedules:
     """Who edits a schedule last is whom its jobs run as."""
 
-    def __init__(self, store: Database, clock: Clock, jobs: Jobs, tags: TagRules) -> None:
+    def __init__(self, store: Store, clock: Clock, jobs: Jobs, tags: TagRules) -> None:
         self._store = store
         self._clock = clock
         self._jobs = jobs
@@ -60,7 +61,7 @@ class Schedules:
         }
         try:
             await self._store.write(lambda connection: connection.execute(SQL["add"], row))
-        except sqlite3.IntegrityError:
+        except Taken:
             raise BadRequest(
                 f"schedule {asked.path} exists already; change it with schedules/update"
             ) from None
@@ -79,7 +80,7 @@ class Schedules:
         editor = {"edited_by": identity.username, "edited_at": now_s, "email": identity.email}
         key = {"workspace_id": workspace, "path": path}
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection) -> None:
             row = _found(connection, workspace, path)
             timing = cron.parsed(row["schedule"], row["timezone"])
             next_tick = timing.next_after(max(now_s, row["paused_until"] or 0)) if enabled else None
@@ -185,16 +186,16 @@ class Schedules:
         }
 
     async def _one_row(self, query: str, path: str, values: dict[str, Any]) -> None:
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection) -> None:
             if connection.execute(SQL[query], {**values, "path": path}).fetchone() is None:
                 raise _no_such(values["workspace_id"], path)
 
         await self._store.write(write)
 
 
-def _found(connection: sqlite3.Connection, workspace: str, path: str) -> sqlite3.Row:
+def _found(connection: Connection, workspace: str, path: str) -> Row:
     values = {"workspace_id": workspace, "path": path}
-    row: sqlite3.Row | None = connection.execute(SQL["one"], values).fetchone()
+    row: Row | None = connection.execute(SQL["one"], values).fetchone()
     if row is None:
         raise _no_such(workspace, path)
     return row
@@ -204,12 +205,12 @@ def _no_such(workspace: str, path: str) -> NotFound:
     return NotFound(f"schedule {path!r} not found in workspace {workspace}")
 
 
-def _next_tick(connection: sqlite3.Connection) -> float | None:
+def _next_tick(connection: Connection) -> float | None:
     (next_s,) = connection.execute(SQL["next_tick"]).fetchone()
     return None if next_s is None else float(next_s)
 
 
-def _as_row(row: sqlite3.Row) -> ScheduleRow:
+def _as_row(row: Row) -> ScheduleRow:
     same = (
         "workspace_id", "path", "edited_by", "schedule", "timezone", "script_path", "email", "error",
         "summary", "description", "tag",

@@ -4,7 +4,6 @@ import base64
 import binascii
 import hashlib
 import os
-import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -12,8 +11,9 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from agent.database import Database, queries
 from bridge.errors import BridgeError, ConfigError
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Store
 
 SQL: Final = queries(Path(__file__).with_name("variables.sql"))
 KEY_BYTES: Final = 32
@@ -43,7 +43,7 @@ class Vault:
             raise Unreadable(f"the secret {place[-1]} does not open; set it again") from None
 
 
-async def open_vault(store: Database) -> Vault:
+async def open_vault(store: Store) -> Vault:
     """The vault whose key is `<store>.key`; the first time it makes one.
 
     Raises `ConfigError` when secrets are there and their key is not: a new one would only seem to work.
@@ -64,7 +64,7 @@ async def open_vault(store: Database) -> Vault:
     return Vault(key)
 
 
-def _known(connection: sqlite3.Connection) -> tuple[str | None, bool]:
+def _known(connection: Connection) -> tuple[str | None, bool]:
     row = connection.execute(SQL["setting"], {"name": FINGERPRINT}).fetchone()
     needed = connection.execute(SQL["any_secret"]).fetchone() is not None
     return None if row is None else str(row["value"]), needed

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from agent.clock import Clock
-from agent.database import Database
 from bridge.agents import api as agent_api
 from bridge.agents import routes as worker_routes
 from bridge.agents import unserved
@@ -32,6 +31,7 @@ from bridge.resources.service import Resources
 from bridge.resources.types import ResourceTypes
 from bridge.schedules import routes as schedule_routes
 from bridge.schedules.service import Schedules
+from bridge.store.store import Store
 from bridge.tokens import routes as token_routes
 from bridge.tokens.gate import Gate
 from bridge.tokens.service import Tokens
@@ -62,7 +62,7 @@ class Cluster:
 
 
 async def open_cluster(
-    store: Database,
+    store: Store,
     clock: Clock,
     base_url: str,
     admin_password: str | None,

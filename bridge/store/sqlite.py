@@ -1,0 +1,25 @@
+"""The store in one SQLite file, for one bridge process."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+from agent.database import Database
+from bridge.store.store import Taken
+
+T = TypeVar("T")
+
+
+class SqliteStore(Database):
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return await super().write(work)
+        except sqlite3.IntegrityError as error:
+            raise Taken(str(error)) from error
+
+    async def write_beside(
+        self,
+        beside: Callable[[sqlite3.Connection], T],  # noqa: ARG002 one writer is beside nobody
+        alone: Callable[[sqlite3.Connection], T],
+    ) -> T:
+        return await self.write(alone)
