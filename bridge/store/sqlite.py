@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from agent.database import Database
@@ -11,6 +12,10 @@ T = TypeVar("T")
 
 
 class SqliteStore(Database):
+    @property
+    def key_path(self) -> Path:
+        return self.path.with_name(self.path.name + ".key")
+
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return await super().write(work)

@@ -62,8 +62,8 @@ class Store(Protocol):
     """Closed by whoever opened it."""
 
     @property
-    def path(self) -> Path:
-        """Where the store is, or what stands for it: beside it lies the key of its secrets."""
+    def key_path(self) -> Path:
+        """The file with the key of the store's secrets: never in the store itself."""
         ...
 
     async def write(self, work: Callable[[Connection], T]) -> T:

@@ -48,7 +48,7 @@ async def open_vault(store: Store) -> Vault:
 
     Raises `ConfigError` when secrets are there and their key is not: a new one would only seem to work.
     """
-    path = store.path.with_name(store.path.name + ".key")
+    path = store.key_path
     known, needed = await store.read(_known)
     if not path.exists() and needed:
         raise ConfigError(
