@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from agent.clock import Clock, SystemClock
+from agent.database import WriteFailed
 from agent.logs import Secret
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.tokens import instance_of
@@ -30,7 +31,7 @@ from bridge.relay.signer import Signer
 from bridge.relay.sources.http import HTTPSource
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.sources.source import Source
-from bridge.store.connection import open_store
+from bridge.store.connection import OnServer, open_store
 from bridge.upstream import Upstream
 from bridge.web.asgi import build
 from bridge.web.cluster import Cluster, open_cluster
@@ -180,7 +181,10 @@ async def _until_signal(
 async def _sweep(cluster: Cluster, timeout_s: float) -> None:
     while True:
         await asyncio.sleep(min(SWEEP_EVERY_S, timeout_s))
-        await cluster.jobs.sweep_zombies(timeout_s)
+        try:
+            await cluster.jobs.sweep_zombies(timeout_s)
+        except WriteFailed as error:
+            log.warning("sweep.waits_for_the_store", reason=str(error))
 
 
 async def _announce(source: HTTPSource) -> None:
@@ -217,7 +221,9 @@ def _password(settings: Settings) -> str | None:
         ) from error
 
 
-def _suffix(store: Path) -> str:
-    """The same at every start: the cluster knows by the worker name whose jobs are out."""
+def _suffix(store: Path | OnServer) -> str:
+    """The same at every start, at every bridge of one store: the cluster knows by it whose jobs are out."""
+    if isinstance(store, OnServer):
+        return f"bridge-{hashlib.sha256(store.name.encode()).hexdigest()[:5]}"
     host = instance_of(socket.gethostname()) or "bridge"
     return f"{host}-{hashlib.sha256(str(store.resolve()).encode()).hexdigest()[:5]}"

@@ -121,9 +121,7 @@ class Jobs:
         what is not there ends here instead.
         """
         while True:
-            row = await self._store.write(
-                lambda connection: repeats.take(connection, worker, tags, self._clock.wall_s(), request_id)
-            )
+            row = await self._take(worker, tags, request_id)
             if row is None:
                 return None
             self.heartbeats.note(row["job_id"])
@@ -132,6 +130,13 @@ class Jobs:
             except Unresolved as error:
                 ended = Completion(success=False, result=_error_text("NotFound", str(error)))
                 await self.complete(row["workspace"], row["job_id"], ended)
+
+    async def _take(self, worker: str, tags: Sequence[str], request_id: str | None) -> Row | None:
+        asked = (worker, tags, self._clock.wall_s(), request_id)
+        return await self._store.write_beside(
+            lambda connection: repeats.take(connection, *asked, transitions.take_beside),
+            lambda connection: repeats.take(connection, *asked, transitions.take_best),
+        )
 
     async def pull_in_time(
         self, worker: str, tags: Sequence[str], request_id: str | None, wait_s: float

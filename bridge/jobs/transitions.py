@@ -15,7 +15,7 @@ from bridge.jobs import limits, retries
 from bridge.jobs.model import Completed, Completion, error_object
 from bridge.jobs.rules import Rules
 from bridge.store.statements import queries
-from bridge.store.store import Connection, Row
+from bridge.store.store import Connection, NotBeside, Row
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 TIME_LIMIT: Final = "timeout"  # who cancels a job at its time limit (agent-api.md 2.1)
@@ -60,6 +60,27 @@ def take_best(connection: Connection, worker: str, tags: Sequence[str], now_s: f
     return None
 
 
+def take_beside(connection: Connection, worker: str, tags: Sequence[str], now_s: float) -> Row | None:
+    """As `take_best`, for pulls that run beside each other: each skips the rows that another has in hand.
+
+    So of one job they touch its own row of the queue alone, and never wait for one another. Where more is at
+    stake (a time that has come, a key's places, an end) it raises `NotBeside`. A tag's best is locked only
+    once the tag is chosen: what a pull locks and leaves would look taken to the others.
+    """
+    due_s = next_due(connection)
+    if due_s is not None and due_s <= now_s:
+        raise NotBeside
+    for tag in _ranked(connection, tags):
+        best = connection.execute(SQL["lock_best_of_tag"], {"tag": tag}).fetchone()
+        if best is None:
+            continue
+        if best["not_after"] is not None or best["concurrency_key"] is not None:
+            raise NotBeside
+        connection.execute(SQL["take"], {"id": best["id"], "worker": worker, "now": now_s})
+        return read_pulled(connection, best["id"])
+    return None
+
+
 def promote(connection: Connection, now_s: float) -> None:
     """What is due now waits with the rest: jobs by their time, and places of keys by their window."""
     connection.execute(SQL["promote"], {"now": now_s})
@@ -75,6 +96,14 @@ def next_due(connection: Connection) -> float | None:
 def _best(connection: Connection, tags: Sequence[str]) -> Row | None:
     found = (connection.execute(SQL["best_of_tag"], {"tag": tag}).fetchone() for tag in tags)
     return min((row for row in found if row is not None), key=_rank, default=None)
+
+
+def _ranked(connection: Connection, tags: Sequence[str]) -> Sequence[str]:
+    """The tags that have a ready job, the best job's first."""
+    if len(tags) == 1:
+        return tags
+    found = {tag: connection.execute(SQL["best_of_tag"], {"tag": tag}).fetchone() for tag in tags}
+    return sorted((tag for tag in tags if found[tag] is not None), key=lambda tag: _rank(found[tag]))
 
 
 def _rank(row: Row) -> tuple[float, float, float]:

@@ -169,7 +169,9 @@ class Dispatcher:
         came = asyncio.ensure_future(self._source.wait(IDLE_S))
         room = asyncio.ensure_future(self._room.wait())
         try:
-            await asyncio.wait((came, room), return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait((came, room), return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
         finally:
             came.cancel()
             room.cancel()

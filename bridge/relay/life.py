@@ -9,6 +9,7 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from agent.clock import Clock
+from agent.database import WriteFailed
 from agent.wire.claims import Tag, WorkerName
 from bridge.broker.channel import Broker, QueueGone
 from bridge.errors import BrokerDown
@@ -25,6 +26,7 @@ from bridge.relay.watch import Watch
 log = structlog.get_logger()
 
 GAP_MAX_S: Final = 10
+STORE_RETRY_S: Final = 2.0
 
 Connect = Callable[[QueueGone], AbstractAsyncContextManager[Broker]]
 
@@ -54,7 +56,18 @@ class Relay:
         self._dispatcher: Dispatcher | None = None
 
     async def run(self) -> None:
-        """For ever. Only a bug or a cancellation ends it."""
+        """For ever. Only a bug or a cancellation ends it.
+
+        While the store is away all stands still; then it begins as after a start, with what is in custody.
+        """
+        while True:
+            try:
+                await self._while_the_store_is_there()
+            except* (WriteFailed, BrokerDown) as errors:  # the broker may fall in the same moment
+                log.warning("store.down", reason=_first(errors))
+            await asyncio.sleep(STORE_RETRY_S)
+
+    async def _while_the_store_is_there(self) -> None:
         out = await self._ledger.in_custody()
         await self._source.put_back(frozenset(custody.job_id for custody in out))
         watch = Watch(
@@ -148,3 +161,10 @@ class Relay:
                 said = broker.blocked
                 log.warning("broker.blocked" if said else "broker.unblocked", reason=said)
             await broker.blocked_changed()
+
+
+def _first(group: BaseExceptionGroup) -> str:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)

@@ -9,7 +9,7 @@ from typing import Final
 from agent.database import TooNew
 from agent.logs import Secret
 from bridge.errors import ConfigError
-from bridge.store.pg_schema import name_of, prepare
+from bridge.store.pg_schema import prepare
 from bridge.store.postgres import PostgresStore
 from bridge.store.sqlite import SqliteStore
 from bridge.store.store import Store
@@ -24,11 +24,7 @@ class OnServer:
     url: Secret
     pool: int  # connections at most
     key_path: Path  # of the key of the store's secrets, the same at each bridge
-
-    @property
-    def name(self) -> str:
-        """For people, and the same at every start. Raises `ConfigError`."""
-        return name_of(self.url.reveal())
+    name: str  # for people, and the same at every start
 
 
 async def open_store(where: Path | OnServer) -> Store:
@@ -41,13 +37,13 @@ async def open_store(where: Path | OnServer) -> Store:
 
 async def _open_database(where: OnServer) -> Store:
     url = where.url.reveal()
-    await asyncio.to_thread(prepare, url, _scripts(MIGRATIONS / "postgresql"))
+    await asyncio.to_thread(prepare, url, where.name, scripts(MIGRATIONS / "postgresql"))
     return PostgresStore(where.url, where.key_path, where.pool, where.name, asyncio.get_running_loop())
 
 
 async def _open_file(path: Path) -> Store:
     try:
-        return await SqliteStore.open(path, _scripts(MIGRATIONS))
+        return await SqliteStore.open(path, scripts(MIGRATIONS))
     except TooNew as error:
         raise ConfigError(f"BRIDGE_STORE: {error}") from error
     except sqlite3.Error as error:
@@ -57,5 +53,5 @@ async def _open_file(path: Path) -> Store:
         ) from error
 
 
-def _scripts(folder: Path) -> list[str]:
+def scripts(folder: Path) -> list[str]:
     return [script.read_text() for script in sorted(folder.glob("*.sql"))]

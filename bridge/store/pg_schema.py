@@ -1,11 +1,11 @@
 """Brings a PostgreSQL database to the newest schema, once, however many bridges start."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import psycopg
 from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from agent.database import TooNew
 from bridge.errors import ConfigError
@@ -18,21 +18,30 @@ MIGRATE_S: Final = 60
 
 def name_of(url: str) -> str:
     """The database as messages name it, without a password. Raises `ConfigError`."""
-    try:
-        parts = conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        raise ConfigError(
-            f"DATABASE_URL cannot be read: {first_line(error)}; "
-            "set it to an address such as postgresql://user:password@host:5432/orvanta"
-        ) from None
+    parts = _parts(url)
     where = parts.get("host") or parts.get("hostaddr") or "the local socket"
     port = f":{parts['port']}" if parts.get("port") else ""
     return f"database {parts.get('dbname') or parts.get('user') or ''} at {where}{port}"
 
 
-def prepare(url: str, migrations: Sequence[str]) -> None:
+def with_password(url: str, password: str) -> str:
+    """Raises `ConfigError`."""
+    _parts(url)
+    return make_conninfo(url, password=password)
+
+
+def _parts(url: str) -> Mapping[str, Any]:
+    try:
+        return conninfo_to_dict(url)
+    except psycopg.ProgrammingError:  # its text may have the password
+        raise ConfigError(
+            "DATABASE_URL cannot be read; set it to an address such as "
+            "postgresql://user:password@host:5432/orvanta, with %XX for what is special in a password"
+        ) from None
+
+
+def prepare(url: str, name: str, migrations: Sequence[str]) -> None:
     """Apply what is missing of `migrations`, in one transaction. Raises `ConfigError`."""
-    name = name_of(url)
     try:
         with connect(url) as connection:
             _check(connection, name)

@@ -2,8 +2,8 @@
 
 A `write` holds a lock of the database from its first statement to its commit: what one transaction decides it
 decides alone, across all bridges, as on SQLite. Under it READ COMMITTED is enough, because each statement's
-snapshot is taken after the lock. Work that may run beside its like holds the lock shared. A bridge that dies or
-hangs lets go of it: its connection ends, or the server ends it.
+snapshot is taken after the lock. Work that may run beside its like holds the lock shared. A bridge that dies
+or hangs lets go of it: its connection ends, or the server ends it.
 """
 
 import asyncio

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from bridge.errors import BridgeError
 from bridge.store.statements import Statement
 
 T = TypeVar("T")
 
 
-class Taken(BridgeError):
+class Taken(Exception):
     """A row with this key is there already, or what a row refers to is not. Nothing of the work was kept."""
 
 

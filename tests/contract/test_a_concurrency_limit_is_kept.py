@@ -4,11 +4,14 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.jobs.model import Completion, Pulled
 from tests.support.cluster import Running, running_cluster
+
+pytestmark = pytest.mark.on_both_stores
 
 CREATE = "/api/w/main/scripts/create"
 DONE = Completion(success=True, result=b"1")

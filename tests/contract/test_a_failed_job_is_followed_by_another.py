@@ -13,6 +13,8 @@ from bridge.jobs.model import Completion
 from tests.support.cluster import PASSWORD, Running, running_cluster, served
 from tests.support.until import until
 
+pytestmark = pytest.mark.on_both_stores
+
 TWICE = json.dumps({"constant": {"attempts": 2, "seconds": 10}})
 FAILED = {"success": False, "result": {"name": "ValueError", "message": "boom"}}
 RUN = "/api/w/main/jobs/run"

@@ -8,6 +8,8 @@ import pytest
 from agent.wire.envelope import BLOB_PART_BYTES
 from tests.support.cluster import Running
 
+pytestmark = pytest.mark.on_both_stores
+
 DOCUMENT = b'"' + b"x" * (2 * BLOB_PART_BYTES) + b'"'
 SHA256 = hashlib.sha256(DOCUMENT).hexdigest()
 PARTS = [DOCUMENT[start : start + BLOB_PART_BYTES] for start in range(0, len(DOCUMENT), BLOB_PART_BYTES)]

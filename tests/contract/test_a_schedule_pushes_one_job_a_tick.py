@@ -6,10 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bridge.jobs.model import Completion, Pulled
 from bridge.relay.sources.source import reserved_env
 from tests.support.cluster import Running, running_cluster
 from tests.support.until import until
+
+pytestmark = pytest.mark.on_both_stores
 
 IN = "/api/w/main/schedules"
 HOURLY = {

@@ -14,8 +14,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from agent.clock import SystemClock
-from agent.database import Database
-from bridge.store.connection import open_store
+from bridge.store.connection import OnServer, open_store
+from bridge.store.store import Store
 from bridge.tokens.model import Identity, NewPersonToken
 from bridge.web.asgi import build
 from bridge.web.cluster import Cluster, open_cluster
@@ -48,7 +48,7 @@ class Running:
     """A cluster and a superadmin's client to it."""
 
     cluster: Cluster
-    store: Database
+    store: Store
     clock: MovedClock
     app: ASGIApp
     admin: httpx.AsyncClient
@@ -85,8 +85,9 @@ QUERY = {
 
 
 @asynccontextmanager
-async def running_cluster(folder: Path) -> AsyncIterator[Running]:
-    store = await open_store(folder / "bridge.db")
+async def running_cluster(place: Path | OnServer) -> AsyncIterator[Running]:
+    """In this folder, or on this database."""
+    store = await open_store(place / "bridge.db" if isinstance(place, Path) else place)
     clock = MovedClock()
     try:
         cluster = await open_cluster(store, clock, BASE_URL, PASSWORD)
@@ -98,8 +99,8 @@ async def running_cluster(folder: Path) -> AsyncIterator[Running]:
 
 
 @pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Running]:
-    async with running_cluster(tmp_path) as running:
+async def cluster(store_place: Path | OnServer) -> AsyncIterator[Running]:
+    async with running_cluster(store_place) as running:
         yield running
 
 
