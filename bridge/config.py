@@ -71,7 +71,7 @@ def _store(env: Mapping[str, str]) -> Path | OnServer:
         return Path(env.get("BRIDGE_STORE", "bridge.db"))
     if env.get("BRIDGE_STORE"):
         raise ConfigError("BRIDGE_STORE and DATABASE_URL are both set; leave one of them out")
-    url = _url(env, "DATABASE_URL", ("postgresql", "postgres"), "")
+    url = env["DATABASE_URL"].strip()
     pool = _whole(env, "DATABASE_POOL", 20)
     if pool < POOL_MIN:
         raise ConfigError(f"DATABASE_POOL must be at least {POOL_MIN} connections, not {pool}")

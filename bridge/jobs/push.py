@@ -21,6 +21,7 @@ SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 INIT_TAG: Final = "init_script"
 PERIODIC_TAG: Final = "periodic_bash_script"
 INIT_WORKSPACE: Final = "admins"
+KEY_MAX_CHARS: Final = 500  # of a concurrency key; with its tag it stays under what PostgreSQL's indexes take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +199,10 @@ def _concurrency_key(found: Runnable, workspace: str, args: Mapping[str, Raw]) -
     """Interpolated as a tag is; without one of its own each script is a key."""
     if found.concurrent_limit is None:
         return None
-    return interpolate(found.concurrency_key or f"$workspace/script/{found.path}", workspace, args)
+    key = interpolate(found.concurrency_key or f"$workspace/script/{found.path}", workspace, args)
+    if len(key) > KEY_MAX_CHARS:
+        raise BadRequest(f"the concurrency key has {len(key)} characters, and {KEY_MAX_CHARS} is the most")
+    return key
 
 
 def _strictest(*asked: Delivery | None) -> Delivery:

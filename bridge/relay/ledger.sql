@@ -169,7 +169,8 @@ DELETE FROM ledger WHERE state = 'closed' AND closed_at < :before;
 -- Parts belong to one job: another with the same document may come home earlier. Of a job that is over none is kept.
 INSERT INTO blob_part (job_id, sha256, part_index, part_count, part, at)
 SELECT :job_id, :sha256, :index, :of, :part, :now
- WHERE EXISTS (SELECT 1 FROM ledger WHERE job_id = :job_id AND state <> 'closed')
+ WHERE length(:sha256) = 64  -- what is none an agent made up, and no index takes it at any length
+   AND EXISTS (SELECT 1 FROM ledger WHERE job_id = :job_id AND state <> 'closed')
 ON CONFLICT DO NOTHING;
 
 -- name: parts

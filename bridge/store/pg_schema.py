@@ -1,6 +1,7 @@
 """Brings a PostgreSQL database to the newest schema, once, however many bridges start."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
@@ -31,13 +32,13 @@ def with_password(url: str, password: str) -> str:
 
 
 def _parts(url: str) -> Mapping[str, Any]:
-    try:
-        return conninfo_to_dict(url)
-    except psycopg.ProgrammingError:  # its text may have the password
-        raise ConfigError(
-            "DATABASE_URL cannot be read; set it to an address such as "
-            "postgresql://user:password@host:5432/orvanta, with %XX for what is special in a password"
-        ) from None
+    with suppress(psycopg.ProgrammingError):  # its text may have the password
+        if url.startswith(("postgresql://", "postgres://")):
+            return conninfo_to_dict(url)
+    raise ConfigError(
+        "DATABASE_URL cannot be read; set it to an address such as "
+        "postgresql://user:password@host:5432/orvanta, with %XX for what is special in a password"
+    )
 
 
 def prepare(url: str, name: str, migrations: Sequence[str]) -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Final, LiteralString, TypeVar
 
 import psycopg
+from psycopg import errors
 
 from agent.database import ReadFailed, WriteFailed
 from agent.grouped import Write, Writer
 from agent.logs import Secret
+from bridge.errors import BadRequest
 from bridge.store.pg_session import LOST, OutcomeUnknown, Session, Transaction, first_line
 from bridge.store.store import Connection, NotBeside, Taken
 
@@ -28,11 +30,14 @@ BESIDE_THE_POOL: Final = 2  # connections: the writer's, and the one that listen
 ALONE: Final = "BEGIN; SELECT pg_advisory_xact_lock(22327053576459329)"
 BESIDE: Final = "BEGIN; SELECT pg_advisory_xact_lock_shared(22327053576459329)"
 NEXT: Final = "RELEASE item; SAVEPOINT item"  # in one round trip
+TOO_LONG: Final = "a name in this request is too long to be looked up by; shorten it to 500 characters"
 ONE_MOMENT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 class PostgresStore:
     """Made by `open_store`; at most `pool` connections."""
+
+    is_shared: Final = True
 
     def __init__(
         self, url: Secret, key_path: Path, pool: int, name: str, loop: asyncio.AbstractEventLoop
@@ -130,6 +135,9 @@ class PostgresStore:
         transaction = session.begin(how)
         try:
             result = work(transaction)
+        except errors.ProgramLimitExceeded as error:
+            session.say("ROLLBACK")
+            raise BadRequest(TOO_LONG) from error
         except LOST:
             raise
         except psycopg.IntegrityError as error:
@@ -158,6 +166,8 @@ class PostgresStore:
         self._writing.say(savepoint)
         try:
             item.result = item.work(transaction)
+        except errors.ProgramLimitExceeded:
+            item.error = BadRequest(TOO_LONG)
         except LOST:
             raise  # the server, not the caller: the whole group fails
         except psycopg.IntegrityError as error:

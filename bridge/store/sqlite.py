@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from agent.database import Database
 from bridge.store.store import Taken
@@ -12,6 +12,8 @@ T = TypeVar("T")
 
 
 class SqliteStore(Database):
+    is_shared: Final = False
+
     @property
     def key_path(self) -> Path:
         return self.path.with_name(self.path.name + ".key")

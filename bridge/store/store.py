@@ -61,6 +61,11 @@ class Store(Protocol):
     """Closed by whoever opened it."""
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other bridges may work on it too."""
+        ...
+
+    @property
     def key_path(self) -> Path:
         """The file with the key of the store's secrets: never in the store itself."""
         ...

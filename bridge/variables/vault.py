@@ -44,7 +44,7 @@ class Vault:
 
 
 async def open_vault(store: Store) -> Vault:
-    """The vault whose key is `<store>.key`; the first time it makes one.
+    """The vault whose key is the file `store.key_path`; the first time it makes one.
 
     Raises `ConfigError` when secrets are there and their key is not: a new one would only seem to work.
     """
@@ -52,12 +52,15 @@ async def open_vault(store: Store) -> Vault:
     known, needed = await store.read(_known)
     if not path.exists() and needed:
         raise ConfigError(
-            f"BRIDGE_STORE: {path}, the key of the store's secrets, is missing; put it back from the backup"
+            f"the store: {path}, the key of the store's secrets, is missing; put it back from the backup"
         )
     key = _read_or_make(path)
     fingerprint = hashlib.sha256(b"orvanta vault " + key).hexdigest()
-    if needed and known != fingerprint:
-        raise ConfigError(f"BRIDGE_STORE: {path} is not the key that the store's secrets were sealed with")
+    if known != fingerprint and (needed or (store.is_shared and known is not None)):
+        raise ConfigError(
+            f"the store: {path} is not the key that the store's secrets are sealed with; "
+            "put back the one from the backup, or from the other bridge."
+        )
     if known != fingerprint:
         row = {"name": FINGERPRINT, "value": fingerprint}
         await store.write(lambda connection: connection.execute(SQL["set"], row))
@@ -77,9 +80,9 @@ def _read_or_make(path: Path) -> bytes:
             _make(path)
         key = bytes.fromhex(path.read_text().strip())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"BRIDGE_STORE: the key {path} cannot be used: {error}") from error
+        raise ConfigError(f"the store: the key {path} cannot be used: {error}") from error
     if len(key) != KEY_BYTES:
-        raise ConfigError(f"BRIDGE_STORE: the key {path} must be {KEY_BYTES * 2} hexadecimal digits")
+        raise ConfigError(f"the store: the key {path} must be {KEY_BYTES * 2} hexadecimal digits")
     return key
 
 

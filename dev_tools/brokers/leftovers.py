@@ -67,7 +67,10 @@ def _living(path: Path) -> list[int]:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
+    try:
+        return path.read_text().splitlines()
+    except FileNotFoundError:  # never written, or swept away by another run in this moment
+        return []
 
 
 def _abandoned() -> list[Path]:

@@ -1,4 +1,4 @@
-"""On PostgreSQL a write is alone, whole and durable, whoever else is at work and whatever the server meets."""
+"""On PostgreSQL a write is alone, whole and durable, whoever else is at work and whatever becomes of it."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -86,7 +86,7 @@ CREATE TABLE job (
   replace TEXT COLLATE "C" CHECK (replace IN ('never', 'when_lost')),
   retry TEXT COLLATE "C",  -- the policy, JSON; NULL: none
   retries BIGINT NOT NULL DEFAULT 0,  -- how many jobs failed before this one
-  retry_of TEXT COLLATE "C",
+  retry_of TEXT COLLATE "C",  -- the first of those that were tried
   concurrent_limit BIGINT,
   concurrency_time_window_s BIGINT,
   concurrency_key TEXT COLLATE "C",  -- interpolated; NULL: no limit
@@ -204,7 +204,7 @@ CREATE TABLE ledger (
   not_after DOUBLE PRECISION,  -- wall seconds of this bridge
   finished_at DOUBLE PRECISION,         -- wall seconds of the site
   clock_offset_ms BIGINT,  -- the site's wall clock minus ours, when it finished
-  revoked TEXT COLLATE "C",
+  revoked TEXT COLLATE "C",  -- what the custodian of a lost attempt was told: NULL, 'superseded', 'over'
   PRIMARY KEY (job_id, attempt)
 );
 CREATE INDEX ledger_open ON ledger (state, tag) WHERE state <> 'closed';
@@ -250,12 +250,8 @@ CREATE TABLE log_progress (
   PRIMARY KEY (job_id, attempt, worker)
 );
 
--- What a job, or its script, says of its own custody (DESIGN section 3); NULL leaves it to the tag's policy.
 CREATE INDEX ledger_not_after ON ledger (not_after) WHERE not_after IS NOT NULL AND state <> 'closed';
 
--- Times of a site stay as its own clock had them; beside them, by how much that clock was ahead of ours.
-
--- What the custodian of a lost attempt has been told: NULL, that it is superseded, or that the job is over.
 CREATE INDEX ledger_to_revoke ON ledger (custodian)
  WHERE outcome IN ('lost', 'superseded') AND late = 0 AND coalesce(revoked, '') <> 'over';
 
@@ -308,11 +304,12 @@ CREATE INDEX queue_request ON queue (worker, request_id) WHERE request_id IS NOT
 
 -- Agent tokens that no longer hold, without their prefix and suffix.
 CREATE TABLE blacklisted_token (
-  token TEXT COLLATE "C" PRIMARY KEY,
+  token TEXT COLLATE "C" NOT NULL,
   expires_at DOUBLE PRECISION NOT NULL,
   blacklisted_at DOUBLE PRECISION NOT NULL,
   blacklisted_by TEXT COLLATE "C" NOT NULL
 );
+CREATE UNIQUE INDEX blacklisted ON blacklisted_token (md5(token));  -- a token may be longer than an index takes
 
 -- The environment of every job of a workspace, beside what is reserved.
 CREATE TABLE workspace_environment (
@@ -322,10 +319,7 @@ CREATE TABLE workspace_environment (
   PRIMARY KEY (workspace_id, name)
 );
 
--- A failed job is followed by a new one. All jobs of one wish name its first in `retry_of`.
 CREATE INDEX job_retries ON job (retry_of, retries) WHERE retry_of IS NOT NULL;
-
--- How many jobs of a key may run at once, or within a window: a script says it, each of its jobs keeps it.
 
 -- Who takes up a place of a key: a running job, and one that ended within its window, until `free_at`.
 CREATE TABLE concurrency_slot (
