@@ -75,10 +75,11 @@ def _store(env: Mapping[str, str]) -> Path | OnServer:
     pool = _whole(env, "DATABASE_POOL", 20)
     if pool < POOL_MIN:
         raise ConfigError(f"DATABASE_POOL must be at least {POOL_MIN} connections, not {pool}")
+    name = name_of(url)
     if env.get("DATABASE_PASSWORD_FILE"):
         url = with_password(url, _text_of(env, "DATABASE_PASSWORD_FILE"))
     return OnServer(
-        url=Secret(url), pool=pool, key_path=Path(env.get("STORE_KEY_FILE", "bridge.key")), name=name_of(url)
+        url=Secret(url), pool=pool, key_path=Path(env.get("STORE_KEY_FILE", "bridge.key")), name=name
     )
 
 

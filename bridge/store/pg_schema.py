@@ -26,13 +26,12 @@ def name_of(url: str) -> str:
 
 
 def with_password(url: str, password: str) -> str:
-    """Raises `ConfigError`."""
-    _parts(url)
+    """The same address, in libpq's other spelling."""
     return make_conninfo(url, password=password)
 
 
 def _parts(url: str) -> Mapping[str, Any]:
-    with suppress(psycopg.ProgrammingError):  # its text may have the password
+    with suppress(psycopg.ProgrammingError):  # whose text may have the password
         if url.startswith(("postgresql://", "postgres://")):
             return conninfo_to_dict(url)
     raise ConfigError(

@@ -33,7 +33,9 @@ def new_folder() -> Path:
             shutil.rmtree(abandoned, ignore_errors=True)
     folder = FOLDERS / secrets.token_hex(4)
     folder.mkdir(mode=0o700)
-    _note(folder / OWNER, os.getpid())
+    unseen = folder / f"{OWNER}.new"  # one that is half written looks like nobody's
+    _note(unseen, os.getpid())
+    unseen.rename(folder / OWNER)
     return folder
 
 
