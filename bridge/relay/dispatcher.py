@@ -25,7 +25,6 @@ from bridge.relay.sources.source import Pulled, Source
 log = structlog.get_logger()
 
 PULLERS: Final = 8  # pulls at once, so that their ledger rows share an fsync
-IDLE_S: Final = 1.0
 CLUSTER_RETRY_S: Final = 5.0
 UNPUBLISHED_MAX: Final = 1000
 
@@ -53,15 +52,10 @@ class Dispatcher:
         self._policies = policies
         self._recorder = recorder
         self._ready_max = ready_max
-        self._room = asyncio.Event()
-
-    def wake(self) -> None:
-        """An agent enrolled or accepted jobs: there may be room."""
-        self._room.set()
 
     async def run(self) -> None:
         while True:
-            self._room.clear()
+            self._ledger.room.clear()
             pulled = 0
             try:
                 await self._publish_left()
@@ -166,8 +160,8 @@ class Dispatcher:
 
     async def _wait(self) -> None:
         """Until a job may have come or room may have opened."""
-        came = asyncio.ensure_future(self._source.wait(IDLE_S))
-        room = asyncio.ensure_future(self._room.wait())
+        came = asyncio.ensure_future(self._source.wait(self._source.idle_s))
+        room = asyncio.ensure_future(self._ledger.room.wait())
         try:
             done, _ = await asyncio.wait((came, room), return_when=asyncio.FIRST_COMPLETED)
             for one in done:

@@ -1,5 +1,6 @@
 """The bridge's durable record of custody: who holds which job, and who was told what (DESIGN section 3)."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -51,6 +52,7 @@ class Ledger:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self.room = asyncio.Event()  # set when there may be more to publish, or to pull; the dispatcher clears
 
     async def next_attempt(self, job_id: JobId) -> Attempt | None:
         """The number of a new dispatch, or None when the job is out already."""
@@ -76,7 +78,9 @@ class Ledger:
 
     async def publish_again(self, tag: Tag) -> int:
         """How many jobs go out again (I1). A second copy of one that was taken is fenced as ever."""
-        return await self._store.write(lambda db: db.execute(SQL["publish_again"], {"tag": tag}).rowcount)
+        jobs = await self._store.write(lambda db: db.execute(SQL["publish_again"], {"tag": tag}).rowcount)
+        self.room.set()
+        return jobs
 
     async def accept(self, key: Key, worker: WorkerName) -> Delivery | None:
         """The job's delivery if `worker` is the custodian of this attempt (I1, I2), else None."""
@@ -84,6 +88,7 @@ class Ledger:
         row = await self._store.write(lambda db: db.execute(SQL["accept"], values).fetchone())
         if row is None:
             return None
+        self.room.set()
         return Delivery(json.loads(row["job_json"] or "{}").get("delivery") or Delivery.AT_LEAST_ONCE)
 
     async def refuse(self, key: Key, by: str) -> bool:
@@ -114,6 +119,8 @@ class Ledger:
             "finished_at": None if ran is None else ran.finished_at,
             "clock_offset_ms": None if ran is None else ran.clock_offset_ms,
         })  # fmt: skip
+        if ran is None:  # it may have waited in the broker still
+            self.room.set()
 
     async def expired(self, state: str, before: float) -> list[Custody]:
         """Rows in this state (taken, published) whose `not_after` is before that."""
@@ -126,6 +133,7 @@ class Ledger:
     async def close_elsewhere(self, key: Key) -> None:
         """The cluster says that somebody else ended it."""
         await self._end("close_elsewhere", _of(key))
+        self.room.set()
 
     async def _end(self, name: str, values: Mapping[str, Any]) -> None:
         """The parts of its documents go with it (I6)."""
@@ -148,6 +156,7 @@ class Ledger:
                 db.execute(SQL["give_up"], values)
 
         await self._store.write(write)
+        self.room.set()
 
     async def body(self, key: Key) -> bytes | None:
         """What was signed; None once the attempt is over."""
@@ -222,6 +231,7 @@ class Ledger:
             "tags": json.dumps(sorted(claims.tags)), "version": version, "slots": slots,
             "clock_offset_ms": clock_offset_ms,
         })  # fmt: skip
+        self.room.set()
 
     async def heard(
         self,

@@ -53,7 +53,6 @@ class Relay:
         self._lost = Lost(self._recorder, ledger, clock, policies)
         self._ready_max = ready_max
         self._broker: Broker | None = None
-        self._dispatcher: Dispatcher | None = None
 
     async def run(self) -> None:
         """For ever. Only a bug or a cancellation ends it.
@@ -79,11 +78,9 @@ class Relay:
 
     async def admit(self, worker: WorkerName, tags: frozenset[Tag]) -> None:
         """Make the queues that an enrolling agent needs. Raises `BrokerDown`."""
-        broker, dispatcher = self._broker, self._dispatcher
-        if broker is None or dispatcher is None:
+        if self._broker is None:
             raise BrokerDown("RabbitMQ is not reachable from the bridge now; try again")
-        await broker.admit(worker, sorted(tags))
-        dispatcher.wake()
+        await self._broker.admit(worker, sorted(tags))
 
     def _taking_broker(self) -> Broker | None:
         """None also while it is blocked: then no agent can be told anything, and none can be heard."""
@@ -125,12 +122,11 @@ class Relay:
                     self._source,
                     self._ledger,
                     broker,
-                    dispatcher.wake,
                     self._lost,
                     self._recorder,
                     self._clock,
                 )
-                self._broker, self._dispatcher = broker, dispatcher
+                self._broker = broker
                 came_up = True
                 self._lost.listen_anew()
                 log.info("broker.up")
@@ -144,14 +140,12 @@ class Relay:
             if not came_up:
                 raise BrokerDown(str(errors.exceptions[0])) from errors
         finally:
-            self._broker = self._dispatcher = None
+            self._broker = None
 
     async def _publish_again(self, tag: Tag) -> None:
         """The broker lost a queue, by an operator's hand or with its disk; the ledger has what was in it."""
         if jobs := await self._ledger.publish_again(tag):
             log.warning("queue.gone", tag=tag, jobs=jobs)
-        if self._dispatcher is not None:
-            self._dispatcher.wake()
 
     async def _say_blocked(self, broker: Broker) -> None:
         """A memory or disk alarm pauses what we publish and ends nothing."""
