@@ -5,6 +5,7 @@ import hashlib
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -25,6 +26,7 @@ from bridge.broker.channel import connect
 from bridge.broker.topology import Topology
 from bridge.config import Settings
 from bridge.errors import ClusterDown, ConfigError
+from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
 from bridge.relay.life import Relay
 from bridge.relay.signer import Signer
@@ -32,6 +34,7 @@ from bridge.relay.sources.http import HTTPSource
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.sources.source import Source
 from bridge.store.connection import OnServer, open_store
+from bridge.store.leading import Alone, Part
 from bridge.upstream import Upstream
 from bridge.web.asgi import build
 from bridge.web.cluster import Cluster, open_cluster
@@ -54,18 +57,23 @@ async def serve(settings: Settings) -> None:
         if cluster.generated_password:
             print(f"superadmin admin@orvanta.local, password {cluster.generated_password}", flush=True)  # noqa: T201 shown once
         ledger = Ledger(store, clock)
+        lead: dict[str, Part] = {
+            "sweep": partial(_sweep, cluster, settings.zombie_timeout_s),
+            "schedules": cluster.schedules.run,
+        }
+        stand_by: dict[str, Part] = {}
         if settings.amqp_url is None:
             await _refuse_to_forget(ledger)
-        beside = {"sweep": _sweep(cluster, settings.zombie_timeout_s), "schedules": cluster.schedules.run()}
-        if settings.amqp_url is None:
             enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock)
         else:
             signer = await Signer.load(ledger)
             source = LocalSource(cluster.jobs, cluster.environments)
-            relay = _relay(settings, settings.amqp_url, source, ledger, signer, clock)
-            enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock, relay, signer)
-            beside["relay"] = relay.run()
+            desk = _desk(settings, settings.amqp_url, ledger)
+            enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock, desk, signer)
+            lead["relay"] = partial(_relay, settings, desk, source, ledger, signer, clock)
+            stand_by["desk"] = desk.stand_by
         routes = [*enrolments.routes(), *_relay_routes(ledger, cluster), *cluster.routes]
+        beside = {"leading": Alone().run(partial(_together, lead), partial(_together, stand_by))}
         await _until_signal(settings, routes, beside, cluster.jobs.close)
     finally:
         await store.close()
@@ -83,9 +91,13 @@ async def relay(settings: Settings) -> None:
     introspection = Introspection(upstream, clock)
     try:
         signer = await Signer.load(ledger)
-        relay = _relay(settings, settings.amqp_url, source, ledger, signer, clock)
-        enrolments = _enrolments(settings, ledger, introspection.verify, clock, relay, signer)
-        beside = {"relay": relay.run(), "announcement": _announce(source)}
+        desk = _desk(settings, settings.amqp_url, ledger)
+        enrolments = _enrolments(settings, ledger, introspection.verify, clock, desk, signer)
+        lead: dict[str, Part] = {
+            "relay": partial(_relay, settings, desk, source, ledger, signer, clock),
+            "announcement": partial(_announce, source),
+        }
+        beside = {"leading": Alone().run(partial(_together, lead), desk.stand_by)}
         await _until_signal(settings, enrolments.routes(), beside, lambda: None)
     finally:
         source.close()
@@ -93,19 +105,23 @@ async def relay(settings: Settings) -> None:
         await store.close()
 
 
-def _relay(
-    settings: Settings, url: Secret, source: Source, ledger: Ledger, signer: Signer, clock: Clock
-) -> Relay:
+async def _together(parts: Mapping[str, Part]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for name, part in parts.items():
+            group.create_task(part(), name=name)
+
+
+def _desk(settings: Settings, url: Secret, ledger: Ledger) -> Desk:
     topology = Topology(settings.broker_nodes)
-    return Relay(
-        lambda gone: connect(url.reveal(), topology, gone),
-        source,
-        ledger,
-        signer,
-        clock,
-        settings.policies,
-        ready_max=settings.ready_max,
-    )
+    return Desk(lambda gone: connect(url.reveal(), topology, gone), ledger)
+
+
+async def _relay(
+    settings: Settings, desk: Desk, source: Source, ledger: Ledger, signer: Signer, clock: Clock
+) -> None:
+    """A new one for each time of leading: what the last one remembered may be wrong by now."""
+    ready_max = settings.ready_max
+    await Relay(desk, source, ledger, signer, clock, settings.policies, ready_max=ready_max).run()
 
 
 def _enrolments(
@@ -113,15 +129,15 @@ def _enrolments(
     ledger: Ledger,
     verify: Verify,
     clock: Clock,
-    relay: Relay | None = None,
+    desk: Desk | None = None,
     signer: Signer | None = None,
 ) -> Enrolments:
-    """With a relay agents get a link over RabbitMQ, without one over HTTP."""
+    """With a desk agents get a link over RabbitMQ, without one over HTTP."""
     public = settings.public_amqp_url
     return Enrolments(
         ledger,
         verify,
-        _let_in if relay is None else relay.admit,
+        _let_in if desk is None else desk.admit,
         {} if signer is None else signer.public_keys(),
         None if public is None else public.reveal(),
         clock=clock,
