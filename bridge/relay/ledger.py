@@ -52,9 +52,7 @@ class Ledger:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self.room = (
-            asyncio.Event()
-        )  # set when there may be more to publish, or to pull; the dispatcher clears
+        self.room = asyncio.Event()  # there may be more to publish or to pull; the dispatcher clears it
 
     async def next_attempt(self, job_id: JobId) -> Attempt | None:
         """The number of a new dispatch, or None when the job is out already."""
