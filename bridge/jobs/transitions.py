@@ -13,7 +13,9 @@ from agent.wire.messages import Delivery
 from bridge.errors import NotFound
 from bridge.jobs import limits, retries
 from bridge.jobs.model import Completed, Completion, error_object
+from bridge.jobs.news import READY, Kind
 from bridge.jobs.rules import Rules
+from bridge.store.bulletin import Note, Tell
 from bridge.store.statements import queries
 from bridge.store.store import Connection, NotBeside, Row
 
@@ -42,7 +44,9 @@ def error_text(error: Mapping[str, Any]) -> Storable:
     return Storable(msgspec.json.encode({"error": error}).decode())
 
 
-def take_best(connection: Connection, worker: str, tags: Sequence[str], now_s: float) -> Row | None:
+def take_best(
+    connection: Connection, worker: str, tags: Sequence[str], now_s: float, tell: Tell
+) -> Row | None:
     """Hand the best ready job of these tags to `worker`.
 
     One whose `not_after` passed ends here instead, one whose key is full is held back.
@@ -53,7 +57,7 @@ def take_best(connection: Connection, worker: str, tags: Sequence[str], now_s: f
         if best is None:
             break
         if best["not_after"] is not None and best["not_after"] <= now_s:
-            expire(connection, best["id"], now_s)
+            expire(connection, best["id"], now_s, tell)
         elif limits.may_start(connection, best["id"]):
             connection.execute(SQL["take"], {"id": best["id"], "worker": worker, "now": now_s})
             return read_pulled(connection, best["id"])
@@ -121,9 +125,9 @@ def read_held(connection: Connection, job_id: str, worker: str) -> Row | None:
     return None if held is None else read_pulled(connection, job_id)
 
 
-def expire(connection: Connection, job_id: str, now_s: float) -> None:
+def expire(connection: Connection, job_id: str, now_s: float, tell: Tell) -> None:
     error = error_object("Expired", "not_after passed before the job was started")
-    record_end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s))
+    record_end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s), tell)
 
 
 def standing(connection: Connection, job_id: str, workspace: str | None) -> Row | None:
@@ -150,13 +154,14 @@ def complete(
     now_s: float,
     caller: Claims | None,
     rules: Rules,
-) -> tuple[Completed, bool]:
-    """Record the first completion; every later one changes nothing (I1). And whether a job became due."""
+    tell: Tell,
+) -> Completed:
+    """Record the first completion; every later one changes nothing (I1)."""
     row = standing(connection, job_id, workspace)
     if row is None or not may_speak(row, caller):
-        return Completed.UNKNOWN, False
+        return Completed.UNKNOWN
     if row["status"] is not None:
-        return Completed.ALREADY, False
+        return Completed.ALREADY
     canceled_by = completion.canceled_by
     if canceled_by is None and not completion.success:
         canceled_by = row["canceled_by"]
@@ -170,15 +175,16 @@ def complete(
         canceled_by=canceled_by,
         canceled_reason=completion.canceled_reason or row["canceled_reason"],
     )
-    let_in = record_end(connection, job_id, end)
+    record_end(connection, job_id, end, tell)
     failed = not completion.success and canceled_by in (None, TIME_LIMIT) and completion.may_retry
     once = rules.delivery(Tag(row["tag"]), Delivery(row["delivery"])) is Delivery.AT_MOST_ONCE  # I2
-    retried = failed and not once and retries.push_next(connection, job_id, now_s)
-    return Completed.RECORDED, let_in or retried
+    if failed and not once and retries.push_next(connection, job_id, now_s):
+        tell(READY)
+    return Completed.RECORDED
 
 
-def record_end(connection: Connection, job_id: str, end: End) -> bool:
-    """Whether that let in a job which waited for this one."""
+def record_end(connection: Connection, job_id: str, end: End, tell: Tell) -> None:
+    """It may let in a job which waited for this one."""
     row = standing(connection, job_id, None)
     assert row is not None  # noqa: S101 every caller has just read the job
     duration_ms = end.duration_ms
@@ -199,9 +205,10 @@ def record_end(connection: Connection, job_id: str, end: End) -> bool:
     }
     connection.execute(SQL["insert_completed"], values)
     connection.execute(SQL["drop_parts"], {"id": job_id})
-    let_in = limits.ended(connection, job_id, end.now_s)
+    if limits.ended(connection, job_id, end.now_s):
+        tell(READY)
     connection.execute(SQL["delete_queue"], {"id": job_id})
-    return let_in
+    tell(Note(Kind.OVER, job_id))
 
 
 def _clamped(number: int) -> int:
@@ -210,26 +217,46 @@ def _clamped(number: int) -> int:
 
 
 def cancel(
-    connection: Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
-) -> tuple[str, bool]:
+    connection: Connection,
+    workspace: str,
+    job_id: str,
+    *,
+    by: str,
+    reason: str | None,
+    now_s: float,
+    tell: Tell,
+) -> None:
     """Not running: it ends here and never starts (I7). Running: its worker is told at its next ping.
 
-    The worker, empty when there is none, and whether a job was let in which waited for this one. Raises
-    `NotFound`.
+    Raises `NotFound`.
     """
     row = _queued(connection, workspace, job_id)
     if row["state"] == "running":
         connection.execute(SQL["flag_canceled"], {"id": job_id, "by": by, "reason": reason})
-        return row["worker"] or "", False
-    return row["worker"] or "", end_canceled(connection, job_id, by, reason, now_s)
+    else:
+        end_canceled(connection, job_id, by, reason, now_s, tell)
+    _tell_worker(row, tell)
 
 
 def force_cancel(
-    connection: Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
-) -> tuple[str, bool]:
+    connection: Connection,
+    workspace: str,
+    job_id: str,
+    *,
+    by: str,
+    reason: str | None,
+    now_s: float,
+    tell: Tell,
+) -> None:
     """As `cancel`, but it ends here even while it runs; its worker is told that it is completed."""
     row = _queued(connection, workspace, job_id)
-    return row["worker"] or "", end_canceled(connection, job_id, by, reason, now_s)
+    end_canceled(connection, job_id, by, reason, now_s, tell)
+    _tell_worker(row, tell)
+
+
+def _tell_worker(row: Row, tell: Tell) -> None:
+    if row["worker"] is not None:
+        tell(Note(Kind.CANCELED, row["worker"]))
 
 
 def _queued(connection: Connection, workspace: str, job_id: str) -> Row:
@@ -241,13 +268,15 @@ def _queued(connection: Connection, workspace: str, job_id: str) -> Row:
     return row
 
 
-def end_canceled(connection: Connection, job_id: str, by: str, reason: str | None, now_s: float) -> bool:
+def end_canceled(
+    connection: Connection, job_id: str, by: str, reason: str | None, now_s: float, tell: Tell
+) -> None:
     told = f"Job canceled: {reason or ''} by {by}"
     error = error_object("Canceled", told, reason=reason, canceler=by)
     end = End(
         status="canceled", result=error_text(error), now_s=now_s, canceled_by=by, canceled_reason=reason
     )
-    return record_end(connection, job_id, end)
+    record_end(connection, job_id, end, tell)
 
 
 def flag_canceled(connection: Connection, job_id: str, by: str, reason: str, caller: Claims | None) -> None:

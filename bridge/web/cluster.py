@@ -31,6 +31,7 @@ from bridge.resources.service import Resources
 from bridge.resources.types import ResourceTypes
 from bridge.schedules import routes as schedule_routes
 from bridge.schedules.service import Schedules
+from bridge.store.bulletin import Bulletin
 from bridge.store.store import Store
 from bridge.tokens import routes as token_routes
 from bridge.tokens.gate import Gate
@@ -47,6 +48,7 @@ NO_POLICIES: Final = Policies()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
+    bulletin: Bulletin
     jobs: Jobs
     environments: Environments
     schedules: Schedules
@@ -77,13 +79,15 @@ async def open_cluster(
     variables = Variables(store, await open_vault(store))
     resources = Resources(store, clock)
     interpolation = Interpolation(variables, resources)
-    jobs = Jobs(store, clock, tokens.jobs, Arguments(interpolation, base_url), tags, policies)
+    bulletin = Bulletin(store)
+    jobs = Jobs(store, bulletin, clock, tokens.jobs, Arguments(interpolation, base_url), tags, policies)
     workers = Workers(store, clock)
     records = Records(store, clock, jobs.heartbeats)
     details = Details(store, clock)
     environments = Environments(store)
-    schedules = Schedules(store, clock, jobs, tags)
+    schedules = Schedules(store, bulletin, clock, tags)
     return Cluster(
+        bulletin=bulletin,
         jobs=jobs,
         environments=environments,
         schedules=schedules,
