@@ -263,6 +263,16 @@ class Ledger:
         """Key id → private key (32 raw bytes), the newest first."""
         return {row["kid"]: row["private"] for row in await self._fetch("keys", {})}
 
+    async def add_first_key(self, kid: str, private: bytes) -> None:
+        """Unless there is one: bridges that start in the same moment sign with the same key."""
+        values = {"kid": kid, "private": private, "now": self._clock.wall_s()}
+
+        def write(db: Connection) -> None:
+            if not db.execute(SQL["keys"]).fetchall():
+                db.execute(SQL["add_key"], values)
+
+        await self._store.write(write)
+
     async def add_key(self, kid: str, private: bytes) -> None:
         await self._execute("add_key", {"kid": kid, "private": private})
 

@@ -16,7 +16,7 @@ from agent.logs import Secret
 from agent.wire.claims import Claims
 from bridge.errors import BadRequest, NotAuthorized, NotFound
 from bridge.store.statements import queries
-from bridge.store.store import Connection, Row, Store
+from bridge.store.store import Connection, Row, Store, Taken
 from bridge.tokens.agents import AgentTokens
 from bridge.tokens.blacklist import Blacklist
 from bridge.tokens.jobs import JobTokens
@@ -84,7 +84,10 @@ class Tokens:
                 "password_hash": await self._hashed(chosen),
                 "superadmin": 1,
             }
-            await self._store.write(lambda connection: connection.execute(SQL["add_person"], row))
+            try:
+                await self._store.write(lambda connection: connection.execute(SQL["add_person"], row))
+            except Taken:  # by another bridge that was started in this moment
+                return await self.bootstrap(password)
             return None if password else chosen
         if password and not await self._matches(found["password_hash"], password):
             change = {"email": found["email"], "password_hash": await self._hashed(password)}
