@@ -26,7 +26,7 @@ from bridge.store.store import Connection, NotBeside, Taken
 T = TypeVar("T")
 
 POOL_MIN: Final = 4
-BESIDE_THE_POOL: Final = 2  # connections: the writer's, and the one that listens
+BESIDE_THE_POOL: Final = 3  # connections: the writer's, the one that listens, and the lease's
 ALONE: Final = "BEGIN; SELECT pg_advisory_xact_lock(22327053576459329)"
 BESIDE: Final = "BEGIN; SELECT pg_advisory_xact_lock_shared(22327053576459329)"
 NEXT: Final = "RELEASE item; SAVEPOINT item"  # in one round trip
