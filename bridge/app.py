@@ -34,7 +34,10 @@ from bridge.relay.sources.http import HTTPSource
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.sources.source import Source
 from bridge.store.connection import OnServer, open_store
-from bridge.store.leading import Alone, Part
+from bridge.store.leading import Part
+from bridge.store.listener import Listener
+from bridge.store.postgres import PostgresStore
+from bridge.store.sharing import led
 from bridge.upstream import Upstream
 from bridge.web.asgi import build
 from bridge.web.cluster import Cluster, open_cluster
@@ -49,7 +52,8 @@ DRAIN_S: Final = 3
 async def serve(settings: Settings) -> None:
     """Cluster, API and relay in one process, until SIGTERM or SIGINT."""
     clock = SystemClock()
-    store = await open_store(settings.store)
+    opened = await open_store(settings.store)
+    store, leadership = led(opened, clock)
     try:
         cluster = await open_cluster(
             store, clock, settings.base_url, _password(settings), settings.tags, settings.policies
@@ -73,7 +77,10 @@ async def serve(settings: Settings) -> None:
             lead["relay"] = partial(_relay, settings, desk, source, ledger, signer, clock)
             stand_by["desk"] = desk.stand_by
         routes = [*enrolments.routes(), *_relay_routes(ledger, cluster), *cluster.routes]
-        beside = {"leading": Alone().run(partial(_together, lead), partial(_together, stand_by))}
+        beside = {"leading": leadership.run(partial(_together, lead), partial(_together, stand_by))}
+        if isinstance(opened, PostgresStore):
+            beside["listening"] = Listener(opened.url, cluster.bulletin).run()
+            beside["heartbeats"] = cluster.jobs.tell_heartbeats()
         await _until_signal(settings, routes, beside, cluster.jobs.close)
     finally:
         await store.close()
@@ -84,7 +91,7 @@ async def relay(settings: Settings) -> None:
     if settings.upstream_url is None or settings.amqp_url is None:
         raise ConfigError("AMQP_URL and BASE_INTERNAL_URL are needed to relay for a cluster")
     clock = SystemClock()
-    store = await open_store(settings.store)
+    store, leadership = led(await open_store(settings.store), clock)
     upstream = Upstream(settings.upstream_url, clock)
     ledger = Ledger(store, clock)
     source = HTTPSource(upstream, settings.agent_tokens, _suffix(settings.store), ledger, clock)
@@ -97,7 +104,7 @@ async def relay(settings: Settings) -> None:
             "relay": partial(_relay, settings, desk, source, ledger, signer, clock),
             "announcement": partial(_announce, source),
         }
-        beside = {"leading": Alone().run(partial(_together, lead), desk.stand_by)}
+        beside = {"leading": leadership.run(partial(_together, lead), desk.stand_by)}
         await _until_signal(settings, enrolments.routes(), beside, lambda: None)
     finally:
         source.close()

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from agent.clock import Clock
+from agent.database import WriteFailed
 from agent.wire.claims import Claims, Tag
 from agent.wire.messages import Delivery
 from bridge.errors import BadRequest, NotFound
@@ -327,7 +328,8 @@ class Jobs:
         """For ever: other bridges learn whom this one has heard of."""
         while True:
             await self.heartbeats.news.wait()
-            await self._bulletin.tell_others(self.heartbeats.untold())
+            with suppress(WriteFailed):  # whoever is alive says so again
+                await self._bulletin.tell_others(self.heartbeats.untold())
             await asyncio.sleep(HEARTBEATS_S)
 
     def _pushed(self, tag: str) -> None:
