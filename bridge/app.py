@@ -5,6 +5,7 @@ import hashlib
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -65,7 +66,7 @@ async def serve(settings: Settings) -> None:
             "sweep": partial(_sweep, cluster, settings.zombie_timeout_s),
             "schedules": cluster.schedules.run,
         }
-        stand_by: dict[str, Part] = {}
+        stand_by: dict[str, Part] = {"silence": partial(_keep_up, cluster, settings.zombie_timeout_s)}
         if settings.amqp_url is None:
             await _refuse_to_forget(ledger)
             enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock)
@@ -208,6 +209,14 @@ async def _sweep(cluster: Cluster, timeout_s: float) -> None:
             await cluster.jobs.sweep_zombies(timeout_s)
         except WriteFailed as error:
             log.warning("sweep.waits_for_the_store", reason=str(error))
+
+
+async def _keep_up(cluster: Cluster, timeout_s: float) -> None:
+    """The leader's bridge takes jobs from who is silent; this one only knows who is, for when it leads."""
+    while True:
+        await asyncio.sleep(SWEEP_EVERY_S)
+        with suppress(WriteFailed):
+            await cluster.jobs.silent(timeout_s)
 
 
 async def _announce(source: HTTPSource) -> None:

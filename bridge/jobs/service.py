@@ -294,7 +294,12 @@ class Jobs:
         )
 
     async def sweep_zombies(self, timeout_s: float) -> int:
-        """Restart, or after three restarts fail, what was not pinged for too long; how many (5.3).
+        """Restart, or after three restarts fail, what was not pinged for too long; how many (5.3)."""
+        silent = await self.silent(timeout_s)
+        return await self.give_up(silent) if silent else 0
+
+    async def silent(self, timeout_s: float) -> dict[str, str]:
+        """The jobs that were not pinged for too long, and after what. It forgets those that do not run (I6).
 
         A stock worker keeps a job for `timeout_s` of silence, an agent of ours for the job's `lost_after`.
         """
@@ -306,8 +311,7 @@ class Jobs:
             for row in running
         }
         silent = self.heartbeats.silent(patience_s)
-        after = {job_id: f"no ping from job for {patience_s[job_id]:.0f} s" for job_id in silent}
-        return await self.give_up(after) if after else 0
+        return {job_id: f"no ping from job for {patience_s[job_id]:.0f} s" for job_id in silent}
 
     async def give_up(self, lost: Mapping[str, str]) -> int:
         """Take these jobs from their workers, each after what it says; how many were with one."""
