@@ -58,6 +58,10 @@ class Fenced:
     def key_path(self) -> Path:
         return self._store.key_path
 
+    @property
+    def is_shared(self) -> bool:
+        return self._store.is_shared
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._store.read(work)
 

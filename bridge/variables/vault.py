@@ -46,25 +46,37 @@ class Vault:
 async def open_vault(store: Store) -> Vault:
     """The vault whose key is the file `store.key_path`; the first time it makes one.
 
-    Raises `ConfigError` when secrets are there and their key is not: a new one would only seem to work.
+    Raises `ConfigError` when secrets are there and their key is not: a new one would only seem to work. All
+    bridges of a store must have the same one, before there is any secret.
     """
     path = store.key_path
     known, needed = await store.read(_known)
+    needed = needed or (store.is_shared and known is not None)
     if not path.exists() and needed:
         raise ConfigError(
             f"the store: {path}, the key of the store's secrets, is missing; put it back from the backup"
         )
     key = _read_or_make(path)
     fingerprint = hashlib.sha256(b"orvanta vault " + key).hexdigest()
-    if known != fingerprint and (needed or (store.is_shared and known is not None)):
+    if known != fingerprint and needed:
         raise ConfigError(
             f"the store: {path} is not the key that the store's secrets are sealed with; "
             "put back the one from the backup, or from the other bridge."
         )
-    if known != fingerprint:
-        row = {"name": FINGERPRINT, "value": fingerprint}
-        await store.write(lambda connection: connection.execute(SQL["set"], row))
+    if known != fingerprint and await store.write(lambda db: _agreed(db, known, fingerprint)) != fingerprint:
+        raise ConfigError(
+            f"the store: {path} is not the key of the bridge that was first; give it the same file"
+        )
     return Vault(key)
+
+
+def _agreed(connection: Connection, known: str | None, fingerprint: str) -> str | None:
+    """The fingerprint that holds from now on: another bridge may have been first in this moment."""
+    newer, _ = _known(connection)
+    if newer != known:
+        return newer
+    connection.execute(SQL["set"], {"name": FINGERPRINT, "value": fingerprint})
+    return fingerprint
 
 
 def _known(connection: Connection) -> tuple[str | None, bool]:

@@ -1,8 +1,10 @@
-"""What one bridge does wakes whoever waits at another of the same database; only the leader writes as such."""
+"""What one bridge does wakes whoever waits at another of one database; only the leader writes as such."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -12,6 +14,7 @@ import pytest_asyncio
 from agent.wire.claims import WorkerName
 from bridge.agents.holding import Holding
 from bridge.agents.model import HeldJob, HeldJobs
+from bridge.errors import ConfigError
 from bridge.jobs.model import Completion
 from bridge.store.connection import OnServer, open_store
 from bridge.store.fence import TERM, Deposed, Fenced, Term
@@ -19,8 +22,8 @@ from bridge.store.listener import Listener
 from bridge.tokens.model import NewPersonToken
 from bridge.web.asgi import build
 from bridge.web.cluster import open_cluster
-from tests.support.cluster import ADMIN, BASE_URL, PASSWORD, MovedClock, Running, client_of
 from dev_tools.databases.node import PrivateDatabase
+from tests.support.cluster import ADMIN, BASE_URL, PASSWORD, MovedClock, Running, client_of
 from tests.support.databases import TEMPLATE, on_server
 from tests.support.until import until
 
@@ -141,6 +144,18 @@ async def test_a_schedule_that_is_made_at_one_is_ticked_by_the_other(
     async with asyncio.timeout(SOON_S):
         assert await there.cluster.jobs.pull_in_time(WORKER, ["cron"], None, LONG_S) is not None
     ticking.cancel()
+
+
+async def test_one_with_another_key_for_secrets_is_refused(
+    bridges: tuple[Running, Running], shared: OnServer, tmp_path: Path
+) -> None:
+    """Before there is any secret: what one sealed with its own key the other could never open."""
+    for made in (False, True):
+        if made:
+            (tmp_path / "key").write_text("ab" * 32)
+        with pytest.raises(ConfigError, match="key"):
+            async with bridge(replace(shared, key_path=tmp_path / "key")):
+                pytest.fail("it was opened")
 
 
 async def test_a_deposed_leader_writes_nothing(bridges: tuple[Running, Running], shared: OnServer) -> None:
