@@ -59,10 +59,6 @@ class PostgresStore:
         return self._key_path
 
     @property
-    def is_shared(self) -> bool:
-        return True
-
-    @property
     def url(self) -> Secret:
         """For who needs a connection of another kind."""
         return self._url

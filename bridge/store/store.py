@@ -70,11 +70,6 @@ class Store(Protocol):
         """The file with the key of the store's secrets: never in the store itself."""
         ...
 
-    @property
-    def is_shared(self) -> bool:
-        """Whether other processes may have it open too."""
-        ...
-
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` alone; on return it is durable.
 
