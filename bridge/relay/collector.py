@@ -32,6 +32,7 @@ from agent.wire.messages import (
 )
 from agent.wire.routing import EVENTS, LOGS, PINGS, RESULTS
 from bridge.broker.channel import Broker, broker_errors
+from bridge.cancelling import heed_cancellation
 from bridge.errors import BrokerDown, ClusterDown
 from bridge.relay.checking import check_held
 from bridge.relay.ledger import Ledger
@@ -206,6 +207,7 @@ class Collector:
                 await self._take_events(worker, messages)
             except* ClusterDown as group:  # they come again; what was done of them may be done twice
                 log.warning("cluster.down", reason=str(group.exceptions[0]))
+                heed_cancellation()
                 await asyncio.sleep(CLUSTER_RETRY_S)
                 taken = False
         return taken

@@ -9,6 +9,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from agent.wire.claims import Tag, WorkerName
 from bridge.broker.channel import Broker, QueueGone
+from bridge.cancelling import heed_cancellation
 from bridge.errors import BrokerDown
 from bridge.relay.ledger import Ledger
 
@@ -74,6 +75,7 @@ class Desk:
                 await session(broker, up)
         except* BrokerDown as errors:
             log.warning("broker.down", reason=str(errors.exceptions[0]))
+            heed_cancellation()
             if self._broker is None:
                 raise BrokerDown(str(errors.exceptions[0])) from errors
         finally:

@@ -14,6 +14,7 @@ from agent.wire.envelope import pack, seal, unpack
 from agent.wire.errors import WireError
 from agent.wire.messages import Job
 from bridge.broker.channel import Broker
+from bridge.cancelling import heed_cancellation
 from bridge.errors import ClusterDown
 from bridge.relay.ledger import Key, Ledger
 from bridge.relay.pacing import room_in
@@ -62,6 +63,7 @@ class Dispatcher:
                 pulled = await self._round()
             except* ClusterDown as group:
                 log.warning("cluster.down", reason=str(group.exceptions[0]))
+                heed_cancellation()
                 await asyncio.sleep(CLUSTER_RETRY_S)
             if not pulled:
                 await self._wait()

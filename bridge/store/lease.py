@@ -15,6 +15,7 @@ import structlog
 
 from agent.clock import Clock
 from agent.logs import Secret
+from bridge.cancelling import heed_cancellation
 from bridge.store.fence import TERM, Deposed, Term
 from bridge.store.leading import Part
 from bridge.store.pg_line import TROUBLE, Line, open_line
@@ -74,6 +75,7 @@ class Lease:
                 leading.cancel()
         except* Deposed as errors:
             log.info("bridge.refused", reason=str(errors.exceptions[0]))
+        heed_cancellation()
 
     async def _hold(self, epoch: int, over: asyncio.Event) -> None:
         """Returns when another bridge leads, or may lead: then nobody should wait for what we hold."""
