@@ -8,22 +8,19 @@ import asyncio
 import contextlib
 import errno
 import os
-import queue
 import re
 import sqlite3
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Self, TypeVar
+
+from agent.grouped import Write, Writer
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
-GROUP_MAX: Final = 256  # writes that share one fsync at most
 MARK: Final = 0x4F520000  # "OR": the header holds the schema's number twice, so one flipped bit is no version
-QUEUE_MAX: Final = 10_000  # writes that may wait; at the bound callers wait too (I6)
 MENDS: Final = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space",
     sqlite3.SQLITE_READONLY: "the disk is read-only; mount it writable",
@@ -60,14 +57,6 @@ def queries(path: Path) -> Mapping[str, str]:
     return dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
 
 
-@dataclass(slots=True)
-class _Write(Generic[T]):
-    work: Work[T]
-    future: asyncio.Future[T]
-    result: T | None = None
-    error: BaseException | None = None
-
-
 class Database:
     """Open with `await Database.open(path, migrations)`; close with `await close()`."""
 
@@ -78,27 +67,27 @@ class Database:
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
         self._path = path
         self._loop = loop
-        self._writes: queue.Queue[_Write[Any] | None] = queue.Queue(QUEUE_MAX)
+        self._writer = Writer(f"write {path.name}", loop, self._commit, self._close_writer)
+        self._write_connection: sqlite3.Connection | None = None  # the writer's, unless that has failed
         self._readers = ThreadPoolExecutor(1, thread_name_prefix=f"read {path.name}")
         self._read_connection: sqlite3.Connection | None = None
         self._closed = False
         self._file = _file_at(path)  # the one that the writer has open
         self._read_file: tuple[int, int] | None = None  # the reader's, unless that has failed
-        self._thread = threading.Thread(target=self._serve, name=f"write {path.name}", daemon=True)
 
     @property
     def path(self) -> Path:
         return self._path
 
     @classmethod
-    async def open(cls, path: Path, migrations: Sequence[str]) -> "Database":
+    async def open(cls, path: Path, migrations: Sequence[str]) -> Self:
         """Open or create `path` and bring it to the newest schema.
 
         Raises `sqlite3.Error` (damaged, not writable) and `TooNew`.
         """
         await asyncio.to_thread(_migrate, path, migrations)
         database = cls(path, asyncio.get_running_loop())
-        database._thread.start()
+        database._writer.start()
         return database
 
     async def write(self, work: Work[T]) -> T:
@@ -108,13 +97,8 @@ class Database:
         """
         if self._closed:
             raise WriteFailed(f"{self._path.name} is closed")
-        future: asyncio.Future[T] = self._loop.create_future()
-        item = _Write(work, future)
-        try:
-            self._writes.put_nowait(item)
-        except queue.Full:
-            await asyncio.to_thread(self._writes.put, item)
-        return await future
+        written: T = await self._writer.write(work)
+        return written
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on what is committed. It never waits for an fsync.
@@ -127,8 +111,7 @@ class Database:
         if self._closed:
             return
         self._closed = True
-        await asyncio.to_thread(self._writes.put, None)
-        await asyncio.to_thread(self._thread.join)
+        await self._writer.close()
         await self._loop.run_in_executor(self._readers, self._close_reader)
         self._readers.shutdown()
 
@@ -171,35 +154,15 @@ class Database:
             _close(self._read_connection)
             self._read_connection = None
 
-    def _serve(self) -> None:
-        connection: sqlite3.Connection | None = None
-        stopping = False
-        while not stopping:
-            first = self._writes.get()
-            if first is None:
-                break
-            group = [first]
-            while len(group) < GROUP_MAX and not self._writes.empty():
-                item = self._writes.get_nowait()
-                if item is None:
-                    stopping = True
-                    break
-                group.append(item)
-            connection = self._commit(connection, group)
-            self._loop.call_soon_threadsafe(_answer, group)
-        if connection is not None:
-            _close(connection)
-
-    def _commit(
-        self, connection: sqlite3.Connection | None, group: list[_Write[Any]]
-    ) -> sqlite3.Connection | None:
+    def _commit(self, group: list[Write]) -> None:
         """Commit `group` with one fsync. After a failure the connection is dropped, never fsynced again.
 
         The next group opens the file again, and fails by itself where that cannot be.
         """
+        connection = self._write_connection
         try:
             if connection is None:
-                connection = self._reopened()
+                connection = self._write_connection = self._reopened()
             connection.execute("BEGIN IMMEDIATE")
             for item in group:
                 _apply(connection, item)
@@ -211,11 +174,14 @@ class Database:
             self.failing = isinstance(refusal, WriteFailed)
             for item in group:
                 item.error = refusal
-            if connection is not None:
-                _close(connection)
-            return None
-        self.failing = False
-        return connection
+            self._close_writer()
+        else:
+            self.failing = False
+
+    def _close_writer(self) -> None:
+        if self._write_connection is not None:
+            _close(self._write_connection)
+            self._write_connection = None
 
     def _must_be_there(self) -> None:
         """I3: what is committed to a file that nobody will ever find is not kept. Raises `sqlite3.Error`."""
@@ -256,7 +222,7 @@ def is_damage(error: sqlite3.Error) -> bool:
     )
 
 
-def _apply(connection: sqlite3.Connection, item: _Write[Any]) -> None:
+def _apply(connection: sqlite3.Connection, item: Write) -> None:
     connection.execute("SAVEPOINT item")
     try:
         item.result = item.work(connection)
@@ -269,16 +235,6 @@ def _apply(connection: sqlite3.Connection, item: _Write[Any]) -> None:
     if item.error is not None:
         connection.execute("ROLLBACK TO item")
     connection.execute("RELEASE item")
-
-
-def _answer(group: list[_Write[Any]]) -> None:
-    for item in group:
-        if item.future.cancelled():
-            continue
-        if item.error is not None:
-            item.future.set_exception(item.error)
-        else:
-            item.future.set_result(item.result)
 
 
 def open_alone(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:

@@ -17,8 +17,8 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bridge",
         description="Takes jobs from a cluster to its agents, over RabbitMQ or HTTP, and their results back.",
-        epilog="Settings: AMQP_URL (serve needs none) PUBLIC_AMQP_URL BRIDGE_STORE BRIDGE_HOST BRIDGE_PORT "
-        "BASE_URL "
+        epilog="Settings: AMQP_URL (serve needs none) PUBLIC_AMQP_URL BRIDGE_STORE or DATABASE_URL "
+        "BRIDGE_HOST BRIDGE_PORT BASE_URL "
         "ADMIN_PASSWORD_FILE READY_MAX ZOMBIE_JOB_TIMEOUT CUSTOM_TAGS DEFAULT_TAGS_PER_WORKSPACE; "
         "for relay: AGENT_TOKEN BASE_INTERNAL_URL.",
     )

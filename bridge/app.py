@@ -5,6 +5,8 @@ import hashlib
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -15,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from agent.clock import Clock, SystemClock
+from agent.database import WriteFailed
 from agent.logs import Secret
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.tokens import instance_of
@@ -24,13 +27,18 @@ from bridge.broker.channel import connect
 from bridge.broker.topology import Topology
 from bridge.config import Settings
 from bridge.errors import ClusterDown, ConfigError
+from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
 from bridge.relay.life import Relay
 from bridge.relay.signer import Signer
 from bridge.relay.sources.http import HTTPSource
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.sources.source import Source
-from bridge.store.connection import open_store
+from bridge.store.connection import OnServer, open_store
+from bridge.store.leading import Part
+from bridge.store.listener import Listener
+from bridge.store.postgres import PostgresStore
+from bridge.store.sharing import led
 from bridge.upstream import Upstream
 from bridge.web.asgi import build
 from bridge.web.cluster import Cluster, open_cluster
@@ -45,7 +53,8 @@ DRAIN_S: Final = 3
 async def serve(settings: Settings) -> None:
     """Cluster, API and relay in one process, until SIGTERM or SIGINT."""
     clock = SystemClock()
-    store = await open_store(settings.store)
+    opened = await open_store(settings.store)
+    store, leadership = led(opened, clock)
     try:
         cluster = await open_cluster(
             store, clock, settings.base_url, _password(settings), settings.tags, settings.policies
@@ -53,18 +62,26 @@ async def serve(settings: Settings) -> None:
         if cluster.generated_password:
             print(f"superadmin admin@orvanta.local, password {cluster.generated_password}", flush=True)  # noqa: T201 shown once
         ledger = Ledger(store, clock)
+        lead: dict[str, Part] = {
+            "sweep": partial(_sweep, cluster, settings.zombie_timeout_s),
+            "schedules": cluster.schedules.run,
+        }
+        stand_by: dict[str, Part] = {"silence": partial(_keep_up, cluster, settings.zombie_timeout_s)}
         if settings.amqp_url is None:
             await _refuse_to_forget(ledger)
-        beside = {"sweep": _sweep(cluster, settings.zombie_timeout_s), "schedules": cluster.schedules.run()}
-        if settings.amqp_url is None:
             enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock)
         else:
             signer = await Signer.load(ledger)
             source = LocalSource(cluster.jobs, cluster.environments)
-            relay = _relay(settings, settings.amqp_url, source, ledger, signer, clock)
-            enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock, relay, signer)
-            beside["relay"] = relay.run()
+            desk = _desk(settings, settings.amqp_url, ledger)
+            enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock, desk, signer)
+            lead["relay"] = partial(_relay, settings, desk, source, ledger, signer, clock)
+            stand_by["desk"] = desk.stand_by
         routes = [*enrolments.routes(), *_relay_routes(ledger, cluster), *cluster.routes]
+        beside = {"leading": leadership.run(partial(_together, lead), partial(_together, stand_by))}
+        if isinstance(opened, PostgresStore):
+            beside["listening"] = Listener(opened.url, cluster.bulletin).run()
+            beside["heartbeats"] = cluster.jobs.tell_heartbeats()
         await _until_signal(settings, routes, beside, cluster.jobs.close)
     finally:
         await store.close()
@@ -75,16 +92,20 @@ async def relay(settings: Settings) -> None:
     if settings.upstream_url is None or settings.amqp_url is None:
         raise ConfigError("AMQP_URL and BASE_INTERNAL_URL are needed to relay for a cluster")
     clock = SystemClock()
-    store = await open_store(settings.store)
+    store, leadership = led(await open_store(settings.store), clock)
     upstream = Upstream(settings.upstream_url, clock)
     ledger = Ledger(store, clock)
     source = HTTPSource(upstream, settings.agent_tokens, _suffix(settings.store), ledger, clock)
     introspection = Introspection(upstream, clock)
     try:
         signer = await Signer.load(ledger)
-        relay = _relay(settings, settings.amqp_url, source, ledger, signer, clock)
-        enrolments = _enrolments(settings, ledger, introspection.verify, clock, relay, signer)
-        beside = {"relay": relay.run(), "announcement": _announce(source)}
+        desk = _desk(settings, settings.amqp_url, ledger)
+        enrolments = _enrolments(settings, ledger, introspection.verify, clock, desk, signer)
+        lead: dict[str, Part] = {
+            "relay": partial(_relay, settings, desk, source, ledger, signer, clock),
+            "announcement": partial(_announce, source),
+        }
+        beside = {"leading": leadership.run(partial(_together, lead), desk.stand_by)}
         await _until_signal(settings, enrolments.routes(), beside, lambda: None)
     finally:
         source.close()
@@ -92,19 +113,23 @@ async def relay(settings: Settings) -> None:
         await store.close()
 
 
-def _relay(
-    settings: Settings, url: Secret, source: Source, ledger: Ledger, signer: Signer, clock: Clock
-) -> Relay:
+async def _together(parts: Mapping[str, Part]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for name, part in parts.items():
+            group.create_task(part(), name=name)
+
+
+def _desk(settings: Settings, url: Secret, ledger: Ledger) -> Desk:
     topology = Topology(settings.broker_nodes)
-    return Relay(
-        lambda gone: connect(url.reveal(), topology, gone),
-        source,
-        ledger,
-        signer,
-        clock,
-        settings.policies,
-        ready_max=settings.ready_max,
-    )
+    return Desk(lambda gone: connect(url.reveal(), topology, gone), ledger)
+
+
+async def _relay(
+    settings: Settings, desk: Desk, source: Source, ledger: Ledger, signer: Signer, clock: Clock
+) -> None:
+    """A new one for each time of leading: what the last one remembered may be wrong by now."""
+    ready_max = settings.ready_max
+    await Relay(desk, source, ledger, signer, clock, settings.policies, ready_max=ready_max).run()
 
 
 def _enrolments(
@@ -112,15 +137,15 @@ def _enrolments(
     ledger: Ledger,
     verify: Verify,
     clock: Clock,
-    relay: Relay | None = None,
+    desk: Desk | None = None,
     signer: Signer | None = None,
 ) -> Enrolments:
-    """With a relay agents get a link over RabbitMQ, without one over HTTP."""
+    """With a desk agents get a link over RabbitMQ, without one over HTTP."""
     public = settings.public_amqp_url
     return Enrolments(
         ledger,
         verify,
-        _let_in if relay is None else relay.admit,
+        _let_in if desk is None else desk.admit,
         {} if signer is None else signer.public_keys(),
         None if public is None else public.reveal(),
         clock=clock,
@@ -180,7 +205,18 @@ async def _until_signal(
 async def _sweep(cluster: Cluster, timeout_s: float) -> None:
     while True:
         await asyncio.sleep(min(SWEEP_EVERY_S, timeout_s))
-        await cluster.jobs.sweep_zombies(timeout_s)
+        try:
+            await cluster.jobs.sweep_zombies(timeout_s)
+        except WriteFailed as error:
+            log.warning("sweep.waits_for_the_store", reason=str(error))
+
+
+async def _keep_up(cluster: Cluster, timeout_s: float) -> None:
+    """The leader's bridge takes jobs from who is silent; this one only knows who is, for when it leads."""
+    while True:
+        await asyncio.sleep(SWEEP_EVERY_S)
+        with suppress(WriteFailed):
+            await cluster.jobs.silent(timeout_s)
 
 
 async def _announce(source: HTTPSource) -> None:
@@ -217,7 +253,9 @@ def _password(settings: Settings) -> str | None:
         ) from error
 
 
-def _suffix(store: Path) -> str:
-    """The same at every start: the cluster knows by the worker name whose jobs are out."""
+def _suffix(store: Path | OnServer) -> str:
+    """The same at every start, at every bridge of one store: the cluster knows by it whose jobs are out."""
+    if isinstance(store, OnServer):
+        return f"bridge-{hashlib.sha256(store.name.encode()).hexdigest()[:5]}"
     host = instance_of(socket.gethostname()) or "bridge"
     return f"{host}-{hashlib.sha256(str(store.resolve()).encode()).hexdigest()[:5]}"

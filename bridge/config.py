@@ -10,11 +10,14 @@ from agent.wire.tokens import said_by
 from bridge.errors import ConfigError
 from bridge.jobs.tag_rules import TagRules
 from bridge.relay.policy import LOST_AFTER_S, SHORTEST_S, Policies, by_pattern
+from bridge.store.connection import OnServer
+from bridge.store.pg_schema import name_of, with_password
+from bridge.store.postgres import POOL_MIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    store: Path
+    store: Path | OnServer
     amqp_url: Secret | None  # None: no broker, the agents' link is HTTP
     public_amqp_url: Secret | None
     host: str
@@ -44,7 +47,7 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         tokens = _agent_tokens(env)
     password = env.get("ADMIN_PASSWORD_FILE")
     return Settings(
-        store=Path(env.get("BRIDGE_STORE", "bridge.db")),
+        store=_store(env),
         amqp_url=amqp_url,
         public_amqp_url=public,
         host=host,
@@ -60,6 +63,31 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         agent_tokens=tokens,
         upstream_url=upstream,
     )
+
+
+def _store(env: Mapping[str, str]) -> Path | OnServer:
+    """A file, or a database on a server."""
+    if not env.get("DATABASE_URL"):
+        return Path(env.get("BRIDGE_STORE", "bridge.db"))
+    if env.get("BRIDGE_STORE"):
+        raise ConfigError("BRIDGE_STORE and DATABASE_URL are both set; leave one of them out")
+    url = env["DATABASE_URL"].strip()
+    pool = _whole(env, "DATABASE_POOL", 20)
+    if pool < POOL_MIN:
+        raise ConfigError(f"DATABASE_POOL must be at least {POOL_MIN} connections, not {pool}")
+    name = name_of(url)
+    if env.get("DATABASE_PASSWORD_FILE"):
+        url = with_password(url, _text_of(env, "DATABASE_PASSWORD_FILE"))
+    return OnServer(
+        url=Secret(url), pool=pool, key_path=Path(env.get("STORE_KEY_FILE", "bridge.key")), name=name
+    )
+
+
+def _text_of(env: Mapping[str, str], name: str) -> str:
+    try:
+        return Path(env[name]).read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"{name} {env[name]} cannot be read: {error}") from error
 
 
 def _agent_tokens(env: Mapping[str, str]) -> tuple[Secret, ...]:

@@ -3,11 +3,15 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from dev_tools.places import RUN
 
 INSTALL_S: Final = 900
+POLICY: Final = Path("/usr/sbin/policy-rc.d")  # asked before a package may start its service; 101 means no
 
 
 class CannotInstall(Exception):
@@ -20,6 +24,20 @@ def install(package: str) -> None:
     print(f"installing {package} (once)", flush=True)
     _apt(package, "update")
     _apt(package, "install", "--yes", "--no-install-recommends", package)
+
+
+@contextmanager
+def services_stay_down() -> Iterator[None]:
+    """While inside, packages start no service. A policy that the machine has already stays in force."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink(missing_ok=True)
 
 
 def ask(package: str) -> None:

@@ -7,6 +7,9 @@ import pytest
 from dev_tools import broker as finder
 from dev_tools.brokers.vhosts import fresh_vhost
 from dev_tools.stopping import stop_by_unwinding
+from tests.support.databases import database, database_server, store_place
+
+__all__ = ["database", "database_server", "store_place"]
 
 NEEDS_BROKER = {"broker", "amqp_url"}
 LONG = ("chaos", "crash", "crash_states", "e2e", "fuzz", "simulation", "contract")

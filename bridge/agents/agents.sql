@@ -9,24 +9,24 @@ VALUES (:worker, :worker_group, coalesce(:worker_instance, ''), coalesce(:ip, ''
         :occupancy_rate, :occupancy_rate_15s, :occupancy_rate_5m, :occupancy_rate_30m, :vcpus, :memory,
         :memory_usage, :wm_memory_usage, :job_isolation, :native_mode)
 ON CONFLICT (worker) DO UPDATE SET
-  worker_instance = coalesce(:worker_instance, worker_instance),
-  ip = coalesce(:ip, ip),
-  version = coalesce(:version, version),
+  worker_instance = coalesce(:worker_instance, worker.worker_instance),
+  ip = coalesce(:ip, worker.ip),
+  version = coalesce(:version, worker.version),
   tags = :tags,
   pinged_at = :now,
-  jobs_executed = coalesce(:jobs_executed, jobs_executed),
-  last_job_id = coalesce(:last_job_executed, last_job_id),
-  last_job_workspace_id = coalesce(:last_job_workspace_id, last_job_workspace_id),
-  occupancy_rate = coalesce(:occupancy_rate, occupancy_rate),
-  occupancy_rate_15s = coalesce(:occupancy_rate_15s, occupancy_rate_15s),
-  occupancy_rate_5m = coalesce(:occupancy_rate_5m, occupancy_rate_5m),
-  occupancy_rate_30m = coalesce(:occupancy_rate_30m, occupancy_rate_30m),
-  vcpus = coalesce(:vcpus, vcpus),
-  memory = coalesce(:memory, memory),
-  memory_usage = coalesce(:memory_usage, memory_usage),
-  wm_memory_usage = coalesce(:wm_memory_usage, wm_memory_usage),
-  job_isolation = coalesce(:job_isolation, job_isolation),
-  native_mode = coalesce(:native_mode, native_mode);
+  jobs_executed = coalesce(:jobs_executed, worker.jobs_executed),
+  last_job_id = coalesce(:last_job_executed, worker.last_job_id),
+  last_job_workspace_id = coalesce(:last_job_workspace_id, worker.last_job_workspace_id),
+  occupancy_rate = coalesce(:occupancy_rate, worker.occupancy_rate),
+  occupancy_rate_15s = coalesce(:occupancy_rate_15s, worker.occupancy_rate_15s),
+  occupancy_rate_5m = coalesce(:occupancy_rate_5m, worker.occupancy_rate_5m),
+  occupancy_rate_30m = coalesce(:occupancy_rate_30m, worker.occupancy_rate_30m),
+  vcpus = coalesce(:vcpus, worker.vcpus),
+  memory = coalesce(:memory, worker.memory),
+  memory_usage = coalesce(:memory_usage, worker.memory_usage),
+  wm_memory_usage = coalesce(:wm_memory_usage, worker.wm_memory_usage),
+  job_isolation = coalesce(:job_isolation, worker.job_isolation),
+  native_mode = coalesce(:native_mode, worker.native_mode);
 
 -- name: heard
 UPDATE worker SET pinged_at = :now WHERE worker = :worker;

@@ -1,22 +1,22 @@
 """What an agent holds, in one request for all its jobs: kept alive, cancelled, fenced, given up as lost."""
 
 import asyncio
-import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from agent.database import Database, queries
 from agent.wire.claims import WorkerName
 from bridge.agents.model import CanceledJob, HeldJob, HeldJobs, HeldReply
 from bridge.jobs.service import Jobs
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store
 
 SQL: Final = queries(Path(__file__).with_name("agents.sql"))
 LOST: Final = "its agent lost it"
 
 
 class Holding:
-    def __init__(self, store: Database, jobs: Jobs) -> None:
+    def __init__(self, store: Store, jobs: Jobs) -> None:
         self._store = store
         self._jobs = jobs
 
@@ -42,12 +42,12 @@ class Holding:
         there = {job.id for job in held.jobs}
         lost_here = {(job.id, job.attempt) for job in held.lost}
 
-        def is_lost(row: sqlite3.Row) -> bool:
+        def is_lost(row: Row) -> bool:
             is_asked_again = held.asking is not None and row["request_id"] == held.asking
             never_came = held.all and row["id"] not in there and not is_asked_again
             return never_came or (row["id"], row["attempt"]) in lost_here
 
-        def look(connection: sqlite3.Connection) -> list[str]:
+        def look(connection: Connection) -> list[str]:
             given = connection.execute(SQL["given_to"], {"worker": worker}).fetchall()
             return [row["id"] for row in given if is_lost(row)]
 
@@ -58,7 +58,7 @@ class Holding:
         """Those that are still the worker's count as heard of."""
         reply = HeldReply()
 
-        def look(connection: sqlite3.Connection) -> list[str]:
+        def look(connection: Connection) -> list[str]:
             return [job.id for job in held.jobs if _judge(connection, worker, job, reply)]
 
         for job_id in await self._store.read(look):
@@ -66,7 +66,7 @@ class Holding:
         return reply
 
 
-def _judge(connection: sqlite3.Connection, worker: WorkerName, job: HeldJob, reply: HeldReply) -> bool:
+def _judge(connection: Connection, worker: WorkerName, job: HeldJob, reply: HeldReply) -> bool:
     """Whether it is the worker's. What there is to say of it goes into `reply`."""
     row = connection.execute(SQL["held"], {"id": job.id}).fetchone()
     if row is None or row["state"] is None:

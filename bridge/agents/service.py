@@ -1,6 +1,5 @@
 """The workers' pings, kept so that people see who is there."""
 
-import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,11 +7,12 @@ import msgspec
 from msgspec import Raw
 
 from agent.clock import Clock
-from agent.database import Database, queries
 from agent.wire.claims import Claims
 from bridge.agents.model import HeldScript, Ping, ScriptMeta, WorkerRow, WorkersFilter
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs.model import rfc3339
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store
 
 SQL: Final = queries(Path(__file__).with_name("agents.sql"))
 KEPT_S: Final = 30 * 24 * 3600.0
@@ -20,7 +20,7 @@ SERVING_S: Final = 300.0  # agent-api.md 2.3
 
 
 class Workers:
-    def __init__(self, store: Database, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
@@ -38,7 +38,7 @@ class Workers:
             "now": now_s,
         }
 
-        def record(connection: sqlite3.Connection) -> None:
+        def record(connection: Connection) -> None:
             if starts:
                 connection.execute(SQL["forget"], {"before": now_s - KEPT_S})
             connection.execute(SQL["ping"], row)
@@ -58,7 +58,7 @@ class Workers:
             "skip": (wanted.page - 1) * wanted.per_page,
         }
 
-        def read(connection: sqlite3.Connection) -> list[WorkerRow]:
+        def read(connection: Connection) -> list[WorkerRow]:
             rows = connection.execute(SQL["heard_since"], values)
             return [_as_row(dict(row), now_s) for row in rows]
 
@@ -68,7 +68,7 @@ class Workers:
         """The tags of all workers heard of lately."""
         since = {"since": self._clock.wall_s() - SERVING_S}
 
-        def read(connection: sqlite3.Connection) -> set[str]:
+        def read(connection: Connection) -> set[str]:
             rows = connection.execute(SQL["tags_heard_since"], since)
             return {tag for row in rows for tag in msgspec.json.decode(row["tags"], type=list[str])}
 
@@ -78,8 +78,8 @@ class Workers:
         """The code of a job that this worker runs. Raises `NotFound`."""
         values = {"worker": claims.worker, "hash": script_hash}
 
-        def read(connection: sqlite3.Connection) -> sqlite3.Row | None:
-            row: sqlite3.Row | None = connection.execute(SQL["script_held"], values).fetchone()
+        def read(connection: Connection) -> Row | None:
+            row: Row | None = connection.execute(SQL["script_held"], values).fetchone()
             return row
 
         row = await self._store.read(read)

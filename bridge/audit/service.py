@@ -1,7 +1,6 @@
 """Who did what with a superadmin's rights: a chain of hashes in which nothing can be changed unseen."""
 
 import hashlib
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -11,8 +10,9 @@ import structlog
 from msgspec import Struct
 
 from agent.clock import Clock
-from agent.database import Database, queries
 from bridge.jobs.model import rfc3339
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Store
 
 SQL: Final = queries(Path(__file__).with_name("audit.sql"))
 BEFORE_THE_FIRST: Final = ""  # the hash that the first entry follows
@@ -42,7 +42,7 @@ class Checked(Struct, frozen=True):
 
 
 class Audit:
-    def __init__(self, store: Database, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
@@ -59,7 +59,7 @@ class Audit:
             "parameters": msgspec.json.encode(parameters).decode(),
         }
 
-        def append(connection: sqlite3.Connection) -> tuple[int, str]:
+        def append(connection: Connection) -> tuple[int, str]:
             last = connection.execute(SQL["head"]).fetchone()
             number, before = (0, BEFORE_THE_FIRST) if last is None else last
             row = {**entry, "id": number + 1}
@@ -97,7 +97,7 @@ class Audit:
         return Checked(last, head, None)
 
     async def _rows(self, query: str, values: dict[str, int]) -> Sequence[dict[str, Any]]:
-        def read(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+        def read(connection: Connection) -> list[dict[str, Any]]:
             return [dict(row) for row in connection.execute(SQL[query], values)]
 
         return await self._store.read(read)

@@ -1,17 +1,17 @@
 """What is asked about one job beside its record: progress, streamed result, arguments, times."""
 
-import sqlite3
 from pathlib import Path
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 from agent.clock import Clock
-from agent.database import Database, queries
 from agent.wire.claims import Claims
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs import transitions
 from bridge.jobs.model import rfc3339
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store
 
 SQL: Final = queries(Path(__file__).with_name("details.sql"))
 STREAM_MAX_CHARS: Final = 16 * 1024 * 1024  # for one job (I6); the result itself comes with its end
@@ -43,11 +43,11 @@ class Streamed(Struct):
 
 
 class Details:
-    def __init__(self, store: Database, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
-    async def require(self, workspace: str, job_id: str) -> sqlite3.Row:
+    async def require(self, workspace: str, job_id: str) -> Row:
         """Raises `NotFound`."""
         return await self._store.read(lambda connection: _found(connection, workspace, job_id))
 
@@ -61,7 +61,7 @@ class Details:
     async def set_progress(self, workspace: str, job_id: str, percent: int) -> None:
         """Raises `NotFound`, and `BadRequest` when the job is completed."""
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection) -> None:
             if _found(connection, workspace, job_id)["status"] is not None:
                 raise BadRequest(f"job {job_id} is completed")
             connection.execute(SQL["set_progress"], {"id": job_id, "percent": percent})
@@ -71,7 +71,7 @@ class Details:
     async def progress(self, workspace: str, job_id: str) -> int | None:
         """In percent; None when the job never said. Raises `NotFound`."""
 
-        def read(connection: sqlite3.Connection) -> int | None:
+        def read(connection: Connection) -> int | None:
             _found(connection, workspace, job_id)
             row = connection.execute(SQL["progress"], {"id": job_id}).fetchone()
             return None if row is None else int(row["percent"])
@@ -85,7 +85,7 @@ class Details:
         """
         place = {"id": job_id, "place": piece.offset}
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection) -> None:
             row = transitions.standing(connection, job_id, workspace)
             if row is None or not transitions.may_speak(row, caller):
                 raise NotFound(f"job {job_id} not found in workspace {workspace}")
@@ -101,7 +101,7 @@ class Details:
     async def stream(self, workspace: str, job_id: str, offset: int) -> Streamed:
         """What was streamed after `offset` characters. Raises `NotFound`."""
 
-        def read(connection: sqlite3.Connection) -> Streamed:
+        def read(connection: Connection) -> Streamed:
             _found(connection, workspace, job_id)
             text = "".join(row["text"] for row in connection.execute(SQL["stream"], {"id": job_id}))
             return Streamed(text[offset:], len(text))
@@ -112,16 +112,16 @@ class Details:
         """Tag → how many due jobs wait, how many run."""
         now = {"now": self._clock.wall_s()}
 
-        def read(connection: sqlite3.Connection) -> dict[str, tuple[int, int]]:
+        def read(connection: Connection) -> dict[str, tuple[int, int]]:
             rows = connection.execute(SQL["queue_counts"], now)
             return {row["tag"]: (row["waiting"], row["running"]) for row in rows}
 
         return await self._store.read(read)
 
 
-def _found(connection: sqlite3.Connection, workspace: str, job_id: str) -> sqlite3.Row:
+def _found(connection: Connection, workspace: str, job_id: str) -> Row:
     values = {"id": job_id, "workspace_id": workspace}
-    row: sqlite3.Row | None = connection.execute(SQL["one"], values).fetchone()
+    row: Row | None = connection.execute(SQL["one"], values).fetchone()
     if row is None:
         raise NotFound(f"job {job_id} not found in workspace {workspace}")
     return row

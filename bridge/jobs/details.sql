@@ -18,7 +18,7 @@ SELECT text FROM stream_piece WHERE job_id = :id AND place = :place;
 
 -- name: add_piece
 INSERT INTO stream_piece (job_id, place, text) VALUES (:id, :place, :text)
-ON CONFLICT (job_id, place) DO UPDATE SET text = text || excluded.text;
+ON CONFLICT (job_id, place) DO UPDATE SET text = stream_piece.text || excluded.text;
 
 -- name: stream_length
 SELECT coalesce(sum(length(text)), 0) FROM stream_piece WHERE job_id = :id;
@@ -28,6 +28,7 @@ SELECT text FROM stream_piece WHERE job_id = :id ORDER BY place;
 
 -- name: queue_counts
 -- How many due jobs wait, and how many run, by tag.
-SELECT tag, sum(state != 'running') AS waiting, sum(state = 'running') AS running
+SELECT tag, count(*) FILTER (WHERE state <> 'running') AS waiting,
+       count(*) FILTER (WHERE state = 'running') AS running
   FROM queue WHERE state = 'running' OR scheduled_for <= :now
  GROUP BY tag ORDER BY tag;

@@ -1,6 +1,5 @@
 """What becomes of a job whose worker fell silent or lost it (agent-api.md 5.3)."""
 
-import sqlite3
 from collections.abc import Mapping
 from enum import Enum
 from typing import Final
@@ -9,8 +8,11 @@ from agent.wire.claims import Tag
 from agent.wire.messages import Delivery
 from bridge.jobs import joblog
 from bridge.jobs.model import error_object
+from bridge.jobs.news import READY, Kind
 from bridge.jobs.rules import Rules
 from bridge.jobs.transitions import SQL, End, end_canceled, error_text, record_end, standing
+from bridge.store.bulletin import Note, Tell
+from bridge.store.store import Connection
 
 RESTARTS_MAX: Final = 3  # agent-api.md 5.3
 
@@ -22,31 +24,35 @@ class GivenUp(Enum):
 
 
 def give_up(
-    connection: sqlite3.Connection, lost: Mapping[str, str], rules: Rules, now_s: float
+    connection: Connection, lost: Mapping[str, str], rules: Rules, now_s: float, tell: Tell
 ) -> list[GivenUp]:
     """Take these jobs from their workers; each says after what: "Restarted job after …"."""
-    return [_give_up(connection, job_id, after, rules, now_s) for job_id, after in lost.items()]
+    return [_give_up(connection, job_id, after, rules, now_s, tell) for job_id, after in lost.items()]
 
 
-def _give_up(connection: sqlite3.Connection, job_id: str, after: str, rules: Rules, now_s: float) -> GivenUp:
+def _give_up(
+    connection: Connection, job_id: str, after: str, rules: Rules, now_s: float, tell: Tell
+) -> GivenUp:
     row = standing(connection, job_id, None)
     if row is None or row["state"] != "running":
         return GivenUp.GONE
     tag = Tag(row["tag"])
     delivery = rules.delivery(tag, Delivery(row["delivery"]))
     if row["replace"] == "never" or not rules.may_replace(tag, delivery):  # I2: it may have been started
-        _fail(connection, job_id, "CustodianLost", after, now_s)
+        _fail(connection, job_id, "CustodianLost", after, now_s, tell)
     elif row["same_worker"] or row["restarts"] >= RESTARTS_MAX:
-        _fail(connection, job_id, "Timeout", after, now_s)
+        _fail(connection, job_id, "Timeout", after, now_s, tell)
     elif row["canceled_by"] is not None:  # I7: what is cancelled is not started again
-        end_canceled(connection, job_id, row["canceled_by"], row["canceled_reason"], now_s)
+        end_canceled(connection, job_id, row["canceled_by"], row["canceled_reason"], now_s, tell)
     else:
         joblog.append(connection, job_id, f"\nRestarted job after {after} (worker {row['worker']})\n")
         connection.execute(SQL["restart"], {"id": job_id})
+        tell(READY)
+        tell(Note(Kind.OVER, job_id))
         return GivenUp.RESTARTED
     return GivenUp.FAILED
 
 
-def _fail(connection: sqlite3.Connection, job_id: str, name: str, after: str, now_s: float) -> None:
+def _fail(connection: Connection, job_id: str, name: str, after: str, now_s: float, tell: Tell) -> None:
     error = error_object(name, f"Job timed out after {after}")
-    record_end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s))
+    record_end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s), tell)

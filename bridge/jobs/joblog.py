@@ -1,17 +1,17 @@
 """A job's text in the store: appended in pieces, once each, in order (I5)."""
 
-import sqlite3
 from pathlib import Path
 from typing import Final
 
-from agent.database import queries
+from bridge.store.statements import queries
+from bridge.store.store import Connection
 
 SQL: Final = queries(Path(__file__).with_name("joblog.sql"))
 LOG_MAX_CHARS: Final = 16 * 1024 * 1024  # for one job (I6)
 LIMIT_MARK: Final = f"\n[... what follows is dropped: log limit of {LOG_MAX_CHARS} characters ...]\n"
 
 
-def append_once(connection: sqlite3.Connection, job_id: str, text: str, writer: str, offset: int) -> None:
+def append_once(connection: Connection, job_id: str, text: str, writer: str, offset: int) -> None:
     """Append what of `text` is new; `offset` is the number of characters of the writer's stream before it.
 
     A repeated piece changes nothing, an overlapping one adds its rest, a gap is marked.
@@ -28,7 +28,7 @@ def append_once(connection: sqlite3.Connection, job_id: str, text: str, writer: 
     connection.execute(SQL["remember"], {**key, "chars": offset + len(text)})
 
 
-def append(connection: sqlite3.Connection, job_id: str, text: str) -> None:
+def append(connection: Connection, job_id: str, text: str) -> None:
     """Append `text`, without what a text column cannot hold; at the limit a mark, then nothing."""
     row = connection.execute(SQL["length"], {"job_id": job_id}).fetchone()
     length = 0 if row is None else row["chars"]
@@ -43,7 +43,7 @@ def append(connection: sqlite3.Connection, job_id: str, text: str) -> None:
     connection.execute(SQL["set_length"], {"job_id": job_id, "chars": length + len(piece)})
 
 
-def read_from(connection: sqlite3.Connection, job_id: str, offset: int) -> tuple[str, int]:
+def read_from(connection: Connection, job_id: str, offset: int) -> tuple[str, int]:
     """The text after `offset` characters, and the number of characters there are."""
     pieces = connection.execute(SQL["pieces"], {"job_id": job_id, "offset": offset}).fetchall()
     if not pieces:

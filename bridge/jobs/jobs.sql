@@ -23,12 +23,21 @@ UPDATE queue SET state = 'ready' WHERE state = 'later' AND scheduled_for <= :now
 SELECT min(scheduled_for) FROM queue WHERE state = 'later';
 
 -- name: best_of_tag
--- One tag only: with a list of tags the index no longer gives the order. NULL sorts last under DESC.
+-- One tag only: with a list of tags the index no longer gives the order.
 SELECT queue.id, queue.priority, queue.scheduled_for, queue.created_at, job.not_after
   FROM queue JOIN job USING (id)
  WHERE queue.state = 'ready' AND queue.waits_for IS NULL AND queue.tag = :tag
- ORDER BY queue.priority DESC, queue.scheduled_for, queue.created_at
+ ORDER BY queue.priority DESC NULLS LAST, queue.scheduled_for, queue.created_at
  LIMIT 1;
+
+-- name: lock_best_of_tag
+-- The best that no other pull has in hand.
+SELECT queue.id, job.not_after, job.concurrency_key
+  FROM queue JOIN job USING (id)
+ WHERE queue.state = 'ready' AND queue.waits_for IS NULL AND queue.tag = :tag
+ ORDER BY queue.priority DESC NULLS LAST, queue.scheduled_for, queue.created_at
+ LIMIT 1
+ FOR UPDATE OF queue SKIP LOCKED;
 
 -- name: take
 UPDATE queue SET state = 'running', worker = :worker, started_at = :now WHERE id = :id AND state = 'ready';

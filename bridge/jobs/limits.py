@@ -5,16 +5,16 @@ outlive any death; a lost job keeps its place until it is over. Who meets a full
 place that becomes free lets one in.
 """
 
-import sqlite3
 from pathlib import Path
 from typing import Final
 
-from agent.database import queries
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row
 
 SQL: Final = queries(Path(__file__).with_name("limits.sql"))
 
 
-def may_start(connection: sqlite3.Connection, job_id: str) -> bool:
+def may_start(connection: Connection, job_id: str) -> bool:
     """Take a place for the job; False: its key is full, and it is held back until a place is free."""
     job = _limit_of(connection, job_id)
     if job is None:
@@ -28,7 +28,7 @@ def may_start(connection: sqlite3.Connection, job_id: str) -> bool:
     return True
 
 
-def ended(connection: sqlite3.Connection, job_id: str, now_s: float) -> bool:
+def ended(connection: Connection, job_id: str, now_s: float) -> bool:
     """Before the job leaves the queue; whether that lets another one in.
 
     One that had its turn passes it on, one that is held back has none.
@@ -43,22 +43,22 @@ def ended(connection: sqlite3.Connection, job_id: str, now_s: float) -> bool:
     return _let_in(connection, job["concurrency_key"])
 
 
-def free_due(connection: sqlite3.Connection, now_s: float) -> None:
+def free_due(connection: Connection, now_s: float) -> None:
     """Places whose window is over."""
     for row in connection.execute(SQL["free_due"], {"now": now_s}).fetchall():
         _let_in(connection, row["concurrency_key"])
 
 
-def next_free(connection: sqlite3.Connection) -> float | None:
+def next_free(connection: Connection) -> float | None:
     """When the next window is over."""
     (free_at_s,) = connection.execute(SQL["next_free"]).fetchone()
     return None if free_at_s is None else float(free_at_s)
 
 
-def _let_in(connection: sqlite3.Connection, key: str) -> bool:
+def _let_in(connection: Connection, key: str) -> bool:
     return connection.execute(SQL["let_in"], {"concurrency_key": key}).rowcount > 0
 
 
-def _limit_of(connection: sqlite3.Connection, job_id: str) -> sqlite3.Row | None:
-    row: sqlite3.Row | None = connection.execute(SQL["limit_of"], {"id": job_id}).fetchone()
+def _limit_of(connection: Connection, job_id: str) -> Row | None:
+    row: Row | None = connection.execute(SQL["limit_of"], {"id": job_id}).fetchone()
     return row

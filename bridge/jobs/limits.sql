@@ -36,6 +36,6 @@ UPDATE queue SET waits_for = NULL
  WHERE id IN (
    SELECT id FROM (
      SELECT id, row_number() OVER (
-              PARTITION BY tag, met_limit ORDER BY priority DESC, scheduled_for, created_at) AS place
-       FROM queue WHERE waits_for = :concurrency_key)
+              PARTITION BY tag, met_limit ORDER BY priority DESC NULLS LAST, scheduled_for, created_at) AS place
+       FROM queue WHERE waits_for = :concurrency_key) AS ranked
     WHERE place = 1);

@@ -1,11 +1,29 @@
-"""Tells whoever waits for something, by its name, that it has happened."""
+"""What happens to jobs, and who waits for it by a name."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
+
+from bridge.store.bulletin import Note
+
+
+class Kind(StrEnum):
+    """The kinds of notes that the jobs' room tells and hears."""
+
+    PUSHED = "pushed"  # name: the tag of the new job
+    READY = "ready"  # jobs of any tag may be there that nobody pushed now
+    OVER = "over"  # name: the job whose run is over: it has ended, or goes to another worker
+    CANCELED = "canceled"  # name: the worker that has the job
+    ALIVE = "alive"  # name: the job that was heard of, and the memory that it has used
+
+
+READY = Note(Kind.READY)
 
 
 class News:
+    """Tells whoever waits for something, by its name, that it has happened."""
+
     def __init__(self) -> None:
         self._waited_for: dict[str, list[asyncio.Event]] = {}
 

@@ -1,17 +1,17 @@
 """Large results come in parts, each kept by itself, so that a link that is cut costs one part."""
 
 import hashlib
-import sqlite3
 from pathlib import Path
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from agent.database import Database, queries
 from agent.wire.claims import Claims
 from agent.wire.envelope import BLOB_PART_BYTES
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs import transitions
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Store
 
 SQL: Final = queries(Path(__file__).with_name("parts.sql"))
 PARTS_MAX: Final = 512  # of `BLOB_PART_BYTES`: as large as a result may be
@@ -25,7 +25,7 @@ class Part(Struct):
 
 
 class Parts:
-    def __init__(self, store: Database) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
 
     async def keep(self, workspace: str, job_id: str, place: Part, part: bytes, caller: Claims) -> None:
@@ -34,7 +34,7 @@ class Parts:
             raise BadRequest(f"a part has at most {BLOB_PART_BYTES} bytes, not {len(part)}")
         values = {"job_id": job_id, "sha256": place.sha256, "index": place.index, "part": part}
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection) -> None:
             row = transitions.standing(connection, job_id, workspace)
             if row is None or not transitions.may_speak(row, caller):
                 raise NotFound(f"job {job_id} not found in workspace {workspace}")

@@ -1,6 +1,5 @@
 """An order becomes a job, inside the writer's transaction."""
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +8,20 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from agent.database import queries
 from bridge.errors import BadRequest
 from bridge.jobs import retries, scripts
 from bridge.jobs.ids import checked_job_id, new_job_id
 from bridge.jobs.model import Code, Delivery, Order, Replace, RunOptions, ScriptPath
 from bridge.jobs.tag_rules import TagRules
 from bridge.jobs.tags import assign, interpolate
+from bridge.store.statements import queries
+from bridge.store.store import Connection
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 INIT_TAG: Final = "init_script"
 PERIODIC_TAG: Final = "periodic_bash_script"
 INIT_WORKSPACE: Final = "admins"
+KEY_MAX_CHARS: Final = 500  # of a concurrency key; with its tag it stays under what PostgreSQL's indexes take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Runnable:
     concurrency_key: str | None = None
 
 
-def push(connection: sqlite3.Connection, order: Order, tags: TagRules, now_s: float) -> tuple[str, str]:
+def push(connection: Connection, order: Order, tags: TagRules, now_s: float) -> tuple[str, str]:
     """The new job's id and its tag. Raises `BadRequest` and `NotFound`; then there is no job."""
     options = order.options
     job_id = _free_id(connection, options.job_id, now_s)
@@ -87,19 +88,19 @@ def push(connection: sqlite3.Connection, order: Order, tags: TagRules, now_s: fl
     return job_id, tag
 
 
-def push_init(connection: sqlite3.Connection, worker: str, content: str, now_s: float) -> str:
+def push_init(connection: Connection, worker: str, content: str, now_s: float) -> str:
     """A worker's init script: running already, and for that worker alone (agent-api.md 6.1)."""
     return _push_own(connection, worker, content, now_s, (f"init_script_{worker}", INIT_TAG))
 
 
-def push_periodic(connection: sqlite3.Connection, worker: str, content: str, now_s: float) -> str:
+def push_periodic(connection: Connection, worker: str, content: str, now_s: float) -> str:
     """As `push_init`, once for every turn of a worker's periodic script (agent-api.md 6.2)."""
     path = f"periodic_script_{worker}_{int(now_s)}"
     return _push_own(connection, worker, content, now_s, (path, PERIODIC_TAG))
 
 
 def _push_own(
-    connection: sqlite3.Connection, worker: str, content: str, now_s: float, path_and_tag: tuple[str, str]
+    connection: Connection, worker: str, content: str, now_s: float, path_and_tag: tuple[str, str]
 ) -> str:
     job_id = new_job_id(now_s)
     path, tag = path_and_tag
@@ -146,12 +147,12 @@ def checked_args(text: bytes) -> dict[str, Raw]:
         raise BadRequest(f"the arguments must be a JSON object: {error}") from error
 
 
-def _insert(connection: sqlite3.Connection, row: dict[str, Any], **queue: Any) -> None:
+def _insert(connection: Connection, row: dict[str, Any], **queue: Any) -> None:
     connection.execute(SQL["insert_job"], row)
     connection.execute(SQL["insert_queue"], {"worker": None, "started_at": None, **row, **queue})
 
 
-def _free_id(connection: sqlite3.Connection, wanted: str | None, now_s: float) -> str:
+def _free_id(connection: Connection, wanted: str | None, now_s: float) -> str:
     if wanted is None:
         return new_job_id(now_s)
     job_id = checked_job_id(wanted)
@@ -160,7 +161,7 @@ def _free_id(connection: sqlite3.Connection, wanted: str | None, now_s: float) -
     return job_id
 
 
-def _resolve(connection: sqlite3.Connection, order: Order) -> Runnable:
+def _resolve(connection: Connection, order: Order) -> Runnable:
     source = order.source
     if isinstance(source, Code):
         return Runnable(
@@ -198,7 +199,10 @@ def _concurrency_key(found: Runnable, workspace: str, args: Mapping[str, Raw]) -
     """Interpolated as a tag is; without one of its own each script is a key."""
     if found.concurrent_limit is None:
         return None
-    return interpolate(found.concurrency_key or f"$workspace/script/{found.path}", workspace, args)
+    key = interpolate(found.concurrency_key or f"$workspace/script/{found.path}", workspace, args)
+    if len(key) > KEY_MAX_CHARS:
+        raise BadRequest(f"the concurrency key has {len(key)} characters, and {KEY_MAX_CHARS} is the most")
+    return key
 
 
 def _strictest(*asked: Delivery | None) -> Delivery:

@@ -1,6 +1,5 @@
 """What people read about jobs, in the shapes of agent-api.md 8.2."""
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -10,11 +9,12 @@ from typing import Annotated, Any, Final
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from agent.clock import Clock
-from agent.database import Database, queries
 from bridge.errors import NotFound
 from bridge.jobs import joblog
 from bridge.jobs.heartbeats import Heartbeats
 from bridge.jobs.model import Page, rfc3339
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store
 
 SQL: Final = queries(Path(__file__).with_name("records.sql"))
 
@@ -72,7 +72,7 @@ class _Liveness:
 class Records:
     """Reads only; it never waits for a write."""
 
-    def __init__(self, store: Database, clock: Clock, heartbeats: Heartbeats) -> None:
+    def __init__(self, store: Store, clock: Clock, heartbeats: Heartbeats) -> None:
         self._store = store
         self._clock = clock
         self._heartbeats = heartbeats
@@ -81,7 +81,7 @@ class Records:
         """QueuedJob or CompletedJob, told apart by `type`. Raises `NotFound`."""
         key = {"id": job_id, "workspace_id": workspace}
 
-        def read(connection: sqlite3.Connection) -> dict[str, Any]:
+        def read(connection: Connection) -> dict[str, Any]:
             row = _found(connection, "one", key)
             record = self._as_json(row)
             record["args"] = Raw(row["args"].encode())
@@ -121,7 +121,7 @@ class Records:
     async def update(self, workspace: str, job_id: str, log_offset: int) -> Update:
         key = {"id": job_id, "workspace_id": workspace}
 
-        def read(connection: sqlite3.Connection) -> Update:
+        def read(connection: Connection) -> Update:
             row = _found(connection, "place", key)
             text, length = joblog.read_from(connection, job_id, log_offset)
             return Update(
@@ -137,7 +137,7 @@ class Records:
     async def logs(self, workspace: str, job_id: str) -> str:
         key = {"id": job_id, "workspace_id": workspace}
 
-        def read(connection: sqlite3.Connection) -> str:
+        def read(connection: Connection) -> str:
             _found(connection, "place", key)
             return joblog.read_from(connection, job_id, 0)[0]
 
@@ -169,26 +169,26 @@ class Records:
     async def waiting(self, workspace: str) -> QueueCount:
         values = {"workspace_id": workspace, "now": self._clock.wall_s()}
 
-        def read(connection: sqlite3.Connection) -> QueueCount:
+        def read(connection: Connection) -> QueueCount:
             (count,) = connection.execute(SQL["waiting"], values).fetchone()
             return QueueCount(database_length=count)
 
         return await self._store.read(read)
 
-    async def _outcome(self, workspace: str, job_id: str) -> sqlite3.Row:
+    async def _outcome(self, workspace: str, job_id: str) -> Row:
         key = {"id": job_id, "workspace_id": workspace}
         return await self._store.read(lambda connection: _found(connection, "outcome", key))
 
-    def _liveness(self, row: sqlite3.Row) -> _Liveness:
+    def _liveness(self, row: Row) -> _Liveness:
         heard = self._heartbeats.last(row["id"])
         if row["status"] is not None or heard is None:
             return _Liveness(None, row["mem_peak_kb"])
         return _Liveness(self._heartbeats.wall_s(row["id"]), heard.mem_peak_kb)
 
-    def _as_json(self, row: sqlite3.Row) -> dict[str, Any]:
+    def _as_json(self, row: Row) -> dict[str, Any]:
         return _completed_json(row) if row["status"] is not None else self._queued_json(row)
 
-    def _queued_json(self, row: sqlite3.Row) -> dict[str, Any]:
+    def _queued_json(self, row: Row) -> dict[str, Any]:
         alive = self._liveness(row)
         return {
             "type": "QueuedJob",
@@ -205,7 +205,7 @@ class Records:
         }
 
 
-def _maybe(row: sqlite3.Row) -> MaybeResult:
+def _maybe(row: Row) -> MaybeResult:
     completed = row["status"] is not None
     return MaybeResult(
         completed=completed,
@@ -215,14 +215,14 @@ def _maybe(row: sqlite3.Row) -> MaybeResult:
     )
 
 
-def _found(connection: sqlite3.Connection, query: str, key: Mapping[str, Any]) -> sqlite3.Row:
-    row: sqlite3.Row | None = connection.execute(SQL[query], key).fetchone()
+def _found(connection: Connection, query: str, key: Mapping[str, Any]) -> Row:
+    row: Row | None = connection.execute(SQL[query], key).fetchone()
     if row is None:
         raise NotFound(f"job {key['id']} not found in workspace {key['workspace_id']}")
     return row
 
 
-def _completed_json(row: sqlite3.Row) -> dict[str, Any]:
+def _completed_json(row: Row) -> dict[str, Any]:
     return {
         "type": "CompletedJob",
         **_common_json(row),
@@ -242,7 +242,7 @@ def _completed_json(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def _common_json(row: sqlite3.Row) -> dict[str, Any]:
+def _common_json(row: Row) -> dict[str, Any]:
     return {
         "workspace_id": row["workspace_id"],
         "id": row["id"],

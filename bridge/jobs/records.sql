@@ -24,7 +24,7 @@ SELECT job.id, queue.state, completed.status, completed.result
   FROM job
   LEFT JOIN queue USING (id)
   LEFT JOIN completed USING (id)
- WHERE (job.id = :id OR job.retry_of = :id) AND +job.workspace_id = :workspace_id  -- +: by no index on this
+ WHERE (job.id = :id OR job.retry_of = :id) AND job.workspace_id || '' = :workspace_id  -- by no index on this
  ORDER BY job.retries DESC LIMIT 1;
 
 -- name: place
@@ -50,11 +50,11 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
   LEFT JOIN completed USING (id)
  WHERE job.workspace_id = :workspace_id
    AND (:completed_only = 0 OR completed.id IS NOT NULL)
-   AND (:success IS NULL OR :success = (completed.status = 'success'))
-   AND (:tag IS NULL OR job.tag = :tag)
-   AND (:created_by IS NULL OR job.created_by = :created_by)
-   AND (:script_path_exact IS NULL OR job.script_path = :script_path_exact)
-   AND (:schedule_path IS NULL OR job.schedule_path = :schedule_path)
+   AND (CAST(:success AS INTEGER) IS NULL OR :success = CASE WHEN completed.status = 'success' THEN 1 WHEN completed.status IS NOT NULL THEN 0 END)
+   AND (CAST(:tag AS TEXT) IS NULL OR job.tag = :tag)
+   AND (CAST(:created_by AS TEXT) IS NULL OR job.created_by = :created_by)
+   AND (CAST(:script_path_exact AS TEXT) IS NULL OR job.script_path = :script_path_exact)
+   AND (CAST(:schedule_path AS TEXT) IS NULL OR job.schedule_path = :schedule_path)
  ORDER BY job.created_at DESC, job.id DESC
  LIMIT :per_page OFFSET :skip;
 
@@ -73,11 +73,11 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
   JOIN job USING (id)
   LEFT JOIN completed USING (id)
  WHERE queue.workspace_id = :workspace_id
-   AND (:running IS NULL OR :running = (queue.state = 'running'))
-   AND (:tag IS NULL OR job.tag = :tag)
-   AND (:created_by IS NULL OR job.created_by = :created_by)
-   AND (:script_path_exact IS NULL OR job.script_path = :script_path_exact)
-   AND (:schedule_path IS NULL OR job.schedule_path = :schedule_path)
+   AND (CAST(:running AS INTEGER) IS NULL OR :running = CASE queue.state WHEN 'running' THEN 1 ELSE 0 END)
+   AND (CAST(:tag AS TEXT) IS NULL OR job.tag = :tag)
+   AND (CAST(:created_by AS TEXT) IS NULL OR job.created_by = :created_by)
+   AND (CAST(:script_path_exact AS TEXT) IS NULL OR job.script_path = :script_path_exact)
+   AND (CAST(:schedule_path AS TEXT) IS NULL OR job.schedule_path = :schedule_path)
  ORDER BY queue.created_at DESC, queue.id DESC
  LIMIT :per_page OFFSET :skip;
 

@@ -1,7 +1,6 @@
 """A failed job is followed by a new one, for as long as the policy of its run says (openflow.md 2.1)."""
 
 import math
-import sqlite3
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, Final
@@ -9,9 +8,10 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from agent.database import queries
 from bridge.errors import BadRequest
 from bridge.jobs.ids import new_job_id
+from bridge.store.statements import queries
+from bridge.store.store import Connection
 
 SQL: Final = queries(Path(__file__).with_name("retries.sql"))
 LONGEST_S: Final = 6 * 3600.0
@@ -79,7 +79,7 @@ def delay_s(policy: Retry, retries: int, draw: float) -> float | None:
     return min(gap_s * (1 + draw * (grows.random_factor or 0) / 100), LONGEST_S)
 
 
-def push_next(connection: sqlite3.Connection, job_id: str, now_s: float) -> bool:
+def push_next(connection: Connection, job_id: str, now_s: float) -> bool:
     """In the transaction that ends the failed job, so that no death comes between. False: there is none."""
     row = connection.execute(SQL["policy"], {"id": job_id}).fetchone()
     if row is None:

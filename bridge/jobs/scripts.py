@@ -1,21 +1,20 @@
 """Deployed scripts: a path answers with its newest version, a hash with exactly one."""
 
-import sqlite3
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from msgspec import Meta, Raw, Struct
 
 from agent.clock import Clock
-from agent.database import Database, queries
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs.ids import script_hash
 from bridge.jobs.model import Delivery, LostAfter, Page, Priority, Replace, Seconds, rfc3339
 from bridge.jobs.tag_rules import TagRules
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store
 
 SQL: Final = queries(Path(__file__).with_name("scripts.sql"))
 
-Row = sqlite3.Row
 Text = Annotated[str, Meta(min_length=1)]
 
 
@@ -52,7 +51,7 @@ class ScriptFilter(Struct):
     per_page: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
-def head(connection: sqlite3.Connection, workspace: str, path: str) -> Row:
+def head(connection: Connection, workspace: str, path: str) -> Row:
     """Raises `NotFound`."""
     row: Row | None = connection.execute(SQL["head"], {"workspace_id": workspace, "path": path}).fetchone()
     if row is None:
@@ -60,7 +59,7 @@ def head(connection: sqlite3.Connection, workspace: str, path: str) -> Row:
     return row
 
 
-def version(connection: sqlite3.Connection, workspace: str, wanted: str) -> Row:
+def version(connection: Connection, workspace: str, wanted: str) -> Row:
     """Raises `NotFound`."""
     values = {"workspace_id": workspace, "hash": wanted}
     row: Row | None = connection.execute(SQL["version"], values).fetchone()
@@ -101,7 +100,7 @@ def as_json(row: Row) -> dict[str, Any]:
 
 
 class Scripts:
-    def __init__(self, store: Database, clock: Clock, tags: TagRules) -> None:
+    def __init__(self, store: Store, clock: Clock, tags: TagRules) -> None:
         self._tags = tags
         self._store = store
         self._clock = clock
@@ -133,9 +132,7 @@ class Scripts:
         )
 
 
-def _create(
-    connection: sqlite3.Connection, workspace: str, asked: NewScript, created_by: str, now_s: float
-) -> str:
+def _create(connection: Connection, workspace: str, asked: NewScript, created_by: str, now_s: float) -> str:
     key = {"workspace_id": workspace, "path": asked.path}
     current: Row | None = connection.execute(SQL["head"], key).fetchone()
     row = {

@@ -2,17 +2,17 @@
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from agent.clock import Clock
-from agent.database import Database, queries
+from agent.database import WriteFailed
 from agent.wire.claims import Claims, Tag
 from agent.wire.messages import Delivery
 from bridge.errors import BadRequest, NotFound
@@ -22,14 +22,19 @@ from bridge.jobs.arrivals import Arrivals
 from bridge.jobs.giving_up import GivenUp, give_up
 from bridge.jobs.heartbeats import Heartbeats
 from bridge.jobs.model import Completed, Completion, Order, PingReply, Pulled, error_object
-from bridge.jobs.news import News
+from bridge.jobs.news import READY, Kind, News
 from bridge.jobs.rules import Rules
 from bridge.jobs.tag_rules import TagRules
 from bridge.jobs.transitions import Storable
+from bridge.store.bulletin import Bulletin, Note, Tell
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store
 from bridge.tokens.jobs import JobTokens
 from bridge.web.bodies import strict_json
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
+
+HEARTBEATS_S: Final = 1.0  # as many as were heard in that time are told at once
 
 log = structlog.get_logger()
 
@@ -55,7 +60,8 @@ class Jobs:
 
     def __init__(
         self,
-        store: Database,
+        store: Store,
+        bulletin: Bulletin,
         clock: Clock,
         tokens: JobTokens,
         arguments: Arguments,
@@ -63,6 +69,7 @@ class Jobs:
         rules: Rules,
     ) -> None:
         self._store = store
+        self._bulletin = bulletin
         self._clock = clock
         self._tokens = tokens
         self._arguments = arguments
@@ -71,19 +78,25 @@ class Jobs:
         self._available = asyncio.Event()
         self._arrivals = Arrivals()
         self.heartbeats = Heartbeats(clock)
-        self.endings = News()  # by job
+        self.endings = News()  # by job: of its runs
         self.cancels = News()  # by the worker that has the job
         self.closing = False
+        bulletin.on(Kind.PUSHED, self._pushed, self._wake)
+        bulletin.on(Kind.READY, lambda _: self._wake(), self._wake)
+        bulletin.on(Kind.OVER, self._over, self.endings.note_all)
+        bulletin.on(Kind.CANCELED, self.cancels.note, self.cancels.note_all)
+        bulletin.on(Kind.ALIVE, self.heartbeats.note_of_another, self.heartbeats.forget_all)
 
     async def push(self, order: Order) -> str:
         """A new job's id. Raises `BadRequest` and `NotFound`; then there is no job."""
         now_s = self._clock.wall_s()
-        job_id, tag = await self._store.write(
-            lambda connection: push.push(connection, order, self._tags, now_s)
-        )
-        self._available.set()
-        self._arrivals.note([tag])
-        return job_id
+
+        def write(connection: Connection, tell: Tell) -> str:
+            job_id, tag = push.push(connection, order, self._tags, now_s)
+            tell(Note(Kind.PUSHED, tag))
+            return job_id
+
+        return await self._bulletin.write(write)
 
     async def push_init(self, worker: str, content: str, *, periodic: bool = False) -> str:
         """The id of a worker's init or periodic script, to be fetched with `held` (agent-api.md 6)."""
@@ -92,10 +105,6 @@ class Jobs:
         job_id = await self._store.write(lambda connection: push_own(connection, worker, content, now_s))
         self.heartbeats.note(job_id)
         return job_id
-
-    def note_available(self) -> None:
-        """Somebody else has pushed, in a transaction of its own."""
-        self._wake()
 
     async def wait_for_push(self, timeout_s: float) -> None:
         """Return when a job became available since the last call, or after `timeout_s`.
@@ -121,9 +130,7 @@ class Jobs:
         what is not there ends here instead.
         """
         while True:
-            row = await self._store.write(
-                lambda connection: repeats.take(connection, worker, tags, self._clock.wall_s(), request_id)
-            )
+            row = await self._take(worker, tags, request_id)
             if row is None:
                 return None
             self.heartbeats.note(row["job_id"])
@@ -132,6 +139,16 @@ class Jobs:
             except Unresolved as error:
                 ended = Completion(success=False, result=_error_text("NotFound", str(error)))
                 await self.complete(row["workspace"], row["job_id"], ended)
+
+    async def _take(self, worker: str, tags: Sequence[str], request_id: str | None) -> Row | None:
+        asked = (worker, tags, self._clock.wall_s(), request_id)
+
+        def alone(connection: Connection, tell: Tell) -> Row | None:
+            return repeats.take(connection, *asked, partial(transitions.take_best, tell=tell))
+
+        return await self._bulletin.write_beside(
+            lambda connection, _: repeats.take(connection, *asked, transitions.take_beside), alone
+        )
 
     async def pull_in_time(
         self, worker: str, tags: Sequence[str], request_id: str | None, wait_s: float
@@ -163,16 +180,15 @@ class Jobs:
     async def put_back(self, worker: str, out: frozenset[str]) -> int:
         """Queue again what `worker` pulled, except what is `out` at a site; how many."""
 
-        def write(connection: sqlite3.Connection) -> int:
+        def write(connection: Connection, tell: Tell) -> int:
             pulled = [row["id"] for row in connection.execute(SQL["pulled_by"], {"worker": worker})]
             unsent = [{"id": job_id, "worker": worker} for job_id in pulled if job_id not in out]
             connection.executemany(SQL["put_back"], unsent)
+            if unsent:
+                tell(READY)
             return len(unsent)
 
-        count = await self._store.write(write)
-        if count:
-            self._wake()
-        return count
+        return await self._bulletin.write(write)
 
     async def held(self, job_id: str, worker: str) -> Pulled | None:
         """The job that `worker` queued for itself, or None."""
@@ -182,9 +198,9 @@ class Jobs:
     async def ping(self, job_id: str, worker: str, mem_peak_kb: int | None) -> PingReply:
         """The worker has the job still. Fenced: a stranger is told `already_completed`."""
 
-        def read(connection: sqlite3.Connection) -> sqlite3.Row | None:
+        def read(connection: Connection) -> Row | None:
             values = {"id": job_id, "worker": worker}
-            found: sqlite3.Row | None = connection.execute(SQL["ping"], values).fetchone()
+            found: Row | None = connection.execute(SQL["ping"], values).fetchone()
             return found
 
         row = await self._store.read(read)
@@ -207,8 +223,8 @@ class Jobs:
         if completion.mem_peak_kb is None and heard is not None:
             completion = replace(completion, mem_peak_kb=heard.mem_peak_kb)
         now_s = self._clock.wall_s()
-        outcome, opened = await self._store.write(
-            lambda connection: transitions.complete(
+        outcome = await self._bulletin.write(
+            lambda connection, tell: transitions.complete(
                 connection,
                 workspace,
                 job_id,
@@ -217,14 +233,11 @@ class Jobs:
                 now_s=now_s,
                 caller=caller,
                 rules=self._rules,
+                tell=tell,
             )
         )
         if outcome is Completed.RECORDED:
-            self.heartbeats.forget(job_id)
-            self.endings.note(job_id)
             log.info("job.completed", job_id=job_id, success=completion.success)
-        if opened:
-            self._wake()
         return outcome
 
     async def append_log(
@@ -242,7 +255,7 @@ class Jobs:
         `offset` counts the characters of that writer's stream before `text`. Raises `NotFound`.
         """
 
-        def append(connection: sqlite3.Connection) -> None:
+        def append(connection: Connection) -> None:
             row = transitions.standing(connection, job_id, workspace)
             if row is None or not transitions.may_speak(row, caller):
                 raise NotFound(f"job {job_id} not found in workspace {workspace}")
@@ -259,29 +272,20 @@ class Jobs:
         Raises `NotFound`.
         """
         now_s = self._clock.wall_s()
-        worker, let_in = await self._store.write(
-            lambda connection: transitions.cancel(
-                connection, workspace, job_id, by=by, reason=reason, now_s=now_s
+        await self._bulletin.write(
+            lambda connection, tell: transitions.cancel(
+                connection, workspace, job_id, by=by, reason=reason, now_s=now_s, tell=tell
             )
         )
-        if let_in:
-            self._wake()
-        self.endings.note(job_id)
-        self.cancels.note(worker)
 
     async def force_cancel(self, workspace: str, job_id: str, by: str, reason: str | None) -> None:
         """It ends now, running or not. Raises `NotFound`."""
         now_s = self._clock.wall_s()
-        worker, let_in = await self._store.write(
-            lambda connection: transitions.force_cancel(
-                connection, workspace, job_id, by=by, reason=reason, now_s=now_s
+        await self._bulletin.write(
+            lambda connection, tell: transitions.force_cancel(
+                connection, workspace, job_id, by=by, reason=reason, now_s=now_s, tell=tell
             )
         )
-        if let_in:
-            self._wake()
-        self.heartbeats.forget(job_id)
-        self.endings.note(job_id)
-        self.cancels.note(worker)
 
     async def flag_canceled(self, job_id: str, by: str, reason: str, *, caller: Claims | None = None) -> None:
         """What a worker says before it stops a job itself. Raises `NotFound`."""
@@ -290,7 +294,12 @@ class Jobs:
         )
 
     async def sweep_zombies(self, timeout_s: float) -> int:
-        """Restart, or after three restarts fail, what was not pinged for too long; how many (5.3).
+        """Restart, or after three restarts fail, what was not pinged for too long; how many (5.3)."""
+        silent = await self.silent(timeout_s)
+        return await self.give_up(silent) if silent else 0
+
+    async def silent(self, timeout_s: float) -> dict[str, str]:
+        """The jobs that were not pinged for too long, and after what. It forgets those that do not run (I6).
 
         A stock worker keeps a job for `timeout_s` of silence, an agent of ours for the job's `lost_after`.
         """
@@ -302,18 +311,16 @@ class Jobs:
             for row in running
         }
         silent = self.heartbeats.silent(patience_s)
-        after = {job_id: f"no ping from job for {patience_s[job_id]:.0f} s" for job_id in silent}
-        return await self.give_up(after) if after else 0
+        return {job_id: f"no ping from job for {patience_s[job_id]:.0f} s" for job_id in silent}
 
     async def give_up(self, lost: Mapping[str, str]) -> int:
         """Take these jobs from their workers, each after what it says; how many were with one."""
         now_s = self._clock.wall_s()
-        became = await self._store.write(lambda connection: give_up(connection, lost, self._rules, now_s))
+        became = await self._bulletin.write(
+            lambda connection, tell: give_up(connection, lost, self._rules, now_s, tell)
+        )
         for job_id, outcome in zip(lost, became, strict=True):
-            self.heartbeats.forget(job_id)
-            self.endings.note(job_id)
             log.warning("job.zombie", job_id=job_id, outcome=outcome.value)
-        self._wake()  # for what is restarted, or waited for what failed
         return len(lost) - became.count(GivenUp.GONE)
 
     async def _until_due_s(self) -> float:
@@ -321,12 +328,28 @@ class Jobs:
         due_s = await self._store.read(transitions.next_due)
         return float("inf") if due_s is None else max(0.0, due_s - self._clock.wall_s())
 
+    async def tell_heartbeats(self) -> None:
+        """For ever: other bridges learn whom this one has heard of."""
+        while True:
+            await self.heartbeats.news.wait()
+            with suppress(WriteFailed):  # whoever is alive says so again
+                await self._bulletin.tell_others(self.heartbeats.untold())
+            await asyncio.sleep(HEARTBEATS_S)
+
+    def _pushed(self, tag: str) -> None:
+        self._available.set()
+        self._arrivals.note([tag])
+
+    def _over(self, job_id: str) -> None:
+        self.heartbeats.forget(job_id)
+        self.endings.note(job_id)
+
     def _wake(self) -> None:
         """Jobs may be there that nobody pushed now."""
         self._available.set()
         self._arrivals.note()
 
-    def _pulled(self, row: sqlite3.Row) -> Pulled:
+    def _pulled(self, row: Row) -> Pulled:
         token = self._tokens.mint(
             job_id=row["job_id"],
             workspace=row["workspace"],

@@ -1,7 +1,6 @@
 """Each change of a job's record, inside the writer's transaction that it is given."""
 
 import math
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +8,22 @@ from typing import Any, Final, NewType
 
 import msgspec
 
-from agent.database import queries
 from agent.wire.claims import Claims, Tag
 from agent.wire.messages import Delivery
 from bridge.errors import NotFound
 from bridge.jobs import limits, retries
 from bridge.jobs.model import Completed, Completion, error_object
+from bridge.jobs.news import READY, Kind
 from bridge.jobs.rules import Rules
+from bridge.store.bulletin import Note, Tell
+from bridge.store.statements import queries
+from bridge.store.store import Connection, NotBeside, Row
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 TIME_LIMIT: Final = "timeout"  # who cancels a job at its time limit (agent-api.md 2.1)
 INT64_MAX: Final = 2**63 - 1
 PASSED_OVER_MAX: Final = 1000  # jobs that one pull may find too late or held back; the next pull goes on
 
-Row = sqlite3.Row
 Storable = NewType("Storable", str)  # JSON text that was checked
 
 
@@ -44,8 +45,8 @@ def error_text(error: Mapping[str, Any]) -> Storable:
 
 
 def take_best(
-    connection: sqlite3.Connection, worker: str, tags: Sequence[str], now_s: float
-) -> sqlite3.Row | None:
+    connection: Connection, worker: str, tags: Sequence[str], now_s: float, tell: Tell
+) -> Row | None:
     """Hand the best ready job of these tags to `worker`.
 
     One whose `not_after` passed ends here instead, one whose key is full is held back.
@@ -56,54 +57,83 @@ def take_best(
         if best is None:
             break
         if best["not_after"] is not None and best["not_after"] <= now_s:
-            expire(connection, best["id"], now_s)
+            expire(connection, best["id"], now_s, tell)
         elif limits.may_start(connection, best["id"]):
             connection.execute(SQL["take"], {"id": best["id"], "worker": worker, "now": now_s})
             return read_pulled(connection, best["id"])
     return None
 
 
-def promote(connection: sqlite3.Connection, now_s: float) -> None:
+def take_beside(connection: Connection, worker: str, tags: Sequence[str], now_s: float) -> Row | None:
+    """As `take_best`, for pulls that run beside each other: each skips the rows that another has in hand.
+
+    So of one job they touch its own row of the queue alone, and never wait for one another. Where more is at
+    stake (a time that has come, a key's places, an end) it raises `NotBeside`. A tag's best is locked only
+    once the tag is chosen: what a pull locks and leaves would look taken to the others.
+    """
+    due_s = next_due(connection)
+    if due_s is not None and due_s <= now_s:
+        raise NotBeside
+    for tag in _ranked(connection, tags):
+        best = connection.execute(SQL["lock_best_of_tag"], {"tag": tag}).fetchone()
+        if best is None:
+            continue
+        if best["not_after"] is not None or best["concurrency_key"] is not None:
+            raise NotBeside
+        connection.execute(SQL["take"], {"id": best["id"], "worker": worker, "now": now_s})
+        return read_pulled(connection, best["id"])
+    return None
+
+
+def promote(connection: Connection, now_s: float) -> None:
     """What is due now waits with the rest: jobs by their time, and places of keys by their window."""
     connection.execute(SQL["promote"], {"now": now_s})
     limits.free_due(connection, now_s)
 
 
-def next_due(connection: sqlite3.Connection) -> float | None:
+def next_due(connection: Connection) -> float | None:
     """When `promote` has something to do next, in wall seconds."""
     (due_s,) = connection.execute(SQL["next_due"]).fetchone()
     return min((one for one in (due_s, limits.next_free(connection)) if one is not None), default=None)
 
 
-def _best(connection: sqlite3.Connection, tags: Sequence[str]) -> sqlite3.Row | None:
+def _best(connection: Connection, tags: Sequence[str]) -> Row | None:
     found = (connection.execute(SQL["best_of_tag"], {"tag": tag}).fetchone() for tag in tags)
     return min((row for row in found if row is not None), key=_rank, default=None)
 
 
-def _rank(row: sqlite3.Row) -> tuple[float, float, float]:
+def _ranked(connection: Connection, tags: Sequence[str]) -> Sequence[str]:
+    """The tags that have a ready job, the best job's first."""
+    if len(tags) == 1:
+        return tags
+    found = {tag: connection.execute(SQL["best_of_tag"], {"tag": tag}).fetchone() for tag in tags}
+    return sorted((tag for tag in tags if found[tag] is not None), key=lambda tag: _rank(found[tag]))
+
+
+def _rank(row: Row) -> tuple[float, float, float]:
     priority = -math.inf if row["priority"] is None else row["priority"]
     return -priority, row["scheduled_for"], row["created_at"]
 
 
-def read_pulled(connection: sqlite3.Connection, job_id: str) -> sqlite3.Row:
-    row: sqlite3.Row = connection.execute(SQL["pulled"], {"id": job_id}).fetchone()
+def read_pulled(connection: Connection, job_id: str) -> Row:
+    row: Row = connection.execute(SQL["pulled"], {"id": job_id}).fetchone()
     return row
 
 
-def read_held(connection: sqlite3.Connection, job_id: str, worker: str) -> sqlite3.Row | None:
+def read_held(connection: Connection, job_id: str, worker: str) -> Row | None:
     held = connection.execute(SQL["held_same_worker"], {"id": job_id, "worker": worker}).fetchone()
     return None if held is None else read_pulled(connection, job_id)
 
 
-def expire(connection: sqlite3.Connection, job_id: str, now_s: float) -> None:
+def expire(connection: Connection, job_id: str, now_s: float, tell: Tell) -> None:
     error = error_object("Expired", "not_after passed before the job was started")
-    record_end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s))
+    record_end(connection, job_id, End(status="failure", result=error_text(error), now_s=now_s), tell)
 
 
-def standing(connection: sqlite3.Connection, job_id: str, workspace: str | None) -> sqlite3.Row | None:
+def standing(connection: Connection, job_id: str, workspace: str | None) -> Row | None:
     """Where the job stands; `workspace=None` asks in all of them."""
     values = {"id": job_id, "workspace_id": workspace}
-    row: sqlite3.Row | None = connection.execute(SQL["standing"], values).fetchone()
+    row: Row | None = connection.execute(SQL["standing"], values).fetchone()
     return row
 
 
@@ -115,7 +145,7 @@ def may_speak(row: Row, caller: Claims | None) -> bool:
 
 
 def complete(
-    connection: sqlite3.Connection,
+    connection: Connection,
     workspace: str,
     job_id: str,
     completion: Completion,
@@ -124,13 +154,14 @@ def complete(
     now_s: float,
     caller: Claims | None,
     rules: Rules,
-) -> tuple[Completed, bool]:
-    """Record the first completion; every later one changes nothing (I1). And whether a job became due."""
+    tell: Tell,
+) -> Completed:
+    """Record the first completion; every later one changes nothing (I1)."""
     row = standing(connection, job_id, workspace)
     if row is None or not may_speak(row, caller):
-        return Completed.UNKNOWN, False
+        return Completed.UNKNOWN
     if row["status"] is not None:
-        return Completed.ALREADY, False
+        return Completed.ALREADY
     canceled_by = completion.canceled_by
     if canceled_by is None and not completion.success:
         canceled_by = row["canceled_by"]
@@ -144,15 +175,16 @@ def complete(
         canceled_by=canceled_by,
         canceled_reason=completion.canceled_reason or row["canceled_reason"],
     )
-    let_in = record_end(connection, job_id, end)
+    record_end(connection, job_id, end, tell)
     failed = not completion.success and canceled_by in (None, TIME_LIMIT) and completion.may_retry
     once = rules.delivery(Tag(row["tag"]), Delivery(row["delivery"])) is Delivery.AT_MOST_ONCE  # I2
-    retried = failed and not once and retries.push_next(connection, job_id, now_s)
-    return Completed.RECORDED, let_in or retried
+    if failed and not once and retries.push_next(connection, job_id, now_s):
+        tell(READY)
+    return Completed.RECORDED
 
 
-def record_end(connection: sqlite3.Connection, job_id: str, end: End) -> bool:
-    """Whether that let in a job which waited for this one."""
+def record_end(connection: Connection, job_id: str, end: End, tell: Tell) -> None:
+    """It may let in a job which waited for this one."""
     row = standing(connection, job_id, None)
     assert row is not None  # noqa: S101 every caller has just read the job
     duration_ms = end.duration_ms
@@ -173,9 +205,10 @@ def record_end(connection: sqlite3.Connection, job_id: str, end: End) -> bool:
     }
     connection.execute(SQL["insert_completed"], values)
     connection.execute(SQL["drop_parts"], {"id": job_id})
-    let_in = limits.ended(connection, job_id, end.now_s)
+    if limits.ended(connection, job_id, end.now_s):
+        tell(READY)
     connection.execute(SQL["delete_queue"], {"id": job_id})
-    return let_in
+    tell(Note(Kind.OVER, job_id))
 
 
 def _clamped(number: int) -> int:
@@ -184,29 +217,49 @@ def _clamped(number: int) -> int:
 
 
 def cancel(
-    connection: sqlite3.Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
-) -> tuple[str, bool]:
+    connection: Connection,
+    workspace: str,
+    job_id: str,
+    *,
+    by: str,
+    reason: str | None,
+    now_s: float,
+    tell: Tell,
+) -> None:
     """Not running: it ends here and never starts (I7). Running: its worker is told at its next ping.
 
-    The worker, empty when there is none, and whether a job was let in which waited for this one. Raises
-    `NotFound`.
+    Raises `NotFound`.
     """
     row = _queued(connection, workspace, job_id)
     if row["state"] == "running":
         connection.execute(SQL["flag_canceled"], {"id": job_id, "by": by, "reason": reason})
-        return row["worker"] or "", False
-    return row["worker"] or "", end_canceled(connection, job_id, by, reason, now_s)
+    else:
+        end_canceled(connection, job_id, by, reason, now_s, tell)
+    _tell_worker(row, tell)
 
 
 def force_cancel(
-    connection: sqlite3.Connection, workspace: str, job_id: str, *, by: str, reason: str | None, now_s: float
-) -> tuple[str, bool]:
+    connection: Connection,
+    workspace: str,
+    job_id: str,
+    *,
+    by: str,
+    reason: str | None,
+    now_s: float,
+    tell: Tell,
+) -> None:
     """As `cancel`, but it ends here even while it runs; its worker is told that it is completed."""
     row = _queued(connection, workspace, job_id)
-    return row["worker"] or "", end_canceled(connection, job_id, by, reason, now_s)
+    end_canceled(connection, job_id, by, reason, now_s, tell)
+    _tell_worker(row, tell)
 
 
-def _queued(connection: sqlite3.Connection, workspace: str, job_id: str) -> sqlite3.Row:
+def _tell_worker(row: Row, tell: Tell) -> None:
+    if row["worker"] is not None:
+        tell(Note(Kind.CANCELED, row["worker"]))
+
+
+def _queued(connection: Connection, workspace: str, job_id: str) -> Row:
     row = standing(connection, job_id, workspace)
     if row is None:
         raise NotFound(f"job {job_id} not found in workspace {workspace}")
@@ -216,19 +269,17 @@ def _queued(connection: sqlite3.Connection, workspace: str, job_id: str) -> sqli
 
 
 def end_canceled(
-    connection: sqlite3.Connection, job_id: str, by: str, reason: str | None, now_s: float
-) -> bool:
+    connection: Connection, job_id: str, by: str, reason: str | None, now_s: float, tell: Tell
+) -> None:
     told = f"Job canceled: {reason or ''} by {by}"
     error = error_object("Canceled", told, reason=reason, canceler=by)
     end = End(
         status="canceled", result=error_text(error), now_s=now_s, canceled_by=by, canceled_reason=reason
     )
-    return record_end(connection, job_id, end)
+    record_end(connection, job_id, end, tell)
 
 
-def flag_canceled(
-    connection: sqlite3.Connection, job_id: str, by: str, reason: str, caller: Claims | None
-) -> None:
+def flag_canceled(connection: Connection, job_id: str, by: str, reason: str, caller: Claims | None) -> None:
     """What a worker says before it stops a job itself, for example at its time limit."""
     row = standing(connection, job_id, None)
     if row is None or not may_speak(row, caller):

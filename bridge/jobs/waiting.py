@@ -18,7 +18,7 @@ from bridge.jobs.records import MaybeResult, Records
 from bridge.jobs.service import Jobs
 
 WAIT_S: Final = 600.0  # the job goes on; its id is in the answer
-LOOK_AGAIN_S: Final = 2.0  # what ends elsewhere, by another process or by expiry, is seen at the latest then
+LOOK_AGAIN_S: Final = 30.0  # every end is told, so this is for safety
 WAITERS_MAX: Final = 1000  # (I6)
 STATUS_KEY: Final = "windmill_status_code"
 

@@ -32,6 +32,7 @@ from agent.wire.messages import (
 )
 from agent.wire.routing import EVENTS, LOGS, PINGS, RESULTS
 from bridge.broker.channel import Broker, broker_errors
+from bridge.cancelling import heed_cancellation
 from bridge.errors import BrokerDown, ClusterDown
 from bridge.relay.checking import check_held
 from bridge.relay.ledger import Ledger
@@ -62,7 +63,6 @@ class Collector:
         source: Source,
         ledger: Ledger,
         broker: Broker,
-        room_opened: Callable[[], None],
         lost: Lost,
         recorder: Recorder,
         clock: Clock,
@@ -70,7 +70,6 @@ class Collector:
         self._source = source
         self._ledger = ledger
         self._broker = broker
-        self._room_opened = room_opened
         self._lost = lost
         self._recorder = recorder
         self._clock = clock
@@ -208,6 +207,7 @@ class Collector:
                 await self._take_events(worker, messages)
             except* ClusterDown as group:  # they come again; what was done of them may be done twice
                 log.warning("cluster.down", reason=str(group.exceptions[0]))
+                heed_cancellation()
                 await asyncio.sleep(CLUSTER_RETRY_S)
                 taken = False
         return taken
@@ -219,8 +219,6 @@ class Collector:
                 group.create_task(self._event(worker, message, answers), name="event")
         if answers:
             await self._tell(worker, answers)
-        if any(isinstance(message, Accepted | Hello) for message in messages):
-            self._room_opened()
 
     async def _event(self, worker: WorkerName, message: Message, answers: list[Message]) -> None:
         match message:
@@ -232,6 +230,7 @@ class Collector:
                 await self._ledger.started((message.job_id, message.attempt), message.started_at)
             case Hello():
                 await self._heard(worker, message)
+                self._ledger.room.set()  # it may have enrolled with another bridge
                 if message.hello_id:
                     answer = Settings(wall_s=self._clock.wall_s(), hello_id=message.hello_id)
                     await self._tell(worker, [answer])
@@ -280,7 +279,6 @@ class Collector:
             if custody.custodian not in (None, worker):
                 return  # another agent holds it
             await self._lost.given_up(custody, f"{worker}: {message.reason}")
-            self._room_opened()
 
     async def _refused(self, worker: WorkerName, message: Rejected) -> None:
         custody = await self._ledger.find((JobId(message.claimed_job_id), Attempt(message.claimed_attempt)))
@@ -288,7 +286,6 @@ class Collector:
             return
         if custody.attempt == message.claimed_attempt:
             await self._lost.refused(custody, message.sha256, f"{worker}: {message.reason}")
-            self._room_opened()
 
     async def _logs(self, worker: WorkerName, messages: list[Message]) -> bool:
         for message in messages:

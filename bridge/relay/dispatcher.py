@@ -14,6 +14,7 @@ from agent.wire.envelope import pack, seal, unpack
 from agent.wire.errors import WireError
 from agent.wire.messages import Job
 from bridge.broker.channel import Broker
+from bridge.cancelling import heed_cancellation
 from bridge.errors import ClusterDown
 from bridge.relay.ledger import Key, Ledger
 from bridge.relay.pacing import room_in
@@ -25,7 +26,6 @@ from bridge.relay.sources.source import Pulled, Source
 log = structlog.get_logger()
 
 PULLERS: Final = 8  # pulls at once, so that their ledger rows share an fsync
-IDLE_S: Final = 1.0
 CLUSTER_RETRY_S: Final = 5.0
 UNPUBLISHED_MAX: Final = 1000
 
@@ -53,21 +53,17 @@ class Dispatcher:
         self._policies = policies
         self._recorder = recorder
         self._ready_max = ready_max
-        self._room = asyncio.Event()
-
-    def wake(self) -> None:
-        """An agent enrolled or accepted jobs: there may be room."""
-        self._room.set()
 
     async def run(self) -> None:
         while True:
-            self._room.clear()
+            self._ledger.room.clear()
             pulled = 0
             try:
                 await self._publish_left()
                 pulled = await self._round()
             except* ClusterDown as group:
                 log.warning("cluster.down", reason=str(group.exceptions[0]))
+                heed_cancellation()
                 await asyncio.sleep(CLUSTER_RETRY_S)
             if not pulled:
                 await self._wait()
@@ -166,10 +162,12 @@ class Dispatcher:
 
     async def _wait(self) -> None:
         """Until a job may have come or room may have opened."""
-        came = asyncio.ensure_future(self._source.wait(IDLE_S))
-        room = asyncio.ensure_future(self._room.wait())
+        came = asyncio.ensure_future(self._source.wait(self._source.idle_s))
+        room = asyncio.ensure_future(self._ledger.room.wait())
         try:
-            await asyncio.wait((came, room), return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait((came, room), return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
         finally:
             came.cancel()
             room.cancel()

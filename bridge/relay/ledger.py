@@ -1,20 +1,21 @@
 """The bridge's durable record of custody: who holds which job, and who was told what (DESIGN section 3)."""
 
+import asyncio
 import hashlib
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from agent.clock import Clock
-from agent.database import Database, queries
 from agent.wire.claims import Attempt, Claims, JobId, Tag, WorkerName
 from agent.wire.messages import Blob, Delivery, Result
 from bridge.relay.policy import Replace
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store
 
-SQL: Final[Mapping[str, str]] = queries(Path(__file__).with_name("ledger.sql"))
+SQL: Final = queries(Path(__file__).with_name("ledger.sql"))
 
 CLOSED_KEPT_S: Final = 90 * 86_400.0  # longer than the longest outage
 
@@ -48,15 +49,16 @@ class Custody:
 class Ledger:
     """Every write returns after its fsync."""
 
-    def __init__(self, store: Database, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self.room = asyncio.Event()  # there may be more to publish or to pull; the dispatcher clears it
 
     async def next_attempt(self, job_id: JobId) -> Attempt | None:
         """The number of a new dispatch, or None when the job is out already."""
         values = {"job_id": job_id}
 
-        def look(db: sqlite3.Connection) -> Attempt | None:
+        def look(db: Connection) -> Attempt | None:
             if db.execute(SQL["open_attempt"], values).fetchone():
                 return None
             return Attempt(db.execute(SQL["last_attempt"], values).fetchone()["attempt"] + 1)
@@ -76,7 +78,9 @@ class Ledger:
 
     async def publish_again(self, tag: Tag) -> int:
         """How many jobs go out again (I1). A second copy of one that was taken is fenced as ever."""
-        return await self._store.write(lambda db: db.execute(SQL["publish_again"], {"tag": tag}).rowcount)
+        jobs = await self._store.write(lambda db: db.execute(SQL["publish_again"], {"tag": tag}).rowcount)
+        self.room.set()
+        return jobs
 
     async def accept(self, key: Key, worker: WorkerName) -> Delivery | None:
         """The job's delivery if `worker` is the custodian of this attempt (I1, I2), else None."""
@@ -84,6 +88,7 @@ class Ledger:
         row = await self._store.write(lambda db: db.execute(SQL["accept"], values).fetchone())
         if row is None:
             return None
+        self.room.set()
         return Delivery(json.loads(row["job_json"] or "{}").get("delivery") or Delivery.AT_LEAST_ONCE)
 
     async def refuse(self, key: Key, by: str) -> bool:
@@ -114,6 +119,8 @@ class Ledger:
             "finished_at": None if ran is None else ran.finished_at,
             "clock_offset_ms": None if ran is None else ran.clock_offset_ms,
         })  # fmt: skip
+        if ran is None:  # it may have waited in the broker still
+            self.room.set()
 
     async def expired(self, state: str, before: float) -> list[Custody]:
         """Rows in this state (taken, published) whose `not_after` is before that."""
@@ -126,12 +133,13 @@ class Ledger:
     async def close_elsewhere(self, key: Key) -> None:
         """The cluster says that somebody else ended it."""
         await self._end("close_elsewhere", _of(key))
+        self.room.set()
 
     async def _end(self, name: str, values: Mapping[str, Any]) -> None:
         """The parts of its documents go with it (I6)."""
         with_now = {"now": self._clock.wall_s(), **values}
 
-        def write(db: sqlite3.Connection) -> None:
+        def write(db: Connection) -> None:
             db.execute(SQL[name], with_now)
             db.execute(SQL["drop_parts"], with_now)
 
@@ -143,11 +151,12 @@ class Ledger:
             "custodian": custody.custodian or "", "body": body, "now": self._clock.wall_s(),
         }  # fmt: skip
 
-        def write(db: sqlite3.Connection) -> None:
+        def write(db: Connection) -> None:
             if db.execute(SQL["take_next"], values).rowcount:
                 db.execute(SQL["give_up"], values)
 
         await self._store.write(write)
+        self.room.set()
 
     async def body(self, key: Key) -> bytes | None:
         """What was signed; None once the attempt is over."""
@@ -222,6 +231,7 @@ class Ledger:
             "tags": json.dumps(sorted(claims.tags)), "version": version, "slots": slots,
             "clock_offset_ms": clock_offset_ms,
         })  # fmt: skip
+        self.room.set()
 
     async def heard(
         self,
@@ -253,6 +263,16 @@ class Ledger:
         """Key id → private key (32 raw bytes), the newest first."""
         return {row["kid"]: row["private"] for row in await self._fetch("keys", {})}
 
+    async def add_first_key(self, kid: str, private: bytes) -> None:
+        """Unless there is one: bridges that start in the same moment sign with the same key."""
+        values = {"kid": kid, "private": private, "now": self._clock.wall_s()}
+
+        def write(db: Connection) -> None:
+            if not db.execute(SQL["keys"]).fetchall():
+                db.execute(SQL["add_key"], values)
+
+        await self._store.write(write)
+
     async def add_key(self, kid: str, private: bytes) -> None:
         await self._execute("add_key", {"kid": kid, "private": private})
 
@@ -260,7 +280,7 @@ class Ledger:
         with_now = {"now": self._clock.wall_s(), **values}
         await self._store.write(lambda db: db.execute(SQL[name], with_now).rowcount)
 
-    async def _fetch(self, name: str, values: Mapping[str, Any]) -> Sequence[sqlite3.Row]:
+    async def _fetch(self, name: str, values: Mapping[str, Any]) -> Sequence[Row]:
         return await self._store.read(lambda db: db.execute(SQL[name], values).fetchall())
 
 
@@ -268,7 +288,7 @@ def _of(key: Key) -> dict[str, Any]:
     return {"job_id": key[0], "attempt": key[1]}
 
 
-def _custody(row: sqlite3.Row) -> Custody:
+def _custody(row: Row) -> Custody:
     values = dict(row)
     wish = values.pop("replace")
     return Custody(**values, replace=None if wish is None else Replace(wish))

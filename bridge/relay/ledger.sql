@@ -104,12 +104,13 @@ SELECT body FROM ledger WHERE job_id = :job_id AND attempt = :attempt;
 UPDATE ledger SET body = :body WHERE job_id = :job_id AND attempt = :attempt AND state = 'taken';
 
 -- name: expired
--- Nobody has accepted these, and running them is pointless now. The plus leaves the index of `not_after` only:
--- by the state every job that waits would be read, and SQLite would prepare the statement anew for each state.
+-- Nobody has accepted these, and running them is pointless now. The state has something joined to it so that the index
+-- of `not_after` is taken: by the state every job that waits would be read, and SQLite would prepare the statement
+-- anew for each state.
 SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
        lost_after_s, replace, not_after, published_at
   FROM ledger
- WHERE not_after IS NOT NULL AND state <> 'closed' AND +state = :state AND not_after <= :before;
+ WHERE not_after IS NOT NULL AND state <> 'closed' AND state || '' = :state AND not_after <= :before;
 
 -- name: to_revoke
 -- What this agent held and lost, and has not been told of; and what it was told of before the job was over.
@@ -118,7 +119,7 @@ SELECT job_id, attempt, over FROM (
     SELECT 1 FROM ledger AS other WHERE other.job_id = ledger.job_id AND other.state <> 'closed') AS over
     FROM ledger
    WHERE outcome IN ('lost', 'superseded') AND late = 0 AND coalesce(revoked, '') <> 'over'
-     AND custodian = :worker)
+     AND custodian = :worker) AS lost
  WHERE over OR revoked IS NULL LIMIT :most;
 
 -- name: who_to_revoke
@@ -168,7 +169,8 @@ DELETE FROM ledger WHERE state = 'closed' AND closed_at < :before;
 -- Parts belong to one job: another with the same document may come home earlier. Of a job that is over none is kept.
 INSERT INTO blob_part (job_id, sha256, part_index, part_count, part, at)
 SELECT :job_id, :sha256, :index, :of, :part, :now
- WHERE EXISTS (SELECT 1 FROM ledger WHERE job_id = :job_id AND state <> 'closed')
+ WHERE length(:sha256) = 64  -- what is none an agent made up, and no index takes it at any length
+   AND EXISTS (SELECT 1 FROM ledger WHERE job_id = :job_id AND state <> 'closed')
 ON CONFLICT DO NOTHING;
 
 -- name: parts
@@ -182,7 +184,7 @@ INSERT INTO enrolled_agent (worker, worker_group, tags, version, slots, enrolled
 VALUES (:worker, :worker_group, :tags, :version, :slots, :now, :now, :clock_offset_ms)
 ON CONFLICT (worker) DO UPDATE SET worker_group = excluded.worker_group, tags = excluded.tags,
    version = excluded.version, slots = excluded.slots, last_heard = excluded.last_heard, left_at = NULL,
-   clock_offset_ms = coalesce(excluded.clock_offset_ms, clock_offset_ms);
+   clock_offset_ms = coalesce(excluded.clock_offset_ms, enrolled_agent.clock_offset_ms);
 
 -- name: heard
 UPDATE enrolled_agent SET last_heard = :now, held = coalesce(:held, held), backlog = coalesce(:backlog, backlog),
@@ -196,6 +198,9 @@ SELECT worker, worker_group, tags, version, slots, held, backlog, enrolled_at, l
 
 -- name: served
 SELECT DISTINCT value AS tag FROM enrolled_agent, json_each(tags);
+
+-- name: served for postgresql
+SELECT DISTINCT value AS tag FROM enrolled_agent, jsonb_array_elements_text(tags::jsonb) AS value;
 
 -- name: custody
 -- What a page or the demo shows: where each job is.

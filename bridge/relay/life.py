@@ -1,18 +1,19 @@
-"""The relay's supervisor: one session with the broker after another; pings go on in between."""
+"""The relay's supervisor: it lives in one session with the broker after another; pings go on in between."""
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from agent.clock import Clock
+from agent.database import WriteFailed
 from agent.wire.claims import Tag, WorkerName
-from bridge.broker.channel import Broker, QueueGone
+from bridge.broker.channel import Broker
+from bridge.cancelling import heed_cancellation
 from bridge.errors import BrokerDown
 from bridge.relay.collector import Collector
+from bridge.relay.desk import Desk
 from bridge.relay.dispatcher import Dispatcher
 from bridge.relay.ledger import Ledger
 from bridge.relay.lost import Lost
@@ -24,15 +25,15 @@ from bridge.relay.watch import Watch
 
 log = structlog.get_logger()
 
-GAP_MAX_S: Final = 10
-
-Connect = Callable[[QueueGone], AbstractAsyncContextManager[Broker]]
+STORE_RETRY_S: Final = 2.0
 
 
 class Relay:
+    """One time of leading: what it remembers beside the ledger must not outlive that."""
+
     def __init__(
         self,
-        connect: Connect,
+        desk: Desk,
         source: Source,
         ledger: Ledger,
         signer: Signer,
@@ -41,7 +42,7 @@ class Relay:
         *,
         ready_max: int,
     ) -> None:
-        self._connect = connect
+        self._desk = desk
         self._source = source
         self._ledger = ledger
         self._signer = signer
@@ -50,11 +51,21 @@ class Relay:
         self._recorder = Recorder(source, ledger, clock)
         self._lost = Lost(self._recorder, ledger, clock, policies)
         self._ready_max = ready_max
-        self._broker: Broker | None = None
-        self._dispatcher: Dispatcher | None = None
 
     async def run(self) -> None:
-        """For ever. Only a bug or a cancellation ends it."""
+        """For ever. Only a bug or a cancellation ends it.
+
+        While the store is away all stands still; then it begins as after a start, with what is in custody.
+        """
+        while True:
+            try:
+                await self._while_the_store_is_there()
+            except* (WriteFailed, BrokerDown) as errors:  # the broker may fall in the same moment
+                log.warning("store.down", reason=_first(errors))
+            heed_cancellation()
+            await asyncio.sleep(STORE_RETRY_S)
+
+    async def _while_the_store_is_there(self) -> None:
         out = await self._ledger.in_custody()
         await self._source.put_back(frozenset(custody.job_id for custody in out))
         watch = Watch(
@@ -62,83 +73,36 @@ class Relay:
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run(), name="watch")
-            group.create_task(self._sessions(), name="broker sessions")
-
-    async def admit(self, worker: WorkerName, tags: frozenset[Tag]) -> None:
-        """Make the queues that an enrolling agent needs. Raises `BrokerDown`."""
-        broker, dispatcher = self._broker, self._dispatcher
-        if broker is None or dispatcher is None:
-            raise BrokerDown("RabbitMQ is not reachable from the bridge now; try again")
-        await broker.admit(worker, sorted(tags))
-        dispatcher.wake()
+            group.create_task(self._desk.sessions(self._session), name="broker sessions")
 
     def _taking_broker(self) -> Broker | None:
         """None also while it is blocked: then no agent can be told anything, and none can be heard."""
-        return None if self._broker is None or self._broker.blocked else self._broker
+        broker = self._desk.broker
+        return None if broker is None or broker.blocked else broker
 
-    async def _sessions(self) -> None:
-        while True:
-            policy = AsyncRetrying(
-                retry=retry_if_exception_type(BrokerDown),
-                wait=wait_random_exponential(multiplier=0.5, max=GAP_MAX_S),
-            )
-            async for attempt in policy:
-                with attempt:
-                    await self._one_session()
-
-    async def _one_session(self) -> None:
-        """One session. Any failure of the broker ends all of it; the ledger knows where to go on.
-
-        A session that had been up returns, so that the next loss begins with short gaps again.
-        """
-        came_up = False
-        try:
-            async with self._connect(self._publish_again) as broker:
-                for agent in await self._ledger.agents():
-                    await broker.ensure_agent(WorkerName(agent["worker"]))
-                    for tag in agent["tags"]:
-                        await broker.ensure_tag(Tag(tag))
-                dispatcher = Dispatcher(
-                    self._source,
-                    self._ledger,
-                    broker,
-                    self._signer,
-                    self._clock,
-                    self._policies,
-                    self._recorder,
-                    ready_max=self._ready_max,
-                )
-                collector = Collector(
-                    self._source,
-                    self._ledger,
-                    broker,
-                    dispatcher.wake,
-                    self._lost,
-                    self._recorder,
-                    self._clock,
-                )
-                self._broker, self._dispatcher = broker, dispatcher
-                came_up = True
-                self._lost.listen_anew()
-                log.info("broker.up")
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(broker.lost(), name="broker")
-                    group.create_task(self._say_blocked(broker), name="blocking")
-                    group.create_task(collector.run(), name="collector")
-                    group.create_task(dispatcher.run(), name="dispatcher")
-        except* BrokerDown as errors:
-            log.warning("broker.down", reason=str(errors.exceptions[0]))
-            if not came_up:
-                raise BrokerDown(str(errors.exceptions[0])) from errors
-        finally:
-            self._broker = self._dispatcher = None
-
-    async def _publish_again(self, tag: Tag) -> None:
-        """The broker lost a queue, by an operator's hand or with its disk; the ledger has what was in it."""
-        if jobs := await self._ledger.publish_again(tag):
-            log.warning("queue.gone", tag=tag, jobs=jobs)
-        if self._dispatcher is not None:
-            self._dispatcher.wake()
+    async def _session(self, broker: Broker, up: Callable[[], None]) -> None:
+        for agent in await self._ledger.agents():
+            await broker.ensure_agent(WorkerName(agent["worker"]))
+            for tag in agent["tags"]:
+                await broker.ensure_tag(Tag(tag))
+        dispatcher = Dispatcher(
+            self._source,
+            self._ledger,
+            broker,
+            self._signer,
+            self._clock,
+            self._policies,
+            self._recorder,
+            ready_max=self._ready_max,
+        )
+        collector = Collector(self._source, self._ledger, broker, self._lost, self._recorder, self._clock)
+        self._lost.listen_anew()
+        up()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(broker.lost(), name="broker")
+            group.create_task(self._say_blocked(broker), name="blocking")
+            group.create_task(collector.run(), name="collector")
+            group.create_task(dispatcher.run(), name="dispatcher")
 
     async def _say_blocked(self, broker: Broker) -> None:
         """A memory or disk alarm pauses what we publish and ends nothing."""
@@ -148,3 +112,10 @@ class Relay:
                 said = broker.blocked
                 log.warning("broker.blocked" if said else "broker.unblocked", reason=said)
             await broker.blocked_changed()
+
+
+def _first(group: BaseExceptionGroup) -> str:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)

@@ -21,7 +21,7 @@ class Signer:
         if not keys:
             private = Ed25519PrivateKey.generate()
             kid = _key_id(private)
-            await ledger.add_key(kid, private.private_bytes_raw())
+            await ledger.add_first_key(kid, private.private_bytes_raw())
             keys = await ledger.keys()
         return cls(keys)
 

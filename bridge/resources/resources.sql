@@ -22,7 +22,7 @@ SELECT workspace_id, path, resource_type, description, created_by, edited_at
   FROM resource
  WHERE workspace_id = :workspace_id AND substr(path, 1, length(:path_start)) = :path_start
    AND resource_type = coalesce(:resource_type, resource_type)
-   AND (:resource_type_exclude IS NULL OR resource_type != :resource_type_exclude)
+   AND (CAST(:resource_type_exclude AS TEXT) IS NULL OR resource_type != :resource_type_exclude)
  ORDER BY path
  LIMIT :per_page OFFSET :skip;
 

@@ -1,6 +1,5 @@
 """The workspaces' resources in the store; a state is a resource of the type `state`."""
 
-import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -8,7 +7,6 @@ from typing import Any, Final
 from msgspec import Raw, UnsetType
 
 from agent.clock import Clock
-from agent.database import Database, queries
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs.model import rfc3339
 from bridge.resources.model import (
@@ -19,6 +17,8 @@ from bridge.resources.model import (
     ResourceFilter,
     ResourceRow,
 )
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store, Taken
 from bridge.variables.model import checked_path
 
 SQL: Final = queries(Path(__file__).with_name("resources.sql"))
@@ -29,7 +29,7 @@ def json_text(sent: Raw | UnsetType) -> str | None:
 
 
 class Resources:
-    def __init__(self, store: Database, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
@@ -45,14 +45,14 @@ class Resources:
             "now": self._clock.wall_s(),
         }
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection) -> None:
             if update_if_exists and connection.execute(SQL["change"], {**row, "new_path": None}).fetchone():
                 return
             connection.execute(SQL["add"], row)
 
         try:
             await self._store.write(write)
-        except sqlite3.IntegrityError:
+        except Taken:
             raise BadRequest(
                 f"resource {asked.path} exists already; change it with resources/update"
             ) from None
@@ -63,7 +63,7 @@ class Resources:
         values = {**_change_of(change), "new_path": new_path}
         try:
             return await self._changed("change", workspace, path, values)
-        except sqlite3.IntegrityError:
+        except Taken:
             raise BadRequest(f"resource {new_path} exists already") from None
 
     async def set_value(self, workspace: str, path: str, value: Raw) -> str:
@@ -103,7 +103,7 @@ class Resources:
     async def _changed(self, query: str, workspace: str, path: str, values: Mapping[str, Any]) -> str:
         key = {"workspace_id": workspace, "path": path, "now": self._clock.wall_s()}
 
-        def write(connection: sqlite3.Connection) -> str | None:
+        def write(connection: Connection) -> str | None:
             row = connection.execute(SQL[query], {**values, **key}).fetchone()
             return None if row is None else str(row["path"])
 
@@ -112,16 +112,16 @@ class Resources:
             raise _missing(workspace, path)
         return changed
 
-    async def _row(self, workspace: str, path: str) -> sqlite3.Row | None:
+    async def _row(self, workspace: str, path: str) -> Row | None:
         values = {"workspace_id": workspace, "path": path}
 
-        def read(connection: sqlite3.Connection) -> sqlite3.Row | None:
-            row: sqlite3.Row | None = connection.execute(SQL["one"], values).fetchone()
+        def read(connection: Connection) -> Row | None:
+            row: Row | None = connection.execute(SQL["one"], values).fetchone()
             return row
 
         return await self._store.read(read)
 
-    async def _found(self, workspace: str, path: str) -> sqlite3.Row:
+    async def _found(self, workspace: str, path: str) -> Row:
         row = await self._row(workspace, path)
         if row is None:
             raise _missing(workspace, path)

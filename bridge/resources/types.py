@@ -1,21 +1,20 @@
 """Resource types: names with a schema, for people who fill in resources. No resource needs one."""
 
-import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Raw
 
 from agent.clock import Clock
-from agent.database import Database
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs.model import rfc3339
 from bridge.resources.model import NewResourceTypeAsSent, ResourceTypeChangeAsSent, ResourceTypeRow
 from bridge.resources.service import SQL, json_text
+from bridge.store.store import Connection, Store, Taken
 
 
 class ResourceTypes:
-    def __init__(self, store: Database, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
@@ -31,7 +30,7 @@ class ResourceTypes:
         }
         try:
             await self._store.write(lambda connection: connection.execute(SQL["add_type"], row))
-        except sqlite3.IntegrityError:
+        except Taken:
             raise BadRequest(f"resource type {asked.name} exists already") from None
 
     async def update(self, workspace: str, name: str, change: ResourceTypeChangeAsSent) -> None:
@@ -64,7 +63,7 @@ class ResourceTypes:
     async def _changed(self, query: str, workspace: str, name: str, values: Mapping[str, Any]) -> None:
         key = {"workspace_id": workspace, "name": name, "now": self._clock.wall_s()}
 
-        def write(connection: sqlite3.Connection) -> bool:
+        def write(connection: Connection) -> bool:
             return connection.execute(SQL[query], {**values, **key}).fetchone() is not None
 
         if not await self._store.write(write):

@@ -39,8 +39,8 @@ SELECT min(next_tick) FROM schedule WHERE next_tick IS NOT NULL;
 
 -- name: is_in_the_way
 -- The job of an earlier tick waits still, or may not be overlapped and is not over, its retries included.
-SELECT EXISTS (SELECT 1 FROM queue WHERE id = :last_job AND (state <> 'running' OR :no_flow_overlap))
-    OR (:no_flow_overlap
+SELECT EXISTS (SELECT 1 FROM queue WHERE id = :last_job AND (state <> 'running' OR :no_flow_overlap = 1))
+    OR (:no_flow_overlap = 1
         AND EXISTS (SELECT 1 FROM job JOIN queue USING (id) WHERE job.retry_of = :last_job)) AS answer;
 
 -- name: advance

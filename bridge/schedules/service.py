@@ -1,7 +1,6 @@
 """The workspaces' schedules in the store, and the timer that lives by them."""
 
 import asyncio
-import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -11,11 +10,11 @@ import structlog
 from msgspec import Raw
 
 from agent.clock import Clock
-from agent.database import Database, WriteFailed, queries
+from agent.database import WriteFailed
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs.model import rfc3339
+from bridge.jobs.news import READY
 from bridge.jobs.push import checked_args
-from bridge.jobs.service import Jobs
 from bridge.jobs.tag_rules import TagRules
 from bridge.schedules import cron, ticks
 from bridge.schedules.model import (
@@ -28,11 +27,15 @@ from bridge.schedules.model import (
     require_served,
     require_v2,
 )
+from bridge.store.bulletin import Bulletin, Note, Tell
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store, Taken
 from bridge.tokens.model import Identity
 from bridge.variables.model import checked_path
 
 SQL: Final = queries(Path(__file__).with_name("schedules.sql"))
 DISK_RETRY_S: Final = 5.0
+CHANGED: Final = Note("schedules")
 LOOK_AGAIN_S: Final = 60.0  # the wall clock may be set, and a timer does not notice
 
 log = structlog.get_logger()
@@ -41,12 +44,13 @@ log = structlog.get_logger()
 class Schedules:
     """Who edits a schedule last is whom its jobs run as."""
 
-    def __init__(self, store: Database, clock: Clock, jobs: Jobs, tags: TagRules) -> None:
+    def __init__(self, store: Store, bulletin: Bulletin, clock: Clock, tags: TagRules) -> None:
         self._store = store
         self._clock = clock
-        self._jobs = jobs
         self._tags = tags
         self._changed = asyncio.Event()
+        self._bulletin = bulletin
+        bulletin.on(CHANGED.kind, lambda _: self._changed.set(), self._changed.set)
 
     async def create(self, workspace: str, asked: NewScheduleAsSent, identity: Identity) -> None:
         """Raises `BadRequest`."""
@@ -58,20 +62,23 @@ class Schedules:
             "enabled": enabled,
             "next_tick": values["next_tick"] if enabled else None,
         }
+
+        def write(connection: Connection, tell: Tell) -> None:
+            connection.execute(SQL["add"], row)
+            tell(CHANGED)
+
         try:
-            await self._store.write(lambda connection: connection.execute(SQL["add"], row))
-        except sqlite3.IntegrityError:
+            await self._bulletin.write(write)
+        except Taken:
             raise BadRequest(
                 f"schedule {asked.path} exists already; change it with schedules/update"
             ) from None
-        self._changed.set()
 
     async def update(
         self, workspace: str, path: str, asked: ScheduleChangeAsSent, identity: Identity
     ) -> None:
         """Raises `NotFound` and `BadRequest`."""
         await self._one_row("change", path, self._values(workspace, asked, identity))
-        self._changed.set()
 
     async def set_enabled(self, workspace: str, path: str, identity: Identity, *, enabled: bool) -> None:
         """Raises `NotFound`. Ticks from before it was enabled are not made up for."""
@@ -79,15 +86,15 @@ class Schedules:
         editor = {"edited_by": identity.username, "edited_at": now_s, "email": identity.email}
         key = {"workspace_id": workspace, "path": path}
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection, tell: Tell) -> None:
             row = _found(connection, workspace, path)
             timing = cron.parsed(row["schedule"], row["timezone"])
             next_tick = timing.next_after(max(now_s, row["paused_until"] or 0)) if enabled else None
             values = {**key, **editor, "enabled": enabled, "next_tick": next_tick}
             connection.execute(SQL["enable"], values)
+            tell(CHANGED)
 
-        await self._store.write(write)
-        self._changed.set()
+        await self._bulletin.write(write)
 
     async def delete(self, workspace: str, path: str) -> None:
         """Raises `NotFound`."""
@@ -148,10 +155,14 @@ class Schedules:
     async def fire_due(self) -> None:
         """Push the jobs of all ticks that are due."""
         due, now_s = ticks.AT_MOST, self._clock.wall_s()
+
+        def write(connection: Connection, tell: Tell) -> int:
+            if fired := ticks.fire_due(connection, self._tags, now_s):
+                tell(READY)
+            return fired
+
         while due == ticks.AT_MOST:
-            due = await self._store.write(lambda connection: ticks.fire_due(connection, self._tags, now_s))
-            if due:
-                self._jobs.note_available()
+            due = await self._bulletin.write(write)
 
     async def _until_next_tick(self) -> float:
         next_s = await self._store.read(_next_tick)
@@ -185,16 +196,17 @@ class Schedules:
         }
 
     async def _one_row(self, query: str, path: str, values: dict[str, Any]) -> None:
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection, tell: Tell) -> None:
             if connection.execute(SQL[query], {**values, "path": path}).fetchone() is None:
                 raise _no_such(values["workspace_id"], path)
+            tell(CHANGED)
 
-        await self._store.write(write)
+        await self._bulletin.write(write)
 
 
-def _found(connection: sqlite3.Connection, workspace: str, path: str) -> sqlite3.Row:
+def _found(connection: Connection, workspace: str, path: str) -> Row:
     values = {"workspace_id": workspace, "path": path}
-    row: sqlite3.Row | None = connection.execute(SQL["one"], values).fetchone()
+    row: Row | None = connection.execute(SQL["one"], values).fetchone()
     if row is None:
         raise _no_such(workspace, path)
     return row
@@ -204,12 +216,12 @@ def _no_such(workspace: str, path: str) -> NotFound:
     return NotFound(f"schedule {path!r} not found in workspace {workspace}")
 
 
-def _next_tick(connection: sqlite3.Connection) -> float | None:
+def _next_tick(connection: Connection) -> float | None:
     (next_s,) = connection.execute(SQL["next_tick"]).fetchone()
     return None if next_s is None else float(next_s)
 
 
-def _as_row(row: sqlite3.Row) -> ScheduleRow:
+def _as_row(row: Row) -> ScheduleRow:
     same = (
         "workspace_id", "path", "edited_by", "schedule", "timezone", "script_path", "email", "error",
         "summary", "description", "tag",

@@ -5,19 +5,19 @@ them, and while a schedule's job waits for a worker the ticks push no other: a s
 cluster that was down, meets no flood.
 """
 
-import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from agent.database import queries
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs import push
 from bridge.jobs.model import Order, RunOptions, ScriptPath
 from bridge.jobs.tag_rules import TagRules
 from bridge.schedules import cron
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row
 
 SQL: Final = queries(Path(__file__).with_name("schedules.sql"))
 AT_MOST: Final = 100  # schedules in one transaction: others wait for it
@@ -25,7 +25,7 @@ AT_MOST: Final = 100  # schedules in one transaction: others wait for it
 log = structlog.get_logger()
 
 
-def fire_due(connection: sqlite3.Connection, tags: TagRules, now_s: float) -> int:
+def fire_due(connection: Connection, tags: TagRules, now_s: float) -> int:
     """How many schedules were due, and have moved on; `AT_MOST`: there may be more."""
     rows = connection.execute(SQL["due"], {"now": now_s, "at_most": AT_MOST}).fetchall()
     for row in rows:
@@ -33,7 +33,7 @@ def fire_due(connection: sqlite3.Connection, tags: TagRules, now_s: float) -> in
     return len(rows)
 
 
-def _fire(connection: sqlite3.Connection, row: sqlite3.Row, tags: TagRules, now_s: float) -> None:
+def _fire(connection: Connection, row: Row, tags: TagRules, now_s: float) -> None:
     job_id = error = next_tick = None
     try:
         timing = cron.parsed(row["schedule"], row["timezone"])
@@ -47,7 +47,7 @@ def _fire(connection: sqlite3.Connection, row: sqlite3.Row, tags: TagRules, now_
     connection.execute(SQL["advance"], {**values, "job_id": job_id, "error": error})
 
 
-def _order(row: sqlite3.Row) -> Order:
+def _order(row: Row) -> Order:
     tick = datetime.fromtimestamp(row["next_tick"], UTC)
     return Order(
         workspace=row["workspace_id"],

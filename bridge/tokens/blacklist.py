@@ -1,7 +1,6 @@
 """Agent tokens that no longer hold, though their signature does (agent-api.md 1.5)."""
 
 import asyncio
-import sqlite3
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -9,10 +8,11 @@ from typing import Any, Final
 from msgspec import Struct
 
 from agent.clock import Clock
-from agent.database import Database, queries
 from agent.wire.tokens import AGENT_PREFIX, said_by, split_bearer
 from bridge.errors import BadRequest
 from bridge.jobs.model import rfc3339
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Store
 
 SQL: Final = queries(Path(__file__).with_name("tokens.sql"))
 FRESH_S: Final = 2.0  # another process's entry counts here at the latest then
@@ -46,7 +46,7 @@ def bare(token: str) -> str:
 
 
 class Blacklist:
-    def __init__(self, store: Database, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._ends: dict[str, float] = {}  # token → when its entry ends; the store wins
@@ -108,7 +108,7 @@ class Blacklist:
         ]
 
     async def _rows(self, after: float) -> list[dict[str, Any]]:
-        def read(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+        def read(connection: Connection) -> list[dict[str, Any]]:
             return [dict(row) for row in connection.execute(SQL["blacklisted"], {"after": after})]
 
         return await self._store.read(read)

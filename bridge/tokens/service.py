@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import secrets
-import sqlite3
 import string
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,11 @@ import argon2
 import structlog
 
 from agent.clock import Clock
-from agent.database import Database, queries
 from agent.logs import Secret
 from agent.wire.claims import Claims
 from bridge.errors import BadRequest, NotAuthorized, NotFound
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store, Taken
 from bridge.tokens.agents import AgentTokens
 from bridge.tokens.attempts import Attempts
 from bridge.tokens.blacklist import Blacklist
@@ -49,7 +49,7 @@ class _Holder:
 class Tokens:
     """Open with `await Tokens.open(store, clock)`."""
 
-    def __init__(self, store: Database, clock: Clock, signer: Signer) -> None:
+    def __init__(self, store: Store, clock: Clock, signer: Signer) -> None:
         self._store = store
         self._clock = clock
         self.jobs = JobTokens(signer, clock)
@@ -61,11 +61,11 @@ class Tokens:
         self._holders: Remembered[_Holder] = Remembered()
 
     @classmethod
-    async def open(cls, store: Database, clock: Clock) -> "Tokens":
+    async def open(cls, store: Store, clock: Clock) -> "Tokens":
         """Reads the signing secret; the first time it makes one."""
         fresh = {"name": "jwt_secret", "value": random_text()}
 
-        def read_or_make(connection: sqlite3.Connection) -> str:
+        def read_or_make(connection: Connection) -> str:
             connection.execute(SQL["set_once"], fresh)
             (secret,) = connection.execute(SQL["setting"], {"name": "jwt_secret"}).fetchone()
             return str(secret)
@@ -86,7 +86,10 @@ class Tokens:
                 "password_hash": await self._hashed(chosen),
                 "superadmin": 1,
             }
-            await self._store.write(lambda connection: connection.execute(SQL["add_person"], row))
+            try:
+                await self._store.write(lambda connection: connection.execute(SQL["add_person"], row))
+            except Taken:  # by another bridge that was started in this moment
+                return await self.bootstrap(password)
             return None if password else chosen
         if password and not await self._matches(found["password_hash"], password):
             change = {"email": found["email"], "password_hash": await self._hashed(password)}
@@ -180,16 +183,16 @@ class Tokens:
             "expires_at": expires_at,
         }
 
-        def keep(connection: sqlite3.Connection) -> None:
+        def keep(connection: Connection) -> None:
             connection.execute(SQL["drop_expired"], {"now": now})
             connection.execute(SQL["add_token"], row)
 
         await self._store.write(keep)
         return token
 
-    async def _one(self, query: str, values: dict[str, Any]) -> sqlite3.Row | None:
-        def read(connection: sqlite3.Connection) -> sqlite3.Row | None:
-            found: sqlite3.Row | None = connection.execute(SQL[query], values).fetchone()
+    async def _one(self, query: str, values: dict[str, Any]) -> Row | None:
+        def read(connection: Connection) -> Row | None:
+            found: Row | None = connection.execute(SQL[query], values).fetchone()
             return found
 
         return await self._store.read(read)

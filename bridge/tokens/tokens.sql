@@ -51,6 +51,11 @@ INSERT INTO blacklisted_token (token, expires_at, blacklisted_at, blacklisted_by
 VALUES (:token, :expires_at, :now, :by)
 ON CONFLICT (token) DO UPDATE SET expires_at = :expires_at, blacklisted_at = :now, blacklisted_by = :by;
 
+-- name: blacklist for postgresql
+INSERT INTO blacklisted_token (token, expires_at, blacklisted_at, blacklisted_by)
+VALUES (:token, :expires_at, :now, :by)
+ON CONFLICT (md5(token)) DO UPDATE SET expires_at = :expires_at, blacklisted_at = :now, blacklisted_by = :by;
+
 -- name: remove_blacklisted
 DELETE FROM blacklisted_token WHERE token = :token;
 

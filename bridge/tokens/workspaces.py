@@ -1,12 +1,12 @@
 """The workspaces: `admins` and `main` are there from the start."""
 
 import re
-import sqlite3
 from pathlib import Path
 from typing import Final
 
-from agent.database import Database, queries
 from bridge.errors import BadRequest, NotFound
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Store, Taken
 from bridge.tokens.model import Identity, NewWorkspace, Workspace
 
 SQL: Final = queries(Path(__file__).with_name("tokens.sql"))
@@ -14,7 +14,7 @@ ID: Final = re.compile(r"[A-Za-z0-9_-]{1,50}")
 
 
 class Workspaces:
-    def __init__(self, store: Database) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._known: set[str] = set()  # only grows, since none is ever deleted; the store wins
 
@@ -23,7 +23,7 @@ class Workspaces:
         if workspace in self._known:
             return
 
-        def read(connection: sqlite3.Connection) -> bool:
+        def read(connection: Connection) -> bool:
             return connection.execute(SQL["workspace"], {"id": workspace}).fetchone() is not None
 
         if not await self._store.read(read):
@@ -37,11 +37,11 @@ class Workspaces:
         row = {"id": asked.id, "name": asked.name, "owner": identity.username}
         try:
             await self._store.write(lambda connection: connection.execute(SQL["add_workspace"], row))
-        except sqlite3.IntegrityError:
+        except Taken:
             raise BadRequest(f"workspace {asked.id!r} exists already; choose another id") from None
 
     async def visible_to(self, identity: Identity) -> list[Workspace]:
-        def read(connection: sqlite3.Connection) -> list[Workspace]:
+        def read(connection: Connection) -> list[Workspace]:
             return [Workspace(**row) for row in connection.execute(SQL["workspaces"])]
 
         found = await self._store.read(read)

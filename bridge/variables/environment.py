@@ -1,7 +1,6 @@
 """Environment variables that every job of a workspace gets, beside the reserved ones (agent-api.md 7.2)."""
 
 import re
-import sqlite3
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -9,9 +8,10 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from agent.database import Database, queries
 from bridge.audit.service import Audit
 from bridge.errors import BadRequest
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Store
 from bridge.tokens.gate import Gate
 from bridge.web.bodies import json_reply, text_reply, typed_body
 from bridge.web.described import TEXT, Described
@@ -30,7 +30,7 @@ class NewEnvironmentVariable(Struct):
 
 
 class Environments:
-    def __init__(self, store: Database) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
 
     async def of(self, workspace: str) -> dict[str, str]:
@@ -51,7 +51,7 @@ class Environments:
             raise BadRequest("value must not hold a NUL character: no environment can")
         row = {"workspace_id": workspace, "name": asked.name, "value": asked.value}
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection) -> None:
             connection.execute(SQL["unset" if asked.value is None else "set"], row)
             (count,) = connection.execute(SQL["count"], row).fetchone()
             if count > NAMES_MAX:
@@ -60,7 +60,7 @@ class Environments:
         await self._store.write(write)
 
     async def _rows(self, query: str, values: dict[str, str]) -> list[tuple[str, str]]:
-        def read(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+        def read(connection: Connection) -> list[tuple[str, str]]:
             return [(row["name"], row["value"]) for row in connection.execute(SQL[query], values)]
 
         return await self._store.read(read)

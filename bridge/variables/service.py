@@ -1,11 +1,11 @@
 """The workspaces' variables in the store, secrets sealed."""
 
-import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
-from agent.database import Database, queries
 from bridge.errors import BadRequest, NotFound
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store, Taken
 from bridge.variables.model import NewVariable, PathFilter, VariableChange, VariableRow, checked_path
 from bridge.variables.vault import Vault
 
@@ -13,7 +13,7 @@ SQL: Final = queries(Path(__file__).with_name("variables.sql"))
 
 
 class Variables:
-    def __init__(self, store: Database, vault: Vault) -> None:
+    def __init__(self, store: Store, vault: Vault) -> None:
         self._store = store
         self._vault = vault
 
@@ -29,14 +29,14 @@ class Variables:
         }
         try:
             await self._store.write(lambda connection: connection.execute(SQL["add"], row))
-        except sqlite3.IntegrityError:
+        except Taken:
             raise BadRequest(f"variable {path} exists already; change it with variables/update") from None
 
     async def update(self, workspace: str, path: str, change: VariableChange) -> str:
         """The variable's path afterwards. A secret becomes plain with a new value only. Raises `NotFound`."""
         new_path = path if change.path is None else checked_path(change.path)
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection) -> None:
             row = _found(connection, workspace, path)
             secret = bool(row["is_secret"]) if change.is_secret is None else change.is_secret
             if row["is_secret"] and not secret and change.value is None:
@@ -55,14 +55,14 @@ class Variables:
 
         try:
             await self._store.write(write)
-        except sqlite3.IntegrityError:
+        except Taken:
             raise BadRequest(f"variable {new_path} exists already") from None
         return new_path
 
     async def delete(self, workspace: str, path: str) -> None:
         """Raises `NotFound`."""
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection) -> None:
             _found(connection, workspace, path)
             connection.execute(SQL["remove"], {"workspace_id": workspace, "path": path})
 
@@ -82,7 +82,7 @@ class Variables:
     async def exists(self, workspace: str, path: str) -> bool:
         values = {"workspace_id": workspace, "path": path}
 
-        def read(connection: sqlite3.Connection) -> bool:
+        def read(connection: Connection) -> bool:
             return connection.execute(SQL["one"], values).fetchone() is not None
 
         return await self._store.read(read)
@@ -102,14 +102,14 @@ class Variables:
     def _stored(self, workspace: str, path: str, value: str, *, secret: bool) -> str:
         return self._vault.seal(value, workspace, path) if secret else value
 
-    def _opened(self, row: sqlite3.Row) -> str:
+    def _opened(self, row: Row) -> str:
         value: str = row["value"]
         return self._vault.open(value, row["workspace_id"], row["path"]) if row["is_secret"] else value
 
 
-def _found(connection: sqlite3.Connection, workspace: str, path: str) -> sqlite3.Row:
+def _found(connection: Connection, workspace: str, path: str) -> Row:
     values = {"workspace_id": workspace, "path": path}
-    row: sqlite3.Row | None = connection.execute(SQL["one"], values).fetchone()
+    row: Row | None = connection.execute(SQL["one"], values).fetchone()
     if row is None:
         raise NotFound(f"Variable {path} not found in workspace {workspace}")
     return row

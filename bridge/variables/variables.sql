@@ -14,7 +14,7 @@ DELETE FROM variable WHERE workspace_id = :workspace_id AND path = :path;
 
 -- name: listed
 -- A secret's value stays where it is, even sealed.
-SELECT workspace_id, path, CASE WHEN is_secret THEN NULL ELSE value END AS value, is_secret, description
+SELECT workspace_id, path, CASE WHEN is_secret = 1 THEN NULL ELSE value END AS value, is_secret, description
   FROM variable
  WHERE workspace_id = :workspace_id AND substr(path, 1, length(:path_start)) = :path_start
  ORDER BY path

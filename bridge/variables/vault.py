@@ -4,7 +4,6 @@ import base64
 import binascii
 import hashlib
 import os
-import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -12,8 +11,9 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from agent.database import Database, queries
 from bridge.errors import BridgeError, ConfigError
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Store
 
 SQL: Final = queries(Path(__file__).with_name("variables.sql"))
 KEY_BYTES: Final = 32
@@ -43,28 +43,43 @@ class Vault:
             raise Unreadable(f"the secret {place[-1]} does not open; set it again") from None
 
 
-async def open_vault(store: Database) -> Vault:
-    """The vault whose key is `<store>.key`; the first time it makes one.
+async def open_vault(store: Store) -> Vault:
+    """The vault whose key is the file `store.key_path`; the first time it makes one.
 
-    Raises `ConfigError` when secrets are there and their key is not: a new one would only seem to work.
+    Raises `ConfigError` when secrets are there and their key is not: a new one would only seem to work. All
+    bridges of a store must have the same one, before there is any secret.
     """
-    path = store.path.with_name(store.path.name + ".key")
+    path = store.key_path
     known, needed = await store.read(_known)
+    needed = needed or (store.is_shared and known is not None)
     if not path.exists() and needed:
         raise ConfigError(
-            f"BRIDGE_STORE: {path}, the key of the store's secrets, is missing; put it back from the backup"
+            f"the store: {path}, the key of the store's secrets, is missing; put it back from the backup"
         )
     key = _read_or_make(path)
     fingerprint = hashlib.sha256(b"orvanta vault " + key).hexdigest()
-    if needed and known != fingerprint:
-        raise ConfigError(f"BRIDGE_STORE: {path} is not the key that the store's secrets were sealed with")
-    if known != fingerprint:
-        row = {"name": FINGERPRINT, "value": fingerprint}
-        await store.write(lambda connection: connection.execute(SQL["set"], row))
+    if known != fingerprint and needed:
+        raise ConfigError(
+            f"the store: {path} is not the key that the store's secrets are sealed with; "
+            "put back the one from the backup, or from the other bridge."
+        )
+    if known != fingerprint and await store.write(lambda db: _agreed(db, known, fingerprint)) != fingerprint:
+        raise ConfigError(
+            f"the store: {path} is not the key of the bridge that was first; give it the same file"
+        )
     return Vault(key)
 
 
-def _known(connection: sqlite3.Connection) -> tuple[str | None, bool]:
+def _agreed(connection: Connection, known: str | None, fingerprint: str) -> str | None:
+    """The fingerprint that holds from now on: another bridge may have been first in this moment."""
+    newer, _ = _known(connection)
+    if newer != known:
+        return newer
+    connection.execute(SQL["set"], {"name": FINGERPRINT, "value": fingerprint})
+    return fingerprint
+
+
+def _known(connection: Connection) -> tuple[str | None, bool]:
     row = connection.execute(SQL["setting"], {"name": FINGERPRINT}).fetchone()
     needed = connection.execute(SQL["any_secret"]).fetchone() is not None
     return None if row is None else str(row["value"]), needed
@@ -77,9 +92,9 @@ def _read_or_make(path: Path) -> bytes:
             _make(path)
         key = bytes.fromhex(path.read_text().strip())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"BRIDGE_STORE: the key {path} cannot be used: {error}") from error
+        raise ConfigError(f"the store: the key {path} cannot be used: {error}") from error
     if len(key) != KEY_BYTES:
-        raise ConfigError(f"BRIDGE_STORE: the key {path} must be {KEY_BYTES * 2} hexadecimal digits")
+        raise ConfigError(f"the store: the key {path} must be {KEY_BYTES * 2} hexadecimal digits")
     return key
 
 

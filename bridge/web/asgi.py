@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Lifespan
 
-from agent.database import DatabaseError
+from agent.database import DatabaseError, WriteFailed
 from bridge.errors import BadRequest, BridgeError, NotAuthorized, NotFound, NotYet, PermissionDenied
 from bridge.web.bodies import raw_json, text_reply
 from bridge.web.described import Described
@@ -31,6 +31,8 @@ STATUS: Final[dict[type[BridgeError], int]] = {
     NotFound: 404,
     NotYet: 429,
 }
+
+RETRY_AFTER_S: Final = 5
 
 log = structlog.get_logger()
 
@@ -50,6 +52,7 @@ def build(
         exception_handlers={
             BridgeError: _refused,
             ClientDisconnect: _gone,
+            WriteFailed: _waits_for_the_store,
             DatabaseError: _failed,
             Exception: _failed,
         },
@@ -69,6 +72,17 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 async def _gone(_: Request, __: Exception) -> Response:
     return text_reply("the client left before its request was read", 400)
+
+
+async def _waits_for_the_store(request: Request, error: Exception) -> Response:
+    """503: nothing is lost, and the same request may be made again."""
+    log.warning("request.store_down", method=request.method, path=request.url.path, reason=str(error))
+    return Response(
+        "the store does not answer now; try again",
+        status_code=503,
+        media_type="text/plain",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
 
 
 async def _failed(request: Request, error: Exception) -> Response:

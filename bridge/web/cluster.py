@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from agent.clock import Clock
-from agent.database import Database
 from bridge.agents import api as agent_api
 from bridge.agents import routes as worker_routes
 from bridge.agents import unserved
@@ -34,6 +33,8 @@ from bridge.resources.service import Resources
 from bridge.resources.types import ResourceTypes
 from bridge.schedules import routes as schedule_routes
 from bridge.schedules.service import Schedules
+from bridge.store.bulletin import Bulletin
+from bridge.store.store import Store
 from bridge.tokens import routes as token_routes
 from bridge.tokens.gate import Gate
 from bridge.tokens.service import Tokens
@@ -49,6 +50,7 @@ NO_POLICIES: Final = Policies()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
+    bulletin: Bulletin
     jobs: Jobs
     environments: Environments
     schedules: Schedules
@@ -65,7 +67,7 @@ class Cluster:
 
 
 async def open_cluster(
-    store: Database,
+    store: Store,
     clock: Clock,
     base_url: str,
     admin_password: str | None,
@@ -81,13 +83,15 @@ async def open_cluster(
     variables = Variables(store, await open_vault(store))
     resources = Resources(store, clock)
     interpolation = Interpolation(variables, resources)
-    jobs = Jobs(store, clock, tokens.jobs, Arguments(interpolation, base_url), tags, policies)
+    bulletin = Bulletin(store)
+    jobs = Jobs(store, bulletin, clock, tokens.jobs, Arguments(interpolation, base_url), tags, policies)
     workers = Workers(store, clock)
     records = Records(store, clock, jobs.heartbeats)
     details = Details(store, clock)
     environments = Environments(store)
-    schedules = Schedules(store, clock, jobs, tags)
+    schedules = Schedules(store, bulletin, clock, tags)
     return Cluster(
+        bulletin=bulletin,
         jobs=jobs,
         environments=environments,
         schedules=schedules,

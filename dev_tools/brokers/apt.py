@@ -2,15 +2,12 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from dev_tools.apt import CannotInstall, ask, install
+from dev_tools.apt import CannotInstall, ask, install, services_stay_down
 from dev_tools.brokers.broker import NotHere
 
-POLICY: Final = Path("/usr/sbin/policy-rc.d")  # asked before a package may start its service; 101 means no
 UNITS: Final = ("rabbitmq-server.service", "epmd.socket", "epmd.service")
 
 
@@ -19,25 +16,11 @@ def install_rabbitmq() -> None:
     had_epmd = shutil.which("epmd") is not None
     try:
         ask("rabbitmq-server")
-        with _services_stay_down():
+        with services_stay_down():
             install("rabbitmq-server")
     except CannotInstall as error:
         raise NotHere(str(error)) from error
     _disable(UNITS[:1] if had_epmd else UNITS)
-
-
-@contextmanager
-def _services_stay_down() -> Iterator[None]:
-    """While inside, packages start no service. A policy that the machine has already stays in force."""
-    if POLICY.exists():
-        yield
-        return
-    POLICY.write_text("#!/bin/sh\nexit 101\n")
-    POLICY.chmod(0o755)
-    try:
-        yield
-    finally:
-        POLICY.unlink(missing_ok=True)
 
 
 def _disable(units: tuple[str, ...]) -> None:

@@ -19,6 +19,7 @@ FOLDERS: Final = RUN / "broker"
 OWNER: Final = "owner"
 PROCESSES: Final = "processes"
 CONTAINER: Final = "container"
+BESIDE: Final = "beside"
 
 
 def new_folder() -> Path:
@@ -26,17 +27,27 @@ def new_folder() -> Path:
     FOLDERS.mkdir(parents=True, exist_ok=True)
     for abandoned in _abandoned():
         _end_processes(abandoned)
+        for line in _lines(abandoned / BESIDE):
+            shutil.rmtree(line, ignore_errors=True)
         if not (abandoned / CONTAINER).exists():  # a container is removed by whoever speaks to the engine
             shutil.rmtree(abandoned, ignore_errors=True)
     folder = FOLDERS / secrets.token_hex(4)
     folder.mkdir(mode=0o700)
-    _note(folder / OWNER, os.getpid())
+    unseen = folder / f"{OWNER}.new"  # one that is half written looks like nobody's
+    _note(unseen, os.getpid())
+    unseen.rename(folder / OWNER)
     return folder
 
 
 def note_process(folder: Path, pid: int) -> None:
     """Remembers `pid` as one to end with the folder."""
     _note(folder / PROCESSES, pid)
+
+
+def note_beside(folder: Path, place: Path) -> None:
+    """Remembers a folder elsewhere as one to remove with this one."""
+    with (folder / BESIDE).open("a") as file:
+        file.write(f"{place}\n")
 
 
 def abandoned_containers() -> Iterator[tuple[Path, str]]:
@@ -53,10 +64,15 @@ def _note(path: Path, pid: int) -> None:
 
 def _living(path: Path) -> list[int]:
     """The noted processes that still are the ones that were noted."""
-    if not path.exists():
-        return []
-    noted = [json.loads(line) for line in path.read_text().splitlines()]
+    noted = [json.loads(line) for line in _lines(path)]
     return [pid for pid, started in noted if started is not None and start_ticks(pid) == started]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except FileNotFoundError:  # never written, or swept away by another run in this moment
+        return []
 
 
 def _abandoned() -> list[Path]:

@@ -9,6 +9,8 @@ from bridge.web.asgi import build
 from bridge.web.cluster import open_cluster
 from tests.support.cluster import BASE_URL, PASSWORD, Running, client_of
 
+pytestmark = pytest.mark.on_both_stores
+
 ALL = "/api/agent_workers"
 
 

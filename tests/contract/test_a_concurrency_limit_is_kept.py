@@ -4,11 +4,15 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.jobs.model import Completion, Pulled
+from bridge.store.connection import OnServer
 from tests.support.cluster import Running, running_cluster
+
+pytestmark = pytest.mark.on_both_stores
 
 CREATE = "/api/w/main/scripts/create"
 DONE = Completion(success=True, result=b"1")
@@ -162,12 +166,12 @@ async def test_a_lost_job_keeps_its_place_until_it_is_over(cluster: Running) -> 
     assert await ids(cluster) == [follows]
 
 
-async def test_the_limit_outlives_the_process(cluster: Running, tmp_path: Path) -> None:
+async def test_the_limit_outlives_the_process(cluster: Running, store_place: Path | OnServer) -> None:
     await deploy(cluster, concurrency_time_window_s=60)
     first, second, third = [await run(cluster) for _ in range(3)]
     assert await ids(cluster) == [first]
     await cluster.store.close()
-    async with running_cluster(tmp_path) as restarted:
+    async with running_cluster(store_place) as restarted:
         assert await ids(restarted) == []
         await restarted.cluster.jobs.complete("main", first, DONE)
         restarted.clock.ahead_s = 61

@@ -10,8 +10,11 @@ import pytest
 import wmill
 
 from bridge.jobs.model import Completion
+from bridge.store.connection import OnServer
 from tests.support.cluster import PASSWORD, Running, running_cluster, served
 from tests.support.until import until
+
+pytestmark = pytest.mark.on_both_stores
 
 TWICE = json.dumps({"constant": {"attempts": 2, "seconds": 10}})
 FAILED = {"success": False, "result": {"name": "ValueError", "message": "boom"}}
@@ -134,11 +137,13 @@ async def test_a_retry_wakes_whoever_waits_for_jobs(cluster: Running) -> None:
         await cluster.cluster.jobs.wait_for_push(3600)
 
 
-async def test_it_outlives_the_process_that_recorded_the_failure(cluster: Running, tmp_path: Path) -> None:
+async def test_it_outlives_the_process_that_recorded_the_failure(
+    cluster: Running, store_place: Path | OnServer
+) -> None:
     first = await cluster.preview(retry=TWICE)
     await fails(cluster)
     await cluster.store.close()
-    async with running_cluster(tmp_path) as restarted:
+    async with running_cluster(store_place) as restarted:
         restarted.clock.ahead_s = 11
         retried = await restarted.cluster.jobs.pull("ag-x-1", ["bash"])
         assert retried is not None

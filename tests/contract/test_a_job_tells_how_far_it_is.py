@@ -1,8 +1,11 @@
 """Progress, streamed result, arguments and times of one job, beside its record (agent-api.md 8.2, 8.5)."""
 
 import httpx
+import pytest
 
 from tests.support.cluster import Running
+
+pytestmark = pytest.mark.on_both_stores
 
 ALL = "/api/agent_workers"
 IN = "/api/w/main"

@@ -1,6 +1,10 @@
 """A pull whose answer was lost is sent again with its key, and strands no job."""
 
+import pytest
+
 from tests.support.cluster import Running
+
+pytestmark = pytest.mark.on_both_stores
 
 PULL = "/api/agent_workers/pull_job"
 KEY = "Idempotency-Key"

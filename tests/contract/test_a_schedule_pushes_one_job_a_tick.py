@@ -6,10 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bridge.jobs.model import Completion, Pulled
 from bridge.relay.sources.source import reserved_env
+from bridge.store.connection import OnServer
 from tests.support.cluster import Running, running_cluster
 from tests.support.until import until
+
+pytestmark = pytest.mark.on_both_stores
 
 IN = "/api/w/main/schedules"
 HOURLY = {
@@ -93,10 +98,10 @@ async def test_its_job_says_where_it_comes_from(cluster: Running) -> None:
     assert environment["WM_STATE_PATH"] == "f/shop/rollup/schedule-u-admin-hourly"
 
 
-async def test_missed_ticks_push_one_job_between_them(cluster: Running, tmp_path: Path) -> None:
+async def test_missed_ticks_push_one_job_between_them(cluster: Running, store_place: Path | OnServer) -> None:
     await prepared(cluster)
     await cluster.store.close()
-    async with running_cluster(tmp_path) as restarted:
+    async with running_cluster(store_place) as restarted:
         await ticked(restarted, 40)
         assert await hours(restarted) == ["13:00"]
         job = await pulled(restarted)
@@ -208,14 +213,16 @@ async def test_the_timer_needs_no_poll(cluster: Running) -> None:
     timer.cancel()
 
 
-async def test_a_disk_that_refuses_ends_no_schedule(cluster: Running) -> None:
-    await prepared(cluster, schedule="* * * * * *")
-    cluster.store.may_use = lambda: False  # type: ignore[method-assign]  # what its owner sets when the folder is gone
-    timer = asyncio.create_task(cluster.cluster.schedules.run())
-    await until(lambda: cluster.store.failing)
-    cluster.store.may_use = lambda: True  # type: ignore[method-assign]  # as above
-    await until(lambda: pulled(cluster), within_s=30)
-    timer.cancel()
+async def test_a_disk_that_refuses_ends_no_schedule(tmp_path: Path) -> None:
+    async with running_cluster(tmp_path) as cluster:
+        await prepared(cluster, schedule="* * * * * *")
+        store: Any = cluster.store
+        store.may_use = lambda: False  # what its owner sets when the folder is gone
+        timer = asyncio.create_task(cluster.cluster.schedules.run())
+        await until(lambda: store.failing)
+        store.may_use = lambda: True
+        await until(lambda: pulled(cluster), within_s=30)
+        timer.cancel()
 
 
 async def test_a_push_of_a_tick_wakes_whoever_waits_for_jobs(cluster: Running) -> None:

@@ -1,8 +1,11 @@
 """Deployed scripts: newest by path, any by hash."""
 
 import httpx
+import pytest
 
 from tests.support.cluster import Running
+
+pytestmark = pytest.mark.on_both_stores
 
 SCRIPTS = "/api/w/main/scripts"
 

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.cluster import Running, running_cluster
+
+pytestmark = pytest.mark.on_both_stores
 
 SILENCE_S = 60.0
 

@@ -1,7 +1,11 @@
 """A job's text arrives once, in order, gaps marked (I5)."""
 
+import pytest
+
 from bridge.jobs.joblog import LIMIT_MARK, LOG_MAX_CHARS
 from tests.support.cluster import Running
+
+pytestmark = pytest.mark.on_both_stores
 
 
 async def logs(cluster: Running, job_id: str) -> str:

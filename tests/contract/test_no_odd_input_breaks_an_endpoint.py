@@ -9,6 +9,8 @@ import pytest
 from bridge.web.described import Described
 from tests.support.cluster import Running
 
+pytestmark = pytest.mark.on_both_stores
+
 DEEP = b"[" * 3000 + b"]" * 3000
 BODIES = [b"", b"null", b"[]", b"{}", b"true", b"1e999", b'"x"', b"\xff\xfe", b'{"a":', DEEP, b'{"a":NaN}']
 VALUES = [

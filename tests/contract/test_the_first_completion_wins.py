@@ -2,8 +2,12 @@
 
 import asyncio
 
+import pytest
+
 from bridge.jobs.model import Completed, Completion
 from tests.support.cluster import Running
+
+pytestmark = pytest.mark.on_both_stores
 
 
 async def test_a_second_result_changes_nothing_and_is_no_error(cluster: Running) -> None:

@@ -1,7 +1,11 @@
 """jobs/list and its kin (agent-api.md 8.2)."""
 
+import pytest
+
 from bridge.jobs.model import Completion
 from tests.support.cluster import Running
+
+pytestmark = pytest.mark.on_both_stores
 
 JOBS = "/api/w/main/jobs"
 

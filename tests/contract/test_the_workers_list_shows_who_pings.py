@@ -1,6 +1,10 @@
 """update_ping in, workers/list out (agent-api.md 2.3, 8.4)."""
 
+import pytest
+
 from tests.support.cluster import Running
+
+pytestmark = pytest.mark.on_both_stores
 
 PING = "/api/agent_workers/update_ping"
 INITIAL = {

@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.cluster import Running
 
+pytestmark = pytest.mark.on_both_stores
+
 IN = "/api/w/main"
 
 

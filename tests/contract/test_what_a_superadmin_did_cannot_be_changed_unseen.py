@@ -1,10 +1,12 @@
 """The audit log: an entry before each deed, no secret in it, and a chain that shows what was altered."""
 
-import sqlite3
-
 import pytest
 
+from bridge.store.store import Connection
 from tests.support.cluster import PASSWORD, Running
+from tests.support.databases import plain
+
+pytestmark = pytest.mark.on_both_stores
 
 
 async def test_each_deed_has_its_entry_and_none_holds_a_secret(cluster: Running) -> None:
@@ -53,8 +55,8 @@ async def test_an_altered_entry_is_named(cluster: Running, deed: str, broken_at:
     head = (await cluster.admin.get("/api/audit/list?per_page=1")).json()[0]["hash"]
     assert whole == {"entries": 5, "head": head, "broken_at": None}
 
-    def alter(connection: sqlite3.Connection) -> None:
-        connection.execute(deed)
+    def alter(connection: Connection) -> None:
+        connection.execute(plain(deed))
 
     await cluster.store.write(alter)
     assert (await cluster.admin.get("/api/audit/verify")).json()["broken_at"] == broken_at

@@ -12,6 +12,7 @@ from agent.wire.envelope import Envelope
 from agent.wire.routing import CONTROL, DEAD, JOBS, control_queue, job_key, job_queue
 from bridge.broker.channel import QueueGone, dead_letter
 from bridge.errors import BrokerDown
+from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
 from bridge.relay.life import Relay
 from bridge.relay.policy import Policies
@@ -45,7 +46,7 @@ class SimBridge:
         self.ready_max = ready_max
         self.party = Party("bridge")
         self.process: Process | None = None
-        self._relay: Relay | None = None
+        self._desk: Desk | None = None
         self._ledger: Ledger | None = None
         self._signer: Signer | None = None
 
@@ -61,11 +62,11 @@ class SimBridge:
     async def enrol(self, worker: WorkerName, group: str, tags: tuple[Tag, ...]) -> Enrolment | None:
         """As `bridge.agents.enrol` answers; None while the bridge cannot."""
         process = self.process
-        if process is None or not process.alive or self._relay is None:
+        if process is None or not process.alive or self._desk is None:
             return None
-        ledger, relay, signer = self._ledger, self._relay, self._signer
+        ledger, desk, signer = self._ledger, self._desk, self._signer
         try:
-            await relay.admit(worker, frozenset(tags))
+            await desk.admit(worker, frozenset(tags))
         except BrokerDown:
             return None
         others = [agent for agent in await ledger.agents() if agent["worker"] != worker]
@@ -83,11 +84,12 @@ class SimBridge:
         )
 
     async def _main(self, process: Process) -> None:
-        self._relay = None
+        self._desk = None
         ledger = Ledger(SimDatabase(self.disk, process), self.clock)
         signer = await Signer.load(ledger)
+        desk = Desk(lambda gone: self._connect(process, gone), ledger)
         relay = Relay(
-            lambda gone: self._connect(process, gone),
+            desk,
             SimSource(self.cluster, process),
             ledger,
             signer,
@@ -95,7 +97,7 @@ class SimBridge:
             self.policies,
             ready_max=self.ready_max,
         )
-        self._ledger, self._signer, self._relay = ledger, signer, relay
+        self._ledger, self._signer, self._desk = ledger, signer, desk
         await relay.run()
 
     @asynccontextmanager

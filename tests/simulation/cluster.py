@@ -120,6 +120,7 @@ class SimSource:
     """One bridge's way to the cluster. A call may fail before it had an effect, or after."""
 
     ping_every_s = 30.0
+    idle_s = 20.0
 
     def __init__(self, cluster: SimCluster, process: Process) -> None:
         self._cluster = cluster
@@ -148,7 +149,7 @@ class SimSource:
 
     async def wait(self, timeout_s: float) -> None:
         try:
-            async with asyncio.timeout(timeout_s * 20):  # the simulation's bridge looks less often
+            async with asyncio.timeout(timeout_s):
                 await self._cluster.pushed()
         except TimeoutError:
             pass

@@ -10,7 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from agent.database import Database, Work, WriteFailed, _answer, _apply, _Write
+from agent.database import Database, Work, WriteFailed, _apply
+from agent.grouped import Write, answer
 from agent.spool.folder import FLOOR_BYTES
 from tests.simulation.process import Killed, Process
 
@@ -50,13 +51,13 @@ class SimDatabase(Database):
     def __init__(self, disk: Disk, process: Process) -> None:
         self._disk = disk
         self._process = process
-        self._waiting: deque[_Write[Any]] = deque()
-        self._in_flight: list[_Write[Any]] = []
+        self._waiting: deque[Write] = deque()
+        self._in_flight: list[Write] = []
         process.at_death.append(self._crash)
 
     async def write(self, work: Work[Any]) -> Any:
         self._process.step()
-        item = _Write(work, self._process.loop.create_future())
+        item = Write(work, self._process.loop.create_future())
         self._waiting.append(item)
         if not self._in_flight:
             self._begin()
@@ -83,18 +84,18 @@ class SimDatabase(Database):
         self._process.loop.call_later(LIE_S, lambda: self._process.alive and self._commit_group(group))
         for item in group:
             item.result = True
-        _answer(group)
+        answer(group)
 
     def _synced(self) -> None:
         if not self._process.alive:
             return
         group, self._in_flight = self._in_flight, []
         self._commit_group(group)
-        _answer(group)
+        answer(group)
         if self._waiting:
             self._begin()
 
-    def _commit_group(self, group: list[_Write[Any]]) -> None:
+    def _commit_group(self, group: list[Write]) -> None:
         if self._disk.is_full:
             for item in group:
                 item.error = WriteFailed("the simulated disk is full")

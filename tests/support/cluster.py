@@ -1,11 +1,14 @@
 """The embedded cluster for tests: the real application on a store of its own."""
 
 import asyncio
+import shutil
 import socket
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -14,8 +17,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from agent.clock import SystemClock
-from agent.database import Database
-from bridge.store.connection import open_store
+from bridge.store.connection import OnServer, open_store
+from bridge.store.store import Store
 from bridge.tokens.model import Identity, NewPersonToken
 from bridge.web.asgi import build
 from bridge.web.cluster import Cluster, open_cluster
@@ -48,7 +51,7 @@ class Running:
     """A cluster and a superadmin's client to it."""
 
     cluster: Cluster
-    store: Database
+    store: Store
     clock: MovedClock
     app: ASGIApp
     admin: httpx.AsyncClient
@@ -84,12 +87,38 @@ QUERY = {
 }  # fmt: skip
 
 
+@cache
+def _template() -> tempfile.TemporaryDirectory[str]:
+    """Of this process; it goes with it."""
+    return tempfile.TemporaryDirectory(prefix="orvanta-store-")
+
+
+def _has_store(folder: Path) -> bool:
+    return (folder / "bridge.db").exists()
+
+
+async def _made_before() -> Path:
+    """A folder with a store that has its superadmin: to hash a password takes as long as many a test."""
+    folder = Path(_template().name)
+    if not _has_store(folder):
+        store = await open_store(folder / "bridge.db")
+        try:
+            await open_cluster(store, MovedClock(), BASE_URL, PASSWORD)
+        finally:
+            await store.close()
+    return folder
+
+
 @asynccontextmanager
-async def running_cluster(folder: Path) -> AsyncIterator[Running]:
-    store = await open_store(folder / "bridge.db")
+async def running_cluster(place: Path | OnServer) -> AsyncIterator[Running]:
+    """In this folder, or on this database."""
+    if isinstance(place, Path) and not _has_store(place):
+        shutil.copytree(await _made_before(), place, dirs_exist_ok=True)
+    store = await open_store(place / "bridge.db" if isinstance(place, Path) else place)
     clock = MovedClock()
     try:
-        cluster = await open_cluster(store, clock, BASE_URL, PASSWORD)
+        password = None if isinstance(place, Path) else PASSWORD
+        cluster = await open_cluster(store, clock, BASE_URL, password)
         app = build(cluster.routes)
         token = await cluster.tokens.create(ADMIN, NewPersonToken())
         yield Running(cluster=cluster, store=store, clock=clock, app=app, admin=client_of(app, token))
@@ -98,8 +127,8 @@ async def running_cluster(folder: Path) -> AsyncIterator[Running]:
 
 
 @pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Running]:
-    async with running_cluster(tmp_path) as running:
+async def cluster(store_place: Path | OnServer) -> AsyncIterator[Running]:
+    async with running_cluster(store_place) as running:
         yield running
 
 

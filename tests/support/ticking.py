@@ -23,7 +23,7 @@ from tests.support.cluster import BASE_URL, PASSWORD
 
 MOMENTS: Final[dict[str, tuple[Any, str]]] = {
     "the job is pushed, the schedule has not moved on": (push, "push"),
-    "both are committed": (Jobs, "note_available"),
+    "both are committed": (Jobs, "_wake"),
 }
 
 

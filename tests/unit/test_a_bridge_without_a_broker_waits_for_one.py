@@ -10,6 +10,7 @@ import pytest
 from agent.wire.claims import Tag, WorkerName
 from bridge.broker.channel import QueueGone
 from bridge.errors import BrokerDown
+from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
 from bridge.relay.life import Relay
 from bridge.relay.policy import Policies
@@ -44,11 +45,12 @@ async def test_it_goes_on_by_itself(tmp_path: Path) -> None:
         assert await source.pull(BASH) is not None
         assert await source.pull(BASH) is None
         signer = await Signer.load(ledger)
-        relay = Relay(broker.connect, source, ledger, signer, running.clock, Policies(), ready_max=1)
+        desk = Desk(broker.connect, ledger)
+        relay = Relay(desk, source, ledger, signer, running.clock, Policies(), ready_max=1)
         task = asyncio.ensure_future(relay.run())
         await until(lambda: broker.asked > 1)
         with pytest.raises(BrokerDown, match="try again"):
-            await relay.admit(WorkerName("ag-shop-a"), BASH)
+            await desk.admit(WorkerName("ag-shop-a"), BASH)
         again = await source.pull(BASH)
         assert again is not None
         assert again.job_id == job_id

@@ -58,7 +58,7 @@ async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
         custody = await taken(running, source, ledger)
         recorder = Recorder(source, ledger, running.clock)
         lost = Lost(recorder, ledger, running.clock, Policies())
-        collector = Collector(source, ledger, carrier, lambda: None, lost, recorder, running.clock)
+        collector = Collector(source, ledger, carrier, lost, recorder, running.clock)
         collecting = asyncio.ensure_future(collector.run())
         await asyncio.sleep(0)
         made = Relay(running, ledger, carrier, custody.job_id, collecting)

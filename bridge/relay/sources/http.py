@@ -28,7 +28,6 @@ from bridge.upstream import Upstream
 
 log = structlog.get_logger()
 
-POLL_S: Final = 1.0  # the API has no long poll (agent-api.md 2.2)
 NO_FIGURES: Final = b'{"mem_peak": null, "current_mem": null}'
 VERSION: Final = "v1.600.0"  # of the agent API that we speak
 REFUSED_S: Final = 30.0  # a token that was refused is tried no sooner
@@ -54,6 +53,7 @@ class HTTPSource:
     """One token is one lane: the cluster chooses among all its tags. No two lanes have a tag in common."""
 
     ping_every_s = 10.0
+    idle_s = 1.0  # the API has no long poll (agent-api.md 2.2)
 
     def __init__(
         self, upstream: Upstream, tokens: Sequence[Secret], suffix: str, progress: Progress, clock: Clock
@@ -114,7 +114,7 @@ class HTTPSource:
         """The agent API has no way to give a job back (agent-api.md 2.1)."""
 
     async def wait(self, timeout_s: float) -> None:
-        await asyncio.sleep(min(timeout_s, POLL_S))
+        await asyncio.sleep(timeout_s)
 
     async def ping(self, custody: Custody) -> PingReply:
         path = f"/api/agent_workers/ping_job_status/{word(custody.job_id)}"

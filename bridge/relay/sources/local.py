@@ -25,6 +25,7 @@ class LocalSource:
     """Each tag is a lane of its own."""
 
     ping_every_s = 2.0
+    idle_s = 30.0  # every push, and whatever else makes a job ready, is told
 
     def __init__(self, jobs: Jobs, environments: Environments | None = None) -> None:
         self._jobs = jobs

@@ -86,6 +86,7 @@ class PingReply:
 
 class Source(Protocol):
     ping_every_s: float
+    idle_s: float  # after so long without news the dispatcher looks all the same
 
     def lanes(self, served: frozenset[Tag]) -> Sequence[frozenset[Tag]]:
         """The sets of tags that can be pulled separately."""

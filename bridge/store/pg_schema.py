@@ -1,0 +1,101 @@
+"""Brings a PostgreSQL database to the newest schema, once, however many bridges start."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from agent.database import TooNew
+from bridge.errors import ConfigError
+from bridge.store.pg_session import Row, connect, first_line
+from bridge.store.postgres import ALONE
+
+OLDEST: Final = 15_00_00  # of Debian 12
+MIGRATE_S: Final = 60
+
+
+def name_of(url: str) -> str:
+    """The database as messages name it, without a password. Raises `ConfigError`."""
+    parts = _parts(url)
+    where = parts.get("host") or parts.get("hostaddr") or "the local socket"
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"database {parts.get('dbname') or parts.get('user') or ''} at {where}{port}"
+
+
+def with_password(url: str, password: str) -> str:
+    """The same address, in libpq's other spelling."""
+    return make_conninfo(url, password=password)
+
+
+def _parts(url: str) -> Mapping[str, Any]:
+    with suppress(psycopg.ProgrammingError):  # whose text may have the password
+        if url.startswith(("postgresql://", "postgres://")):
+            return conninfo_to_dict(url)
+    raise ConfigError(
+        "DATABASE_URL cannot be read; set it to an address such as "
+        "postgresql://user:password@host:5432/orvanta, with %XX for what is special in a password"
+    )
+
+
+def prepare(url: str, name: str, migrations: Sequence[str]) -> None:
+    """Apply what is missing of `migrations`, in one transaction. Raises `ConfigError`."""
+    try:
+        with connect(url) as connection:
+            _check(connection, name)
+            _migrate(connection, name, migrations)
+    except TooNew as error:
+        raise ConfigError(f"DATABASE_URL: {error}") from error
+    except errors.InsufficientPrivilege as error:
+        raise ConfigError(
+            f"DATABASE_URL: the user may not make tables in {name}: {first_line(error)}; "
+            "make it the owner of the database."
+        ) from error
+    except psycopg.OperationalError as error:
+        raise ConfigError(f"DATABASE_URL: cannot use {name}: {_whole(error)}. {_mend(error)}") from error
+
+
+def _check(connection: psycopg.Connection[Row], name: str) -> None:
+    if connection.info.server_version < OLDEST:
+        raise ConfigError(
+            f"DATABASE_URL: {name} is PostgreSQL {connection.info.server_version // 10_000}; "
+            f"at least {OLDEST // 10_000} is needed."
+        )
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise ConfigError(
+            f"DATABASE_URL: {name} is encoded in {encoding}; "
+            "create it with ENCODING 'UTF8' TEMPLATE template0."
+        )
+
+
+def _migrate(connection: psycopg.Connection[Row], name: str, migrations: Sequence[str]) -> None:
+    connection.execute(f"SET lock_timeout = '{MIGRATE_S}s'")
+    connection.execute(ALONE)
+    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")
+    row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+    version = 0 if row is None or row[0] is None else int(row[0])
+    if version > len(migrations):
+        raise TooNew(
+            f"{name} has schema {version} and this release knows {len(migrations)}; "
+            "install the newer release again."
+        )
+    for number, script in enumerate(migrations[version:], version + 1):
+        connection.execute(script)
+        connection.execute("INSERT INTO schema_version (version) VALUES (%s)", (number,))
+    connection.execute("COMMIT")
+
+
+def _whole(error: Exception) -> str:
+    return "; ".join(line.strip() for line in str(error).splitlines() if line.strip()).rstrip(".")
+
+
+def _mend(error: Exception) -> str:
+    told = str(error)
+    if "password" in told:
+        return "Check its user and its password (DATABASE_PASSWORD_FILE, PGPASSFILE)."
+    if "does not exist" in told:
+        return "Create it (createdb), or correct the name."
+    return "Is the server up, and can it be reached from here?"
