@@ -41,6 +41,8 @@ SWEEP_EVERY_S: Final = 10.0
 ANNOUNCE_EVERY_S: Final = 10.0
 DRAIN_S: Final = 3
 
+Beside = Callable[[], Coroutine[Any, Any, None]]  # called when the server is about to listen, not before
+
 
 async def serve(settings: Settings) -> None:
     """Cluster, API and relay in one process, until SIGTERM or SIGINT."""
@@ -55,7 +57,10 @@ async def serve(settings: Settings) -> None:
         ledger = Ledger(store, clock)
         if settings.amqp_url is None:
             await _refuse_to_forget(ledger)
-        beside = {"sweep": _sweep(cluster, settings.zombie_timeout_s), "schedules": cluster.schedules.run()}
+        beside: dict[str, Beside] = {
+            "sweep": lambda: _sweep(cluster, settings.zombie_timeout_s),
+            "schedules": cluster.schedules.run,
+        }
         if settings.amqp_url is None:
             enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock)
         else:
@@ -63,7 +68,7 @@ async def serve(settings: Settings) -> None:
             source = LocalSource(cluster.jobs, cluster.environments)
             relay = _relay(settings, settings.amqp_url, source, ledger, signer, clock)
             enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock, relay, signer)
-            beside["relay"] = relay.run()
+            beside["relay"] = relay.run
         routes = [*enrolments.routes(), *_relay_routes(ledger, cluster), *cluster.routes]
         await _until_signal(settings, routes, beside, cluster.jobs.close)
     finally:
@@ -84,8 +89,8 @@ async def relay(settings: Settings) -> None:
         signer = await Signer.load(ledger)
         relay = _relay(settings, settings.amqp_url, source, ledger, signer, clock)
         enrolments = _enrolments(settings, ledger, introspection.verify, clock, relay, signer)
-        beside = {"relay": relay.run(), "announcement": _announce(source)}
-        await _until_signal(settings, enrolments.routes(), beside, lambda: None)
+        running: dict[str, Beside] = {"relay": relay.run, "announcement": lambda: _announce(source)}
+        await _until_signal(settings, enrolments.routes(), running, lambda: None)
     finally:
         source.close()
         await upstream.close()
@@ -156,7 +161,7 @@ class _Server(uvicorn.Server):
 async def _until_signal(
     settings: Settings,
     routes: Sequence[BaseRoute],
-    beside: Mapping[str, Coroutine[Any, Any, None]],
+    beside: Mapping[str, Beside],
     stopping: Callable[[], None],
 ) -> None:
     """Run the web server and what stands beside it; the server owns the signals and ends all with it."""
@@ -171,7 +176,7 @@ async def _until_signal(
         timeout_graceful_shutdown=DRAIN_S,
     )
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(work, name=name) for name, work in beside.items()]
+        tasks = [group.create_task(work(), name=name) for name, work in beside.items()]
         await _Server(config, stopping).serve()
         for task in tasks:
             task.cancel()
