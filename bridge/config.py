@@ -85,6 +85,8 @@ def _tags_of(token: str, which: str) -> list[str]:
         tags, exp, _ = list(claims["tags"]), claims["exp"], claims["worker_group"]
     except (ValueError, KeyError, IndexError, TypeError):
         raise ConfigError(f"{which} is not an agent token (jwt_agent_…) of the upstream cluster") from None
+    if not all(isinstance(tag, str) for tag in tags):
+        raise ConfigError(f"{which} has tags that are no texts; copy it whole, or mint a new one")
     if not tags:
         raise ConfigError(f"{which} has no tags; mint one for the tags whose jobs are to be relayed")
     if exp is None:
