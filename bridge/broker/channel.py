@@ -89,8 +89,10 @@ class Broker:
 
     async def waiting(self, tag: Tag) -> int:
         """Jobs of this tag that RabbitMQ has handed to nobody. Raises `BrokerDown`."""
-        await self._make_tag(tag)
-        return await self._session.waiting(self._topology.tag(tag).name)
+        count = await self._session.waiting(self._topology.tag(tag).name)
+        if count is None:
+            await self._make_tag(tag)
+        return count or 0
 
     async def answers(self) -> None:
         """Returns when RabbitMQ has answered on the connection that consumes. Raises `BrokerDown`."""
