@@ -190,5 +190,6 @@ def custody_of(job: Pulled) -> Custody:
 def ended(job: Pulled, document: bytes, *, success: bool = True, by: str | None = None) -> Result:
     return Result(
         job_id=job.job_id, attempt=Attempt(1), workspace=job.workspace, success=success, document=document,
-        duration_ms=1234, mem_peak_kb=56, canceled_by=by, canceled_reason="not wanted" if by else None,
+        started_at=1.0, duration_ms=1234, mem_peak_kb=56,
+        canceled_by=by, canceled_reason="not wanted" if by else None,
     )  # fmt: skip
