@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from agent.clock import SystemClock
-from agent.errors import Unwanted
 from agent.jobs.book import Book
 from agent.jobs.holdings import SpoolHoldings
 from agent.jobs.model import Event, Key
@@ -22,6 +21,7 @@ from agent.link.http.plain import Plain
 from agent.spool.spool import Spool
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import job_in, unpack
+from agent.wire.errors import Unresolved
 from agent.wire.messages import OVER, Accepted, Grant, Job, Log, Message, Receipt, Result, Revoke
 from tests.support.cluster import Running
 
@@ -206,7 +206,7 @@ async def test_a_plain_cluster_is_asked_what_arguments_stand_for(cluster: Runnin
     found = await plain_site.dialect.arguments_of(pulled)
     assert found == {"all": ["1234", {"till": {"pin": "1234"}}, "admin", "$5", 1.5]}
     pulled["job"]["args"] = {"pin": "$var:u/admin/gone"}
-    with pytest.raises(Unwanted, match=r"argument `pin`: .*u/admin/gone"):
+    with pytest.raises(Unresolved, match=r"argument `pin`: .*u/admin/gone"):
         await plain_site.dialect.arguments_of(pulled)
 
 

@@ -33,7 +33,7 @@ class Dialect(Protocol):
         ...
 
     async def arguments_of(self, pulled: dict[str, Any]) -> dict[str, Any]:
-        """With all that they name. Raises `Unwanted` for what is missing."""
+        """With all that they name. Raises `Unresolved` for what is missing."""
         ...
 
     def took(self) -> None:

@@ -9,10 +9,10 @@ import structlog
 
 from agent.errors import AnswerLost, LinkDown, Unwanted
 from agent.link.http.api import Api
-from agent.link.http.arguments import resolved
 from agent.link.http.doubts import Doubts
 from agent.link.http.holdings import Holdings, Key
 from agent.wire.agent_api import worker_ping
+from agent.wire.arguments import resolved
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.messages import Cancel, Grant, Message, Revoke
 
@@ -75,7 +75,10 @@ class Plain:
         return last + 1
 
     async def arguments_of(self, pulled: dict[str, Any]) -> dict[str, Any]:
-        return await resolved(self._api, pulled)
+        async def look_up(path: str) -> Any:
+            return await self._api.named_value(path, str(pulled["token"]))
+
+        return await resolved(pulled, look_up)
 
     def took(self) -> None:
         """Nothing would be asked for again."""

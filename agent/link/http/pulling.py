@@ -10,8 +10,8 @@ import structlog
 from agent.errors import Unwanted
 from agent.link.http.api import Api
 from agent.link.http.dialect import Dialect
-from agent.link.http.pulled import failed_end, job_of, unrun_end
-from agent.wire.agent_api import around_result, script_number
+from agent.link.http.pulled import failed_end, job_of
+from agent.wire.agent_api import around_result, code_place, unrun_end
 from agent.wire.claims import Attempt, Tag
 from agent.wire.envelope import pack
 from agent.wire.errors import WireError
@@ -71,16 +71,18 @@ class Pulling:
                 return await self._packed(pulled, Attempt(attempt))
         except (LookupError, ValueError, TypeError, AttributeError, WireError, Unwanted) as error:
             log.error("job.unreadable", reason=f"{type(error).__name__}: {error}")
-            end = failed_end(pulled, f"the agent cannot take this job: {error}")
+            end = failed_end(pulled, error)
         if end is not None:
             await self._record(pulled, end)
         return None
 
     async def _packed(self, pulled: dict[str, Any], attempt: Attempt) -> bytes:
+        code, lock = await self._code_of(pulled)
         job = job_of(
             pulled,
             attempt,
-            code=await self._code_of(pulled),
+            code=code,
+            lock=lock,
             args=await self._dialect.arguments_of(pulled),
             envs=await self._envs_of(str(pulled["job"]["workspace_id"])),
         )
@@ -93,11 +95,14 @@ class Pulling:
         except Unwanted as error:
             log.warning("result.refused", job_id=end.job_id, reason=str(error))
 
-    async def _code_of(self, pulled: dict[str, Any]) -> str:
-        code, runnable = pulled.get("raw_code"), pulled["job"].get("runnable_id")
-        if code is not None or not runnable:
-            return code or ""
-        return await self._api.script(script_number(runnable))
+    async def _code_of(self, pulled: dict[str, Any]) -> tuple[str, str | None]:
+        """And its lock."""
+        code, lock = pulled.get("raw_code"), pulled.get("raw_lock")
+        if code is not None:
+            return code, lock
+        path, code_name, lock_name = code_place(pulled["job"])
+        found = await self._api.deployed(path)
+        return found[code_name], lock or found.get(lock_name)
 
     async def _envs_of(self, workspace: str) -> Mapping[str, str]:
         """The workspace's variables; none when the cluster does not say (agent-api.md 2.1)."""
