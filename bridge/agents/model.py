@@ -43,13 +43,13 @@ class HeldJob(Struct):
 class HeldJobs(Struct):
     """Body of held_jobs, ours. `all`: what else was handed to this worker never arrived, or is lost,
 
-    but for what the pull with the key `asking` got: that one is sent again.
+    but for what the pulls with the keys `asking` got: those are sent again.
     """
 
     jobs: list[HeldJob]
     lost: list[HeldJob] = []
     all: bool = False
-    asking: str | None = None
+    asking: list[str] | str = []  # one, from an agent that knows of one only
 
 
 class CanceledJob(Struct):

@@ -57,7 +57,9 @@ async def agent(fake: FakeCluster, folder: Path) -> AsyncIterator[Take]:
             await link.open_tag(Tag(tag), 1)
 
         async def take() -> Job:
-            return job_in((await link.next_job()).body)
+            delivery = await link.next_job()
+            await delivery.ack()
+            return job_in(delivery.body)
 
         yield take
     await spool.close()
