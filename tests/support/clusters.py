@@ -110,8 +110,8 @@ class Foreign:
             success=first["success"] and not job.is_canceled,
             canceled_by=first["canceled_by"]["username"] if job.is_canceled else None,
             result=job.result,
-            duration_ms=first["duration"],
-            mem_peak_kb=first["mem_peak"],
+            duration_ms=first.get("duration"),
+            mem_peak_kb=first.get("mem_peak"),
         )
 
     async def logs(self, job_id: str) -> str:

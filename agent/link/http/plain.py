@@ -110,8 +110,9 @@ class Plain:
         if not text:
             return
         before = await self._doubts.ask(key, start, start + len(text))
+        storable = text.replace("\0", "").encode(errors="replace").decode()  # what a text column can hold
         try:
-            await self._api.push_log(workspace, key[0], text, {})
+            await self._api.push_log(workspace, key[0], storable, {})
         except AnswerLost:
             raise
         except (LinkDown, Unwanted):

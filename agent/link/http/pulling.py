@@ -77,8 +77,10 @@ class Pulling:
         if waits:
             self._changed.clear()
         self._under_way += 1
-        pulled = await self._dialect.pull(frozenset(self._open), self._changed, waits=waits)
-        self._under_way -= 1
+        try:
+            pulled = await self._dialect.pull(frozenset(self._open), self._changed, waits=waits)
+        finally:
+            self._under_way -= 1
         if pulled is None:
             self._width = 1
         else:
