@@ -88,7 +88,9 @@ async def relay(settings: Settings) -> None:
     try:
         signer = await Signer.load(ledger)
         relay = _relay(settings, settings.amqp_url, source, ledger, signer, clock)
-        enrolments = _enrolments(settings, ledger, introspection.verify, clock, relay, signer)
+        enrolments = _enrolments(
+            settings, ledger, introspection.verify, clock, relay, signer, api_url=settings.base_url
+        )
         running: dict[str, Beside] = {"relay": relay.run, "announcement": lambda: _announce(source)}
         await _until_signal(settings, enrolments.routes(), running, lambda: None)
     finally:
@@ -119,8 +121,13 @@ def _enrolments(
     clock: Clock,
     relay: Relay | None = None,
     signer: Signer | None = None,
+    *,
+    api_url: str = "",
 ) -> Enrolments:
-    """With a relay agents get a link over RabbitMQ, without one over HTTP."""
+    """With a relay agents get a link over RabbitMQ, without one over HTTP.
+
+    `api_url`: where jobs find the cluster's API, when that is not where agents enrol.
+    """
     public = settings.public_amqp_url
     return Enrolments(
         ledger,
@@ -130,6 +137,7 @@ def _enrolments(
         None if public is None else public.reveal(),
         clock=clock,
         admissions_per_s=settings.admissions_per_s,
+        api_url=api_url,
     )
 
 

@@ -19,7 +19,7 @@ class Settings:
     public_amqp_url: Secret | None
     host: str
     port: int
-    base_url: str
+    base_url: str  # of the cluster, as sites and people reach it
     admin_password_file: Path | None
     ready_max: int
     admissions_per_s: int
@@ -49,7 +49,7 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         public_amqp_url=public,
         host=host,
         port=port,
-        base_url=env.get("BASE_URL", f"http://{host}:{port}"),
+        base_url=env.get("BASE_URL") or upstream or f"http://{host}:{port}",
         admin_password_file=Path(password) if password else None,
         ready_max=_whole(env, "READY_MAX", 100),
         admissions_per_s=_whole(env, "ADMISSIONS_PER_S", 50),
