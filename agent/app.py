@@ -153,7 +153,8 @@ class Agent:
                     await self._book.changes.newer_than(self._book.changes.version)
 
     def _know(self, enrolment: Enrolment) -> None:
-        self._site = Site(enrolment.worker, self._site.hostname, self._base_url, enrolment.worker_group)
+        api_url = enrolment.base_url or self._base_url  # behind a relay the cluster is elsewhere
+        self._site = Site(enrolment.worker, self._site.hostname, api_url, enrolment.worker_group)
 
 
 async def serve(settings: Settings) -> None:

@@ -129,17 +129,15 @@ class Session:
 
     async def has_queue(self, queue: str) -> bool:
         """For whoever may configure it."""
+        return await self.waiting(queue) is not None
+
+    async def waiting(self, queue: str) -> int | None:
+        """Messages in it that nobody has been handed; None: it is gone. For whoever may configure it."""
         with session_errors(self._down):
             try:
-                await self._look_at(queue)
+                return (await self._look_at(queue)).declaration_result.message_count or 0
             except ChannelNotFoundEntity:
-                return False
-            return True
-
-    async def waiting(self, queue: str) -> int:
-        """Messages in it that have not been handed to anybody. For whoever may configure it."""
-        with session_errors(self._down):
-            return (await self._look_at(queue)).declaration_result.message_count or 0
+                return None
 
     async def _look_at(self, queue: str) -> AbstractQueue:
         """On a channel of its own, because a refusal ends it."""

@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import structlog
 import uvicorn
@@ -78,10 +78,12 @@ async def serve(settings: Settings) -> None:
             lead["relay"] = partial(_relay, settings, desk, source, ledger, signer, clock)
             stand_by["desk"] = desk.stand_by
         routes = [*enrolments.routes(), *_relay_routes(ledger, cluster), *cluster.routes]
-        beside = {"leading": leadership.run(partial(_together, lead), partial(_together, stand_by))}
+        beside: dict[str, Part] = {
+            "leading": partial(leadership.run, partial(_together, lead), partial(_together, stand_by))
+        }
         if isinstance(opened, PostgresStore):
-            beside["listening"] = Listener(opened.url, cluster.bulletin).run()
-            beside["heartbeats"] = cluster.jobs.tell_heartbeats()
+            beside["listening"] = Listener(opened.url, cluster.bulletin).run
+            beside["heartbeats"] = cluster.jobs.tell_heartbeats
         await _until_signal(settings, routes, beside, cluster.jobs.close)
     finally:
         await store.close()
@@ -100,13 +102,17 @@ async def relay(settings: Settings) -> None:
     try:
         signer = await Signer.load(ledger)
         desk = _desk(settings, settings.amqp_url, ledger)
-        enrolments = _enrolments(settings, ledger, introspection.verify, clock, desk, signer)
+        enrolments = _enrolments(
+            settings, ledger, introspection.verify, clock, desk, signer, api_url=settings.base_url
+        )
         lead: dict[str, Part] = {
             "relay": partial(_relay, settings, desk, source, ledger, signer, clock),
             "announcement": partial(_announce, source),
         }
-        beside = {"leading": leadership.run(partial(_together, lead), desk.stand_by)}
-        await _until_signal(settings, enrolments.routes(), beside, lambda: None)
+        running: dict[str, Part] = {
+            "leading": partial(leadership.run, partial(_together, lead), desk.stand_by)
+        }
+        await _until_signal(settings, enrolments.routes(), running, lambda: None)
     finally:
         source.close()
         await upstream.close()
@@ -139,8 +145,13 @@ def _enrolments(
     clock: Clock,
     desk: Desk | None = None,
     signer: Signer | None = None,
+    *,
+    api_url: str = "",
 ) -> Enrolments:
-    """With a desk agents get a link over RabbitMQ, without one over HTTP."""
+    """With a desk agents get a link over RabbitMQ, without one over HTTP.
+
+    `api_url`: where jobs find the cluster's API, when that is not where agents enrol.
+    """
     public = settings.public_amqp_url
     return Enrolments(
         ledger,
@@ -150,6 +161,7 @@ def _enrolments(
         None if public is None else public.reveal(),
         clock=clock,
         admissions_per_s=settings.admissions_per_s,
+        api_url=api_url,
     )
 
 
@@ -181,7 +193,7 @@ class _Server(uvicorn.Server):
 async def _until_signal(
     settings: Settings,
     routes: Sequence[BaseRoute],
-    beside: Mapping[str, Coroutine[Any, Any, None]],
+    beside: Mapping[str, Part],
     stopping: Callable[[], None],
 ) -> None:
     """Run the web server and what stands beside it; the server owns the signals and ends all with it."""
@@ -196,7 +208,7 @@ async def _until_signal(
         timeout_graceful_shutdown=DRAIN_S,
     )
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(work, name=name) for name, work in beside.items()]
+        tasks = [group.create_task(work(), name=name) for name, work in beside.items()]
         await _Server(config, stopping).serve()
         for task in tasks:
             task.cancel()

@@ -22,7 +22,7 @@ class Settings:
     public_amqp_url: Secret | None
     host: str
     port: int
-    base_url: str
+    base_url: str  # of the cluster, as sites and people reach it
     admin_password_file: Path | None
     ready_max: int
     admissions_per_s: int
@@ -52,7 +52,7 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         public_amqp_url=public,
         host=host,
         port=port,
-        base_url=env.get("BASE_URL", f"http://{host}:{port}"),
+        base_url=env.get("BASE_URL") or upstream or f"http://{host}:{port}",
         admin_password_file=Path(password) if password else None,
         ready_max=_whole(env, "READY_MAX", 100),
         admissions_per_s=_whole(env, "ADMISSIONS_PER_S", 50),
@@ -113,6 +113,8 @@ def _tags_of(token: str, which: str) -> list[str]:
         tags, exp, _ = list(claims["tags"]), claims["exp"], claims["worker_group"]
     except (ValueError, KeyError, IndexError, TypeError):
         raise ConfigError(f"{which} is not an agent token (jwt_agent_…) of the upstream cluster") from None
+    if not all(isinstance(tag, str) for tag in tags):
+        raise ConfigError(f"{which} has tags that are no texts; copy it whole, or mint a new one")
     if not tags:
         raise ConfigError(f"{which} has no tags; mint one for the tags whose jobs are to be relayed")
     if exp is None:

@@ -9,10 +9,10 @@ import structlog
 from agent.clock import Clock
 from agent.jobs.book import Book
 from agent.jobs.pace import Pace
+from agent.jobs.parts import Parts
 from agent.link.link import Link
 from agent.spool.rows import Kept
 from agent.spool.spool import Spool
-from agent.wire.messages import Blob, Result
 
 log = structlog.get_logger()
 
@@ -22,11 +22,12 @@ BATCH_MAX: Final = 1000  # results in one message
 class Outbox:
     """One life of the link. The order does not matter: each result is taken once, however often it comes."""
 
-    def __init__(self, book: Book, spool: Spool, clock: Clock, link: Link) -> None:
+    def __init__(self, book: Book, spool: Spool, clock: Clock, link: Link, parts: Parts) -> None:
         self._book = book
         self._spool = spool
         self._clock = clock
         self._link = link
+        self._parts = parts
         self._pace = Pace()
         self._batches = 0  # in flight
         self._in_flight: set[int] = set()  # the rows in them
@@ -86,26 +87,4 @@ class Outbox:
             elif kept.result is None or not await self._spool.is_whole(kept.result):
                 await self._book.redo(kept.key)
             else:
-                await self._send_parts(kept.result, kept.parts_left)
-
-    async def _send_parts(self, result: Result, left: int) -> None:
-        """Part by part, each confirmed and counted on disk before the next: a cut costs one part.
-
-        While its parts go, its result is finished and stays; a receipt may come, and then it is over.
-        """
-        key = (result.job_id, result.attempt)
-        for index in range(result.blob_parts - left, result.blob_parts):
-            part = await self._spool.part(result, index)
-            if not part:
-                return  # its receipt came in this moment, or the next look finds it damaged
-            blob = Blob(
-                job_id=result.job_id,
-                attempt=result.attempt,
-                sha256=result.blob_sha256,
-                index=index,
-                of=result.blob_parts,
-                part=part,
-            )
-            await self._link.publish("blob", [blob])
-            if not await self._book.note_parts_left(key, result.blob_parts - index - 1):
-                return
+                await self._parts.send(self._link, kept.result, kept.parts_left)

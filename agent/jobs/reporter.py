@@ -13,6 +13,7 @@ from agent.jobs.inquiry import Inquiry
 from agent.jobs.model import Held, Key
 from agent.jobs.outbox import Outbox
 from agent.jobs.pace import Pace
+from agent.jobs.parts import Parts
 from agent.link.link import Link
 from agent.spool.rows import LogChunk
 from agent.spool.spool import Spool
@@ -36,6 +37,7 @@ class Reporter:
         self._spool = spool
         self._clock = clock
         self._inquiry = inquiry
+        self._parts = Parts(book, spool, clock)
         self._rejected: deque[Rejected] = deque(maxlen=REPORTS_MAX)
         self._reporting: list[tuple[int, JobId, Attempt, str]] = []
 
@@ -44,7 +46,7 @@ class Reporter:
         self._book.changes.note()
 
     async def run(self, link: Link) -> None:
-        outbox = Outbox(self._book, self._spool, self._clock, link)
+        outbox = Outbox(self._book, self._spool, self._clock, link, self._parts)
         async with asyncio.TaskGroup() as group:
             group.create_task(outbox.run(), name="results")
             group.create_task(self._send_events(link), name="events")

@@ -38,7 +38,7 @@ class Enrolment:
     link: LinkKind = LinkKind.AMQP
     amqp_url: str = ""
     keys: Mapping[str, str] = field(default_factory=dict)  # key id → 32 raw bytes, base64
-    base_url: str = ""
+    base_url: str = ""  # of the API that jobs call; empty: where the agent enrolled
     wall_s: float | None = field(default=None, compare=False)  # the bridge's clock when it answered
 
 

@@ -21,7 +21,7 @@ UPDATE held SET state = :state, result = :result, result_crc = :result_crc, fini
  WHERE job_id = :job_id AND attempt = :attempt AND state NOT IN ('finished', 'sent');
 
 -- name: parts_left
--- So many parts of its document are still to be confirmed. A link that is cut then costs one part.
+-- So many parts of its document are still to be confirmed. A link that is cut then costs what was on its way.
 UPDATE held SET parts_left = :parts_left
  WHERE job_id = :job_id AND attempt = :attempt AND state = 'finished';
 

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from agent.wire.messages import Result
+from agent.wire.claims import Attempt, JobId
+from agent.wire.messages import Result, canceled_error
 
 # What a cluster wants back with the result: a subset of what it handed out.
 COMPLETED_FIELDS: Final = (
@@ -13,6 +15,12 @@ COMPLETED_FIELDS: Final = (
     "permissioned_as_email", "flow_step_id", "trigger_kind", "trigger", "priority", "concurrent_limit",
     "tag", "cache_ttl", "cache_ignore_s3_path", "runnable_settings_handle",
 )  # fmt: skip
+
+
+CODE_PLACES: Final = {
+    "flowscript": ("flow_script", "raw_code", "raw_lock"),
+    "appscript": ("app_script", "content", "lock"),
+}  # every other kind has a script's
 
 
 def reserved_env(job: Mapping[str, Any]) -> dict[str, str]:
@@ -45,18 +53,51 @@ def script_number(script_hash: str) -> int:
     return int.from_bytes(bytes.fromhex(script_hash), "big", signed=True)
 
 
+def code_place(job: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Where the code is of a job that comes without it, and the names there of the code and its lock.
+
+    Agent-api.md 2.1, rows 13 to 15. Raises ValueError when there can be none.
+    """
+    if not job.get("runnable_id"):
+        raise ValueError(f"a job of kind {job['kind']} that comes without code")
+    place, code, lock = CODE_PLACES.get(job["kind"], ("script", "content", "lock"))
+    return f"/api/agent_workers/{place}/{script_number(job['runnable_id'])}", code, lock
+
+
+def unrun_end(reply: Mapping[str, Any]) -> Result | None:
+    """How a job ends that was handed out and is not to be run; None for every other (agent-api.md 7.5)."""
+    job = reply["job"]
+    by, reason = job.get("canceled_by"), job.get("canceled_reason") or ""
+    if by is None and not job.get("pre_run_error"):
+        return None
+    error = canceled_error(by, reason) if by else {"name": "PreRunError", "message": job["pre_run_error"]}
+    return replace(failed(job, error), canceled_by=by, canceled_reason=reason if by else None)
+
+
+def failed(job: Mapping[str, Any], error: Mapping[str, str]) -> Result:
+    """The end of a job that was never held."""
+    return Result(
+        job_id=JobId(str(job["id"])),
+        attempt=Attempt(0),
+        workspace=str(job["workspace_id"]),
+        success=False,
+        document=json.dumps(error).encode(),
+    )
+
+
 def around_result(job: Mapping[str, Any], token: str, result: Result) -> tuple[bytes, bytes]:
     """What stands before and after the document in the body of send_result.
 
-    The document is not parsed, so nothing changes it.
+    The document is not parsed, so nothing changes it. No duration: the job was never begun.
     """
     by = canceler(result)
+    took_ms = None if result.started_at is None else result.duration_ms
     canceled = None if by is None else {"username": by, "reason": result.canceled_reason}
     rest = json.dumps({
         "job": {name: job.get(name) for name in COMPLETED_FIELDS},
         "preprocessed_args": None, "result_columns": None,
         "mem_peak": result.mem_peak_kb or 0, "success": result.success, "cached_res_path": None,
-        "token": token, "canceled_by": canceled, "duration": result.duration_ms,
+        "token": token, "canceled_by": canceled, "duration": took_ms,
         "has_stream": False, "from_cache": None,
     })  # fmt: skip
     return b'{"result": ', b", " + rest[1:].encode()

@@ -2,7 +2,7 @@
 
 
 class WireError(Exception):
-    """WireError: Malformed · WrongVersion · TooLarge · BadSignature · NameTooLong"""
+    """WireError: Malformed · WrongVersion · TooLarge · BadSignature · NameTooLong · Unresolved"""
 
 
 class Malformed(WireError):
@@ -23,3 +23,7 @@ class BadSignature(WireError):
 
 class NameTooLong(WireError):
     """A routing key or queue name over AMQP's 255 bytes."""
+
+
+class Unresolved(WireError):
+    """An argument names what is not there, or may not be read by its job."""

@@ -148,10 +148,11 @@ class AgentApi:
         completion = Completion(
             success=sent.success,
             result=result,
-            duration_ms=sent.duration,
+            duration_ms=sent.duration if isinstance(sent.duration, int) else None,
             mem_peak_kb=sent.mem_peak,
             canceled_by=None if by is None else by.username or "unknown",
             canceled_reason=None if by is None else by.reason,
+            may_retry=sent.duration is not None,  # what nobody began is not followed by another (I2)
         )
         outcome = await self._jobs.complete(workspace, job_id, completion, caller=claims)
         if outcome is Completed.UNKNOWN:

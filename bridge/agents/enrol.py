@@ -50,17 +50,19 @@ class Enrolments:
         *,
         clock: Clock,
         admissions_per_s: int,
+        api_url: str = "",
     ) -> None:
         """`public_amqp_url`: where agents find the broker, which may differ from where the bridge does.
 
         `{host}` in it stands for the host name under which the agent reached the bridge. Without one the link
-        is HTTP, at the address that the agent has used.
+        is HTTP, at the address that the agent has used. `api_url`: the API that jobs call; empty: there too.
         """
         self._register = register
         self._verify = verify
         self._admit = admit
         self._keys = {kid: base64.b64encode(raw).decode() for kid, raw in keys.items()}
         self._amqp_url = public_amqp_url or ""
+        self._api_url = api_url
         self._clock = clock
         self._admission = Admission(admissions_per_s, clock.monotonic_s())
 
@@ -102,6 +104,7 @@ class Enrolments:
             "link": "amqp" if self._amqp_url else "http",
             "amqp_url": self._amqp_url.replace("{host}", request.url.hostname or ""),
             "keys": self._keys,
+            "base_url": self._api_url,
             "wall_s": self._clock.wall_s(),
         })  # fmt: skip
 

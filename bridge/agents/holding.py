@@ -41,10 +41,10 @@ class Holding:
             return
         there = {job.id for job in held.jobs}
         lost_here = {(job.id, job.attempt) for job in held.lost}
+        asking = {held.asking} if isinstance(held.asking, str) else set(held.asking)
 
         def is_lost(row: Row) -> bool:
-            is_asked_again = held.asking is not None and row["request_id"] == held.asking
-            never_came = held.all and row["id"] not in there and not is_asked_again
+            never_came = held.all and row["id"] not in there and row["request_id"] not in asking
             return never_came or (row["id"], row["attempt"]) in lost_here
 
         def look(connection: Connection) -> list[str]:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from agent.wire.claims import Tag
 from bridge.jobs.model import Int64, Page, Seconds
@@ -43,13 +43,13 @@ class HeldJob(Struct):
 class HeldJobs(Struct):
     """Body of held_jobs, ours. `all`: what else was handed to this worker never arrived, or is lost,
 
-    but for what the pull with the key `asking` got: that one is sent again.
+    but for what the pulls with the keys `asking` got: those are sent again.
     """
 
     jobs: list[HeldJob]
     lost: list[HeldJob] = []
     all: bool = False
-    asking: str | None = None
+    asking: list[str] | str = []  # one, from an agent that knows of one only
 
 
 class CanceledJob(Struct):
@@ -84,12 +84,15 @@ class CanceledBy(Struct):
 
 
 class JobCompleted(Struct, kw_only=True):
-    """Body of send_result (3.4). Only the URL's ids and our own row are trusted, so `job` is not read."""
+    """Body of send_result (3.4). Only the URL's ids and our own row are trusted, so `job` is not read.
+
+    `duration`: null tells that the job was never begun.
+    """
 
     success: bool
     result: Any = None
     mem_peak: Int64 | None = None
-    duration: Int64 | None = None
+    duration: Int64 | UnsetType | None = UNSET
     canceled_by: CanceledBy | None = None
 
 

@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractChannel
 from agent.broker_session import CONNECT_S, Arrived, Session, Unroutable, open_session, session_errors
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.envelope import CONTENT_TYPE, Envelope
-from agent.wire.routing import CONTROL, DEAD, EVENTS, JOBS, control_queue, job_key
+from agent.wire.routing import CONTROL, DEAD, EVENTS, JOBS, LOGS, control_queue, job_key
 from bridge.broker.topology import EXCHANGES, Queue, Topology
 from bridge.errors import BrokerDown
 
@@ -89,8 +89,14 @@ class Broker:
 
     async def waiting(self, tag: Tag) -> int:
         """Jobs of this tag that RabbitMQ has handed to nobody. Raises `BrokerDown`."""
-        await self._make_tag(tag)
-        return await self._session.waiting(self._topology.tag(tag).name)
+        count = await self._session.waiting(self._topology.tag(tag).name)
+        if count is None:
+            await self._make_tag(tag)
+        return count or 0
+
+    async def log_waits(self) -> bool:
+        """Whether log text is in RabbitMQ that nobody has been handed. Raises `BrokerDown`."""
+        return bool(await self._session.waiting(LOGS))
 
     async def answers(self) -> None:
         """Returns when RabbitMQ has answered on the connection that consumes. Raises `BrokerDown`."""

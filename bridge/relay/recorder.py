@@ -11,6 +11,7 @@ from agent.wire.claims import JobId
 from agent.wire.messages import Result
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.sources.source import Source
+from bridge.relay.tails import Tails
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Recorder:
         self._source = source
         self._ledger = ledger
         self._clock = clock
+        self.tails = Tails(source, ledger, clock)
         self._lines: dict[JobId, tuple[asyncio.Lock, int]] = {}
         self._offered: dict[JobId, _End] = {}  # those whose answer is not known
 
@@ -84,6 +86,7 @@ class Recorder:
             key = (job_id, first.result.attempt)
             await self._ledger.close(key, first.outcome, first.result if first.was_run else None)
             del self._offered[job_id]
+            self.tails.note(custody, first.result)
             return custody if first.is_of(end) else None
 
     @asynccontextmanager

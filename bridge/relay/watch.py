@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from agent.clock import Clock
+from agent.wire.claims import WorkerName
 from agent.wire.messages import Cancel, canceled_error
 from bridge.broker.channel import Broker
 from bridge.errors import BrokerDown, ClusterDown
@@ -93,6 +94,8 @@ class Watch:
         try:
             heard = broker is not None and await _answers(broker)
             await self._lost.look(broker.waiting if broker is not None and heard else None)
+            if broker is not None and heard and self._recorder.tails.are_due:
+                await self._recorder.tails.look(await self._there(), log_waits=await broker.log_waits())
             if broker is not None:
                 async with asyncio.timeout(TELL_S):
                     await revoke_all(self._ledger, broker)
@@ -104,9 +107,8 @@ class Watch:
         broker = self._broker_now()
         if broker is None:
             return
-        now_s = self._clock.wall_s()
-        before = now_s - CHECK_EVERY_S
-        there = [one["worker"] for one in await self._ledger.agents() if now_s - one["last_heard"] < THERE_S]
+        before = self._clock.wall_s() - CHECK_EVERY_S
+        there = await self._there()
         try:
             for worker in there:
                 async with asyncio.timeout(TELL_S):
@@ -114,6 +116,11 @@ class Watch:
                 await self._ledger.tell_cancels_again(worker, before)
         except (BrokerDown, TimeoutError) as error:
             log.warning("custodians.not_checked", reason=str(error))
+
+    async def _there(self) -> list[WorkerName]:
+        """Agents whose link is up."""
+        now_s = self._clock.wall_s()
+        return [one["worker"] for one in await self._ledger.agents() if now_s - one["last_heard"] < THERE_S]
 
     async def _ping(self, custody: Custody, bound: asyncio.Semaphore) -> None:
         async with bound:

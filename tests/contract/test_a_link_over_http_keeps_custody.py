@@ -9,21 +9,23 @@ from pathlib import Path
 import pytest
 
 from agent.clock import SystemClock
-from agent.errors import Unwanted
 from agent.jobs.book import Book
 from agent.jobs.holdings import SpoolHoldings
 from agent.jobs.model import Event, Key
 from agent.link.http.api import Api
 from agent.link.http.dialect import Dialect
 from agent.link.http.doubts import Doubts
-from agent.link.http.edge import Edge, PullKey
+from agent.link.http.edge import Edge
 from agent.link.http.link import HttpLink
 from agent.link.http.plain import Plain
+from agent.link.http.pull_keys import PullKeys
 from agent.spool.spool import Spool
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import job_in, unpack
+from agent.wire.errors import Unresolved
 from agent.wire.messages import OVER, Accepted, Grant, Job, Log, Message, Receipt, Result, Revoke
 from tests.support.cluster import Running
+from tests.support.until import until
 
 TAGS = frozenset((Tag("bash"),))
 WORKER = "ag-pos-till-a1b2c"
@@ -40,9 +42,10 @@ class Site:
     async def take(self) -> Job:
         """Pull the next job and hold it."""
         async with asyncio.timeout(SOON_S):
-            body = (await self.link.next_job()).body
-        job = job_in(body)
-        await self.book.hold(job, body)
+            delivery = await self.link.next_job()
+        job = job_in(delivery.body)
+        await self.book.hold(job, delivery.body)
+        await delivery.ack()
         await self.link.publish("event", [Accepted(job_id=job.job_id, attempt=job.attempt)])
         return job
 
@@ -88,7 +91,7 @@ async def plain_site(cluster: Running, spool: Spool) -> AsyncIterator[Site]:
 
 
 def edge(api: Api, holdings: SpoolHoldings) -> Dialect:
-    return Edge(api, holdings, PullKey(), worker=WORKER, hostname="till", tags=TAGS)
+    return Edge(api, holdings, PullKeys(), worker=WORKER, hostname="till", tags=TAGS)
 
 
 def plain(api: Api, holdings: SpoolHoldings) -> Dialect:
@@ -107,6 +110,26 @@ async def linked(
     await link.begin()
     await link.open_tag(Tag("bash"), 1)
     yield Site(link, dialect, book, spool)
+
+
+async def test_jobs_come_beside_each_other_as_many_as_may_be_in_hand(cluster: Running, site: Site) -> None:
+    """And what a life of the link had in hand when it ended, the next one gets by the names of the pulls."""
+    jobs = [await cluster.preview() for _ in range(6)]
+    await site.link.open_tag(Tag("bash"), 4)
+    taking = [asyncio.ensure_future(site.link.next_job()) for _ in jobs]
+    await until(lambda: sum(one.done() for one in taking) == 4, within_s=SOON_S)
+    came = [await one for one in taking if one.done()]
+    assert {job_in(one.body).job_id for one in came} == set(jobs[:4])
+    first = job_in(came[0].body)
+    await site.book.hold(first, came[0].body)
+    await came[0].ack()
+    await until(lambda: sum(one.done() for one in taking) == 5, within_s=SOON_S)
+    for one in taking:
+        one.cancel()
+    assert await site.dialect.begin() == []  # nothing was given up: the other four are asked for again
+    again = [await site.dialect.pull(TAGS, asyncio.Event(), waits=True) for _ in range(5)]
+    assert {one.reply["job"]["id"] for one in again if one} == set(jobs) - {first.job_id}
+    assert {one.reply["job"]["attempt"] for one in again if one} == {1}
 
 
 async def test_a_receipt_lets_go_of_a_job_only_when_its_text_has_left(cluster: Running, site: Site) -> None:
@@ -167,10 +190,10 @@ async def test_a_plain_cluster_that_gives_its_holder_a_job_again_gives_nothing_n
     await cluster.preview()
     job = await plain_site.take()
     await cluster.cluster.jobs.give_up({job.job_id: "a test"})
-    pulled = await plain_site.dialect.pull(TAGS, asyncio.Event())
+    pulled = await plain_site.dialect.pull(TAGS, asyncio.Event(), waits=True)
     assert pulled is not None
-    assert pulled["job"]["id"] == job.job_id
-    assert await plain_site.dialect.attempt_of(pulled) is None
+    assert pulled.reply["job"]["id"] == job.job_id
+    assert await plain_site.dialect.attempt_of(pulled.reply) is None
 
 
 async def test_a_job_that_was_stopped_is_a_new_one_when_it_comes_again(
@@ -198,16 +221,16 @@ async def test_a_plain_cluster_is_asked_what_arguments_stand_for(cluster: Runnin
     resource = {"path": "u/admin/till", "value": {"pin": "$var:u/admin/pin"}, "resource_type": "till"}
     assert (await cluster.admin.post("/api/w/main/resources/create", json=resource)).is_success
     await cluster.preview()
-    pulled = await plain_site.dialect.pull(TAGS, asyncio.Event())
+    pulled = await plain_site.dialect.pull(TAGS, asyncio.Event(), waits=True)
     assert pulled is not None
-    pulled["job"]["args"] = {
+    pulled.reply["job"]["args"] = {
         "all": ["$var:u/admin/pin", {"till": "$res:u/admin/till"}, "$WM_USERNAME", "$5", 1.5]
     }
-    found = await plain_site.dialect.arguments_of(pulled)
+    found = await plain_site.dialect.arguments_of(pulled.reply)
     assert found == {"all": ["1234", {"till": {"pin": "1234"}}, "admin", "$5", 1.5]}
-    pulled["job"]["args"] = {"pin": "$var:u/admin/gone"}
-    with pytest.raises(Unwanted, match=r"argument `pin`: .*u/admin/gone"):
-        await plain_site.dialect.arguments_of(pulled)
+    pulled.reply["job"]["args"] = {"pin": "$var:u/admin/gone"}
+    with pytest.raises(Unresolved, match=r"argument `pin`: .*u/admin/gone"):
+        await plain_site.dialect.arguments_of(pulled.reply)
 
 
 async def test_a_crash_leaves_text_in_doubt_and_never_sends_it_twice(site: Site) -> None:

@@ -23,6 +23,7 @@ ENDED: list[
     ("ValueError", {"not_after": "tomorrow"}, {}),
     ("ValueError", {"lost_after": "soon"}, {}),
     ("OverflowError", {"priority": 2**70}, {}),
+    ("no JSON object", {"args": [1]}, {}),
     ("UnicodeEncodeError", {}, {"raw_code": "echo \ud800"}),
     ("'code' must be str", {}, {"raw_code": 7}),
     ("'timeout_s' must be", {"timeout": "soon"}, {}),
@@ -106,7 +107,8 @@ async def test_at_any_depth_it_is_read_or_refused(fake: FakeCluster, source: HTT
     became: list[str] = []
     for depth in [*range(800, 1000), 100_000]:
         job = FakeJob(code="echo hi", tag="bash")
-        reply = json.dumps(job.as_pulled()).replace('"args": null', f'"args": {"[" * depth}{"]" * depth}')
+        deep = f'"args": {{"a": {"[" * depth}{"]" * depth}}}'
+        reply = json.dumps(job.as_pulled()).replace('"args": null', deep)
         fake.api.jobs.push(job)
         fake.say("pull_job", reply.encode())
         with capture_logs() as logs:

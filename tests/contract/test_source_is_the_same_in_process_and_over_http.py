@@ -234,24 +234,38 @@ async def test_a_token_that_the_cluster_refuses_is_said_to_be_refused(tmp_path: 
                 await source.pull(LANE)
 
 
+async def test_a_value_that_looks_like_a_name_is_none(ours: Here) -> None:
+    """A cluster of ours puts in what arguments name, so a relay over HTTP must not do it once more."""
+    assert isinstance(ours.cluster, Embedded)
+    variable = {"path": "u/admin/pin", "value": "$WM_USERNAME", "is_secret": False, "description": ""}
+    assert (await ours.cluster.running.admin.post("/api/w/main/variables/create", json=variable)).is_success
+    await pushed(ours, args={"pin": "$var:u/admin/pin"})
+    assert json.loads((await pulled(ours)).args) == {"pin": "$WM_USERNAME"}
+
+
 async def test_what_ran_and_failed_is_retried(ours: Here) -> None:
     job_id = await pushed(ours, retry=RETRY_ONCE)
     job = await pulled(ours)
-    await finish(ours, job, replace(ended(job, b'{"name":"E"}', success=False), started_at=1.0))
+    await finish(ours, job, ended(job, b'{"name":"E"}', success=False))
     retried = await pulled(ours)
     assert retried.job_id != job_id
     assert isinstance(ours.cluster, Embedded)
     assert (await ours.cluster.running.job(retried.job_id))["parent_job"] == job_id
 
 
-async def test_what_no_site_ran_or_its_tag_wants_once_is_not_retried(tmp_path: Path) -> None:
+async def test_what_no_site_ran_is_not_retried(ours: Here) -> None:
+    await pushed(ours, retry=RETRY_ONCE)
+    job = await pulled(ours)
+    unrun = replace(ended(job, b'{"name":"CustodianLost"}', success=False), started_at=None)
+    await finish(ours, job, unrun)
+    assert await ours.source.pull(LANE) is None
+
+
+async def test_what_a_tag_wants_once_is_not_retried(tmp_path: Path) -> None:
     async with ours_in_process(tmp_path) as here:
-        await pushed(here, retry=RETRY_ONCE)
-        unrun = await pulled(here)
-        await finish(here, unrun, ended(unrun, b'{"name":"CustodianLost"}', success=False))
         await pushed(here, retry=RETRY_ONCE)
         job = await pulled(here)
         demanded = json.loads(job.job_json) | {"delivery": Delivery.AT_MOST_ONCE}  # by the dispatcher
-        failed = replace(ended(job, b'{"name":"E"}', success=False), started_at=1.0)
+        failed = ended(job, b'{"name":"E"}', success=False)
         await finish(here, replace(job, job_json=json.dumps(demanded)), failed)
         assert await here.source.pull(LANE) is None

@@ -1,8 +1,9 @@
-"""A document that takes longer than the link ever lives, without a broker: a cut costs one part of it."""
+"""A document that takes longer than the link ever lives, without a broker: a cut costs a few parts of it."""
 
 import json
 from pathlib import Path
 
+from agent.jobs.pace import PARTS_MAX
 from agent.wire.envelope import BLOB_PART_BYTES
 from tests.e2e.test_a_large_result_crosses_a_link_that_keeps_failing import (
     BYTES_PER_S,
@@ -18,7 +19,7 @@ from tests.support.world import World
 ON_THE_WIRE = RANDOM_BYTES * 4 // 3  # base64 in JSON, as it is
 
 
-async def test_it_arrives_whole_and_at_most_one_part_is_sent_again_for_each_cut(
+async def test_it_arrives_whole_and_only_what_was_on_its_way_is_sent_again(
     brokerless: World, tmp_path: Path
 ) -> None:
     agent = await brokerless.agent("bash", slots=2)
@@ -38,6 +39,7 @@ async def test_it_arrives_whole_and_at_most_one_part_is_sent_again_for_each_cut(
     assert record["result"] == json.loads((tmp_path / "made").read_text())
     assert agent.links("up") > CUTS
     sent = brokerless.http_link.up_bytes - before
-    assert sent <= OVERHEAD * (ON_THE_WIRE + CUTS * BLOB_PART_BYTES) + TALK
+    # each connection of this link has a width of its own, so that parts beside each other do not slow it
+    assert sent <= OVERHEAD * (ON_THE_WIRE + CUTS * PARTS_MAX * BLOB_PART_BYTES) + TALK
     assert agent.events("result.goes_whole") == []
     await until(lambda: not list((agent.spool / "blobs").iterdir()))

@@ -53,11 +53,13 @@ def push(fake: FakeCluster, code: str, tag: str = "bash", **job: object) -> Fake
 
 
 async def test_jobs_of_every_lane_make_the_round_trip(fake: FakeCluster, site: Agent) -> None:
-    hello = push(fake, 'name="$1"\necho "hello $name"', args={"name": "süd"})
+    fake.api.variables["f/shop/name"] = "süd"
+    code = 'name="$1"\necho "hello $name, ask $BASE_INTERNAL_URL"'
+    hello = push(fake, code, args={"name": "$var:f/shop/name"})
     large = push(fake, PYTHON, "python", language="python3", args={"n": 300_000})
     failing = push(fake, "exit 3")
     await until(lambda: all(job.completions for job in (hello, large, failing)), within_s=DONE_S)
-    assert (hello.result, large.result) == ("hello süd", "x" * 300_000)
+    assert (hello.result, large.result) == (f"hello süd, ask {fake.url}", "x" * 300_000)
     assert failing.result["error"]["exit_code"] == 3
     await until(lambda: large.logs.count("working\n") == 1)
     assert {name.rpartition("-")[0].rpartition("-")[0] for name in fake.api.workers} == {"ag-east", "ag-west"}

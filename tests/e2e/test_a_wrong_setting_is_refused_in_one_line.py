@@ -22,7 +22,7 @@ def run(command: list[str], settings: dict[str, str]) -> subprocess.CompletedPro
     )  # fmt: skip
 
 
-def upstream(*tags: str, exp: int | None = 2_000_000_000) -> str:
+def upstream(*tags: object, exp: int | None = 2_000_000_000) -> str:
     """An agent token, as far as anybody but its cluster can tell."""
     return "jwt_agent_" + jwt.encode({"worker_group": "relay", "tags": tags, "exp": exp}, "x" * 32)
 
@@ -92,6 +92,11 @@ def test_by_the_agent_for_a_flag(tmp_path: Path, flag: str) -> None:
             "relay",
             {"AMQP_URL": BROKER, "BASE_INTERNAL_URL": HERE, "AGENT_TOKEN": upstream()},
             ("AGENT_TOKEN", "tags"),
+        ),
+        (
+            "relay",
+            {"AMQP_URL": BROKER, "BASE_INTERNAL_URL": HERE, "AGENT_TOKEN": upstream(["a"])},
+            ("AGENT_TOKEN", "no texts"),
         ),
         (
             "relay",

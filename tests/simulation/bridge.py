@@ -9,7 +9,7 @@ from typing import Any
 from agent.link.link import Enrolment
 from agent.wire.claims import Claims, Tag, WorkerName
 from agent.wire.envelope import Envelope
-from agent.wire.routing import CONTROL, DEAD, JOBS, control_queue, job_key, job_queue
+from agent.wire.routing import CONTROL, DEAD, JOBS, LOGS, control_queue, job_key, job_queue
 from bridge.broker.channel import QueueGone, dead_letter
 from bridge.errors import BrokerDown
 from bridge.relay.desk import Desk
@@ -163,6 +163,10 @@ class SimBrokerSession:
         await self._session.call()
         await self.ensure_tag(tag)
         return len(self._broker.queues[job_queue(tag)].ready)
+
+    async def log_waits(self) -> bool:
+        await self._session.call()
+        return bool(self._broker.queues[LOGS].ready)
 
     async def answers(self) -> None:
         await self._session.call()

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from agent.jobs.pace import PARTS_MAX
 from agent.wire.messages import Delivery
 from agent.wire.routing import LOGS
 from tests.simulation.cluster import SimJob
@@ -52,7 +53,7 @@ def _recorded_once(world: "World", job: SimJob) -> list[str]:
 
 
 def _parts_once_more_per_cut(world: "World") -> list[str]:
-    """A life of a link that ends, or a crash, costs at most the one part that was on its way.
+    """A life of a link that ends, or a crash, costs at most the parts that were on their way.
 
     A queue that lost what it had confirmed costs the whole document once more.
     """
@@ -61,7 +62,7 @@ def _parts_once_more_per_cut(world: "World") -> list[str]:
         parts = len({index for index, _ in sent})
         again = len(sent) - parts
         cuts = len({id(link) for _, link in sent}) - 1
-        if again > cuts + world.emptied.total() * parts:
+        if again > cuts * PARTS_MAX + world.emptied.total() * parts:
             found.append(f"I6: {site} sent {again} parts of {job_id} once more for {cuts} cuts")
     return found
 

@@ -8,6 +8,7 @@ import pytest
 from agent.database import WriteFailed
 from agent.jobs.model import Event, Key, OutOfOrder, State
 from agent.jobs.outbox import Outbox
+from agent.jobs.parts import Parts
 from agent.wire.envelope import BLOB_PART_BYTES
 from agent.wire.messages import Message, Result
 from tests.simulation.alone import Prompt, VirtualSite, in_virtual_time
@@ -180,7 +181,9 @@ def test_a_document_that_goes_while_it_is_sent(meets: str) -> None:
     async def story(site: VirtualSite) -> None:
         key = await site.finish("j", LARGE)
         link = LinkThatMeets(site, key, meets)
-        sending = asyncio.ensure_future(Outbox(site.book, site.spool, site.clock, link).run())
+        sending = asyncio.ensure_future(
+            Outbox(site.book, site.spool, site.clock, link, Parts(site.book, site.spool, site.clock)).run()
+        )
         await asyncio.sleep(10)
         assert link.taken == ["blob"]
         assert list(site.book.orphans) == ([] if meets == "receipt" else [key])
@@ -194,7 +197,9 @@ async def test_where_all_results_are_damaged_none_is_sent(site: VirtualSite) -> 
     key = await site.finish("j")
     site.disk.connection.execute("UPDATE held SET result = x'00'")
     link = LinkThatMeets(site, key, "nothing")
-    sending = asyncio.ensure_future(Outbox(site.book, site.spool, site.clock, link).run())
+    sending = asyncio.ensure_future(
+        Outbox(site.book, site.spool, site.clock, link, Parts(site.book, site.spool, site.clock)).run()
+    )
     await asyncio.sleep(10)
     assert link.taken == []
     assert list(site.book.orphans) == [key]

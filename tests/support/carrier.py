@@ -83,6 +83,9 @@ class Carrier:
         """None is left in any queue."""
         return 0
 
+    async def log_waits(self) -> bool:
+        return False
+
     def _reach(self) -> None:
         if self.is_down:
             raise BrokerDown("cut")

@@ -110,8 +110,8 @@ class Foreign:
             success=first["success"] and not job.is_canceled,
             canceled_by=first["canceled_by"]["username"] if job.is_canceled else None,
             result=job.result,
-            duration_ms=first["duration"],
-            mem_peak_kb=first["mem_peak"],
+            duration_ms=first.get("duration"),
+            mem_peak_kb=first.get("mem_peak"),
         )
 
     async def logs(self, job_id: str) -> str:
@@ -190,5 +190,6 @@ def custody_of(job: Pulled) -> Custody:
 def ended(job: Pulled, document: bytes, *, success: bool = True, by: str | None = None) -> Result:
     return Result(
         job_id=job.job_id, attempt=Attempt(1), workspace=job.workspace, success=success, document=document,
-        duration_ms=1234, mem_peak_kb=56, canceled_by=by, canceled_reason="not wanted" if by else None,
+        started_at=1.0, duration_ms=1234, mem_peak_kb=56,
+        canceled_by=by, canceled_reason="not wanted" if by else None,
     )  # fmt: skip

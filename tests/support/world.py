@@ -104,7 +104,6 @@ class Bridge(Service):
         own = {
             "AMQP_URL": amqp_url,
             "BRIDGE_PORT": str(port),
-            "BASE_URL": self.url,
             "BRIDGE_STORE": str(folder / "bridge.db"),
         }
         super().__init__(folder, ["bridge", command], own | dict(settings))

@@ -11,6 +11,7 @@ from agent.errors import LinkDown
 from agent.jobs.book import Book
 from agent.jobs.model import Event
 from agent.jobs.outbox import Outbox
+from agent.jobs.parts import Parts
 from agent.spool.spool import Spool
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import BLOB_PART_BYTES, pack
@@ -51,7 +52,9 @@ async def live_once(folder: Path, lives_for: int) -> list[Message]:
     book = Book(spool, SystemClock())
     await book.load()
     link = FlickeringLink(lives_for)
-    sending = asyncio.ensure_future(Outbox(book, spool, SystemClock(), link).run())
+    sending = asyncio.ensure_future(
+        Outbox(book, spool, SystemClock(), link, Parts(book, spool, SystemClock())).run()
+    )
     while book.backlog and not sending.done():
         changed = asyncio.ensure_future(book.changes.newer_than(book.changes.version))
         await asyncio.wait((sending, changed), return_when=asyncio.FIRST_COMPLETED)

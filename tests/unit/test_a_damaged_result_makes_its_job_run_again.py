@@ -12,6 +12,7 @@ from agent.clock import SystemClock
 from agent.jobs.book import Book
 from agent.jobs.model import Event, State
 from agent.jobs.outbox import Outbox
+from agent.jobs.parts import Parts
 from agent.spool.spool import Spool
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import BLOB_PART_BYTES, pack
@@ -56,7 +57,9 @@ async def test_it_is_started_again_and_the_rest_is_sent(tmp_path: Path, rot: Rot
         )
     rot(spool)
     link = OpenLink()
-    sending = asyncio.ensure_future(Outbox(book, spool, SystemClock(), link).run())
+    sending = asyncio.ensure_future(
+        Outbox(book, spool, SystemClock(), link, Parts(book, spool, SystemClock())).run()
+    )
     while book.backlog:
         await book.changes.newer_than(book.changes.version)
     sending.cancel()

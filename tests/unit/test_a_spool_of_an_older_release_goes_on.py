@@ -13,6 +13,7 @@ from agent.clock import SystemClock
 from agent.database import MARK
 from agent.jobs.book import Book
 from agent.jobs.outbox import Outbox
+from agent.jobs.parts import Parts
 from agent.spool.spool import MIGRATIONS, Spool
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import BLOB_PART_BYTES, pack
@@ -66,7 +67,9 @@ async def test_its_jobs_run_and_its_results_leave(tmp_path: Path) -> None:
     assert [job.job_id for job in book.unfinished.ready(9)] == ["ready"]
     assert (book.held, book.backlog) == (3, 2)
     link = OpenLink()
-    sending = asyncio.ensure_future(Outbox(book, spool, SystemClock(), link).run())
+    sending = asyncio.ensure_future(
+        Outbox(book, spool, SystemClock(), link, Parts(book, spool, SystemClock())).run()
+    )
     while book.backlog:
         await book.changes.newer_than(book.changes.version)
     sending.cancel()

@@ -10,6 +10,7 @@ import httpx
 
 from agent.errors import AnswerLost, LinkDown, TokenRefused, Unwanted
 from agent.wire.claims import JobId
+from agent.wire.errors import Unresolved
 from agent.wire.messages import Blob
 from agent.wire.repeatable import REQUEST_ID
 
@@ -68,20 +69,19 @@ class Api:
     async def custom_envs(self, workspace: str) -> dict[str, str]:
         return dict(await self._request("GET", f"{_in(workspace)}/custom_envs"))
 
-    async def named_value(self, workspace: str, kind: str, path: str, token: str) -> Any:
-        """A variable's or a resource's value, as the job with this token may see it. Raises `Unwanted`."""
-        as_job = {"Authorization": f"Bearer {token}"}
+    async def named_value(self, path: str, token: str) -> Any:
+        """A variable's or a resource's value, as the job with this token may see it. Raises `Unresolved`."""
         try:
-            return await self._request(
-                "GET", f"/api/w/{_word(workspace)}/{kind}/{quote(path)}", headers=as_job
-            )
-        except TokenRefused as error:  # the job's: the agent's own is as good as it was
-            raise Unwanted(f"{path} may not be read by this job") from error
+            return await self._request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        except TokenRefused:  # the job's: the agent's own is as good as it was
+            raise Unresolved(f"{path} may not be read by this job") from None
+        except Unwanted as error:
+            raise Unresolved(str(error)) from error
 
-    async def script(self, number: int) -> str:
-        """The code of a deployed script."""
-        code: str = (await self._request("GET", f"{ALL}/script/{number}"))["content"]
-        return code
+    async def deployed(self, path: str) -> dict[str, Any]:
+        """Code that a job came without, with all that is told of it."""
+        found: dict[str, Any] = await self._request("GET", path)
+        return found
 
     async def _post(
         self,

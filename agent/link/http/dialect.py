@@ -2,11 +2,20 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agent.link.http.holdings import Key
 from agent.wire.claims import Tag
 from agent.wire.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a pull brought: a JobAndPerms (agent-api.md 3.1), and the name of the pull."""
+
+    reply: dict[str, Any]
+    key: str = ""
 
 
 class Dialect(Protocol):
@@ -24,8 +33,10 @@ class Dialect(Protocol):
         """Called every few seconds."""
         ...
 
-    async def pull(self, tags: Collection[Tag], changed: asyncio.Event) -> dict[str, Any] | None:
-        """A JobAndPerms of these tags; None after a while, or soon when `changed` is set meanwhile."""
+    async def pull(self, tags: Collection[Tag], changed: asyncio.Event, *, waits: bool) -> Pulled | None:
+        """A job of these tags. None when there is none; with `waits` after a while, or soon when `changed`
+        is set meanwhile.
+        """
         ...
 
     async def attempt_of(self, pulled: dict[str, Any]) -> int | None:
@@ -33,11 +44,11 @@ class Dialect(Protocol):
         ...
 
     async def arguments_of(self, pulled: dict[str, Any]) -> dict[str, Any]:
-        """With all that they name. Raises `Unwanted` for what is missing."""
+        """With all that they name. Raises `Unresolved` for what is missing."""
         ...
 
-    def took(self) -> None:
-        """What was pulled is in this process and will not be asked for again."""
+    def took(self, pulled: Pulled) -> None:
+        """It is on this disk, or has been ended, and will not be asked for again."""
         ...
 
     async def next_news(self) -> list[Message]:

@@ -1,13 +1,14 @@
 """The agent API as a bridge of ours speaks it: pulls that wait and repeat, and one question for all jobs."""
 
 import asyncio
-import secrets
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
 from agent.link.http.api import Api
+from agent.link.http.dialect import Pulled
 from agent.link.http.holdings import Holdings, Key
+from agent.link.http.pull_keys import PullKeys
 from agent.wire.agent_api import worker_ping
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.messages import Cancel, Grant, Message, Revoke
@@ -17,27 +18,24 @@ HELD_S: Final = 10.0  # and so long the question after the held jobs, which keep
 HASTE_S: Final = 1.0  # between two questions when there was nothing to say: it was of a job not asked after
 
 
-class PullKey:
-    """Names the next pull. The same until its job is in this process, so that a lost answer strands none."""
-
-    def __init__(self) -> None:
-        self.text = secrets.token_hex(16)
-
-    def use_up(self) -> None:
-        self.text = secrets.token_hex(16)
-
-
 class Edge:
     """Implements `dialect.Dialect`; one life of the link."""
 
     takes_parts = True
 
     def __init__(
-        self, api: Api, holdings: Holdings, key: PullKey, *, worker: str, hostname: str, tags: frozenset[Tag]
+        self,
+        api: Api,
+        holdings: Holdings,
+        keys: PullKeys,
+        *,
+        worker: str,
+        hostname: str,
+        tags: frozenset[Tag],
     ) -> None:
         self._api = api
         self._holdings = holdings
-        self._key = key
+        self._keys = keys
         self._worker = worker
         self._hostname = hostname
         self._tags = tags
@@ -45,6 +43,7 @@ class Edge:
         self._gone: set[Key] = set()  # not this worker's any more
 
     async def begin(self) -> list[Message]:
+        self._keys.ask_again()
         await self._api.update_ping(worker_ping("Initial", self._hostname, sorted(self._tags)))
         news = await self._ask(await self._mine(), is_all=True)
         grants = [key for key in await self._holdings.ungranted() if key not in self._gone]
@@ -56,19 +55,31 @@ class Edge:
     async def still_there(self) -> None:
         """What it pulls and asks says so."""
 
-    async def pull(self, tags: Collection[Tag], changed: asyncio.Event) -> dict[str, Any] | None:
+    async def pull(self, tags: Collection[Tag], changed: asyncio.Event, *, waits: bool) -> Pulled | None:
         """Leaving one that waits costs nothing: what it may have got is got again by its key."""
+        key = self._keys.next()
+        wait_s = PULL_S if waits and not self._keys.any_unanswered else 0.0
         wanted = (
             None if frozenset(tags) == self._tags else ",".join(quote(tag, safe="") for tag in sorted(tags))
         )
-        pulling = asyncio.ensure_future(self._api.pull(key=self._key.text, tags=wanted, wait_s=PULL_S))
+        pulling = asyncio.ensure_future(self._api.pull(key=key, tags=wanted, wait_s=wait_s))
         changing = asyncio.ensure_future(changed.wait())
         try:
             await asyncio.wait((pulling, changing), return_when=asyncio.FIRST_COMPLETED)
-            return pulling.result() if pulling.done() else None
+            if not pulling.done():
+                self._keys.unanswered(key)
+                return None
+            reply = pulling.result()
+        except BaseException:
+            self._keys.unanswered(key)
+            raise
         finally:
             pulling.cancel()
             changing.cancel()
+        if reply is None:
+            self._keys.use_up(key)
+            return None
+        return Pulled(reply, key)
 
     async def attempt_of(self, pulled: dict[str, Any]) -> int | None:
         return int(pulled["job"].get("attempt") or 1)
@@ -77,8 +88,8 @@ class Edge:
         """The bridge has put in what they name; a value of theirs that looks like a name is none."""
         return pulled["job"].get("args") or {}
 
-    def took(self) -> None:
-        self._key.use_up()
+    def took(self, pulled: Pulled) -> None:
+        self._keys.use_up(pulled.key)
 
     async def next_news(self) -> list[Message]:
         loop = asyncio.get_running_loop()
@@ -112,7 +123,7 @@ class Edge:
 
     async def _ask(self, mine: Sequence[Key], *, is_all: bool = False, wait_s: float = 0.0) -> list[Message]:
         jobs = [_named(key) | {"canceled": key in self._canceled} for key in mine]
-        body = {"jobs": jobs, "all": is_all, "asking": self._key.text}
+        body = {"jobs": jobs, "all": is_all, "asking": self._keys.names()}
         reply = await self._api.held_jobs(body, wait_s)
         news: list[Message] = []
         for one in reply["canceled"]:

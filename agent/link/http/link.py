@@ -1,7 +1,7 @@
 """The link over the HTTP agent API: messages become calls, and answers become messages (agent-api.md 2)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -9,10 +9,11 @@ from agent.errors import LinkDown
 from agent.link.http.api import Api, client_for
 from agent.link.http.dialect import Dialect
 from agent.link.http.doubts import Doubts
-from agent.link.http.edge import Edge, PullKey
+from agent.link.http.edge import Edge
 from agent.link.http.holdings import Holdings
 from agent.link.http.origins import Origins
 from agent.link.http.plain import Plain
+from agent.link.http.pull_keys import PullKeys
 from agent.link.http.pulling import Pulling
 from agent.link.http.uplink import Uplink
 from agent.link.link import Enrolment, LinkKind
@@ -26,14 +27,16 @@ TOLD_MAX: Final = 1000  # messages that wait to be obeyed
 
 
 class HttpDelivery:
-    """What an answer brought. The cluster counts it as handed over, so there is nothing to acknowledge."""
+    """What an answer brought. The cluster counts it as handed over; `held` is told of the acknowledgement."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, held: Callable[[], None] = lambda: None) -> None:
         self.body = body
         self.content_encoding: str | None = None
         self.headers: Mapping[str, object] = {}
+        self._held = held
 
-    async def ack(self) -> None: ...
+    async def ack(self) -> None:
+        self._held()
 
 
 class HttpLink:
@@ -71,14 +74,14 @@ class HttpLink:
                 await self._event(message)
 
     async def open_tag(self, tag: Tag, prefetch: int) -> None:
-        del prefetch  # each job is asked for by itself
-        self._pulling.open_tag(tag)
+        self._pulling.open_tag(tag, prefetch)
 
     async def close_tag(self, tag: Tag) -> None:
         self._pulling.close_tag(tag)
 
     async def next_job(self) -> HttpDelivery:
-        return HttpDelivery(await self._pulling.next_job())
+        body, pulled = await self._pulling.next_job()
+        return HttpDelivery(body, lambda: self._pulling.held(pulled))
 
     async def next_control(self) -> HttpDelivery:
         return await self._control.get()
@@ -124,7 +127,7 @@ class Links:
         self._suffix = suffix
         self._hostname = hostname
         self._holdings = holdings
-        self._key = PullKey()
+        self._keys = PullKeys()
         self._doubts = Doubts(holdings)
 
     @asynccontextmanager
@@ -141,5 +144,5 @@ class Links:
         if enrolment.link is LinkKind.PLAIN:
             return Plain(api, self._holdings, self._doubts, hostname=self._hostname, tags=tags)
         return Edge(
-            api, self._holdings, self._key, worker=enrolment.worker, hostname=self._hostname, tags=tags
+            api, self._holdings, self._keys, worker=enrolment.worker, hostname=self._hostname, tags=tags
         )

@@ -9,10 +9,11 @@ import structlog
 
 from agent.errors import AnswerLost, LinkDown, Unwanted
 from agent.link.http.api import Api
-from agent.link.http.arguments import resolved
+from agent.link.http.dialect import Pulled
 from agent.link.http.doubts import Doubts
 from agent.link.http.holdings import Holdings, Key
 from agent.wire.agent_api import worker_ping
+from agent.wire.arguments import resolved
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.messages import Cancel, Grant, Message, Revoke
 
@@ -49,21 +50,21 @@ class Plain:
     async def still_there(self) -> None:
         await self._api.update_ping(worker_ping("MainLoop", self._hostname, sorted(self._tags)))
 
-    async def pull(self, tags: Collection[Tag], changed: asyncio.Event) -> dict[str, Any] | None:
+    async def pull(self, tags: Collection[Tag], changed: asyncio.Event, *, waits: bool) -> Pulled | None:
         """Never sent again by itself: a pull whose answer was lost may have got a job (agent-api.md 5.2).
 
         The cluster chooses among all tags of the token, so nothing is pulled while one of them is closed.
         """
-        if self._pulled_none or frozenset(tags) != self._tags:
+        if waits and (self._pulled_none or frozenset(tags) != self._tags):
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await changed.wait()
         self._pulled_none = True
         if frozenset(tags) != self._tags or changed.is_set():
             return None
-        pulled = await self._api.pull()
-        self._pulled_none = pulled is None
-        return pulled
+        reply = await self._api.pull()
+        self._pulled_none = reply is None
+        return None if reply is None else Pulled(reply)
 
     async def attempt_of(self, pulled: dict[str, Any]) -> int | None:
         """The cluster does not count, so we do. What goes on here was given to us once more (5.3)."""
@@ -75,9 +76,12 @@ class Plain:
         return last + 1
 
     async def arguments_of(self, pulled: dict[str, Any]) -> dict[str, Any]:
-        return await resolved(self._api, pulled)
+        async def look_up(path: str) -> Any:
+            return await self._api.named_value(path, str(pulled["token"]))
 
-    def took(self) -> None:
+        return await resolved(pulled, look_up)
+
+    def took(self, pulled: Pulled) -> None:
         """Nothing would be asked for again."""
 
     async def next_news(self) -> list[Message]:
@@ -106,8 +110,9 @@ class Plain:
         if not text:
             return
         before = await self._doubts.ask(key, start, start + len(text))
+        storable = text.replace("\0", "").encode(errors="replace").decode()  # what a text column can hold
         try:
-            await self._api.push_log(workspace, key[0], text, {})
+            await self._api.push_log(workspace, key[0], storable, {})
         except AnswerLost:
             raise
         except (LinkDown, Unwanted):

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from agent.wire.agent_api import COMPLETED_FIELDS, reserved_env
+from agent.wire.agent_api import COMPLETED_FIELDS, failed, reserved_env
 from agent.wire.claims import Attempt, JobId, Tag
-from agent.wire.messages import Delivery, Job, Result, canceled_error
+from agent.wire.errors import Unresolved
+from agent.wire.messages import Delivery, Job, Result
 
 
 def job_of(
@@ -16,6 +16,7 @@ def job_of(
     attempt: Attempt,
     *,
     code: str,
+    lock: str | None,
     args: Mapping[str, Any],
     envs: Mapping[str, str],
 ) -> Job:
@@ -32,7 +33,7 @@ def job_of(
         path=job.get("runnable_path"),
         language=job.get("script_lang") or "",
         code=code,
-        lock=reply.get("raw_lock"),
+        lock=lock,
         args=json.dumps(args).encode(),
         timeout_s=job.get("timeout"),
         delivery=Delivery(job.get("delivery") or Delivery.AT_LEAST_ONCE),
@@ -51,29 +52,11 @@ def wall_s(rfc3339: str | None) -> float | None:
     return None if rfc3339 is None else datetime.fromisoformat(rfc3339).timestamp()
 
 
-def unrun_end(reply: Mapping[str, Any]) -> Result | None:
-    """How a job ends that was handed out and is not to be run; None for every other (agent-api.md 7.5)."""
-    job = reply["job"]
-    by, reason = job.get("canceled_by"), job.get("canceled_reason") or ""
-    if by is None and not job.get("pre_run_error"):
-        return None
-    error = canceled_error(by, reason) if by else {"name": "PreRunError", "message": job["pre_run_error"]}
-    return replace(_end(job, error), canceled_by=by, canceled_reason=reason if by else None)
-
-
-def failed_end(reply: Mapping[str, Any], message: str) -> Result | None:
+def failed_end(reply: Mapping[str, Any], why: Exception) -> Result | None:
     """How a job ends that the agent cannot even hold; None when the reply does not say which one it is."""
     job = reply.get("job")
     if not isinstance(job, dict) or not {"id", "workspace_id"} <= job.keys():
         return None
-    return _end(job, {"name": "Unsendable", "message": message})
-
-
-def _end(job: Mapping[str, Any], error: Mapping[str, str]) -> Result:
-    return Result(
-        job_id=JobId(str(job["id"])),
-        attempt=Attempt(0),
-        workspace=str(job["workspace_id"]),
-        success=False,
-        document=json.dumps(error).encode(),
-    )
+    if isinstance(why, Unresolved):
+        return failed(job, {"name": "NotFound", "message": str(why)})
+    return failed(job, {"name": "Unsendable", "message": f"the agent cannot take this job: {why}"})

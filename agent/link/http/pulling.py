@@ -1,4 +1,4 @@
-"""Jobs come down one after another, and only while somebody waits for one."""
+"""Jobs come down only while somebody waits for one, and beside each other while there are many."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import structlog
 
+from agent.changes import Changes
 from agent.errors import Unwanted
 from agent.link.http.api import Api
-from agent.link.http.dialect import Dialect
-from agent.link.http.pulled import failed_end, job_of, unrun_end
-from agent.wire.agent_api import around_result, script_number
+from agent.link.http.dialect import Dialect, Pulled
+from agent.link.http.pulled import failed_end, job_of
+from agent.wire.agent_api import around_result, code_place, unrun_end
 from agent.wire.claims import Attempt, Tag
 from agent.wire.envelope import pack
 from agent.wire.errors import WireError
@@ -19,6 +20,7 @@ from agent.wire.messages import Result
 
 log = structlog.get_logger()
 
+AT_ONCE: Final = 8  # pulls; a round trip of 200 ms brings 40 jobs a second
 ENVS_KEPT_S: Final = 60.0
 
 
@@ -29,36 +31,68 @@ class _Envs:
 
 
 class Pulling:
+    """One life of the link. One pull waits for a job; as long as they bring one, more leave at once."""
+
     def __init__(self, api: Api, dialect: Dialect) -> None:
         self._api = api
         self._dialect = dialect
-        self._open: set[Tag] = set()
+        self._open: dict[Tag, int] = {}  # how many of its jobs may have come and not be held yet
         self._changed = asyncio.Event()
-        self._one = asyncio.Lock()
+        self._moved = Changes()
+        self._width = 1  # pulls that may be under way; the only one waits
+        self._under_way = 0
+        self._in_hand = 0  # jobs that came and are not held yet
         self._envs: dict[str, _Envs] = {}  # by workspace
 
-    def open_tag(self, tag: Tag) -> None:
-        self._open.add(tag)
+    def open_tag(self, tag: Tag, prefetch: int) -> None:
+        self._open[tag] = prefetch
         self._changed.set()
+        self._moved.note()
 
     def close_tag(self, tag: Tag) -> None:
         """A pull under way may still bring one: what is on its way may still come."""
-        self._open.discard(tag)
+        self._open.pop(tag, None)
 
-    async def next_job(self) -> bytes:
-        async with self._one:
-            while True:
-                while not self._open:
-                    self._changed.clear()
-                    await self._changed.wait()
-                self._changed.clear()
-                pulled = await self._dialect.pull(frozenset(self._open), self._changed)
-                if pulled is None:
-                    continue
-                body = await self._read(pulled)
-                self._dialect.took()
-                if body is not None:
-                    return body
+    def held(self, pulled: Pulled) -> None:
+        """What `next_job` brought is on disk."""
+        self._in_hand -= 1
+        self._dialect.took(pulled)
+        self._moved.note()
+
+    async def next_job(self) -> tuple[bytes, Pulled]:
+        """A job's bytes, and what `held` wants to be told. Callers that wait pull beside each other."""
+        while True:
+            pulled = await self._next()
+            if pulled is None:
+                continue
+            body = await self._read(pulled.reply)
+            if body is not None:
+                return body, pulled
+            self.held(pulled)
+
+    async def _next(self) -> Pulled | None:
+        while not self._may_pull():
+            await self._moved.newer_than(self._moved.version)
+        waits = self._width == 1
+        if waits:
+            self._changed.clear()
+        self._under_way += 1
+        try:
+            pulled = await self._dialect.pull(frozenset(self._open), self._changed, waits=waits)
+        finally:
+            self._under_way -= 1
+        if pulled is None:
+            self._width = 1
+        else:
+            self._in_hand += 1
+            self._width = min(AT_ONCE, 2 * self._width)
+        self._moved.note()
+        return pulled
+
+    def _may_pull(self) -> bool:
+        """What comes beyond custody's mark is bounded as with a broker, by the prefetch (I6)."""
+        room = min(self._open.values(), default=0) - self._in_hand
+        return self._under_way < min(self._width, room)
 
     async def _read(self, pulled: dict[str, Any]) -> bytes | None:
         """The job, unless it is here already or is not to be run: then its end is recorded at once."""
@@ -71,16 +105,18 @@ class Pulling:
                 return await self._packed(pulled, Attempt(attempt))
         except (LookupError, ValueError, TypeError, AttributeError, WireError, Unwanted) as error:
             log.error("job.unreadable", reason=f"{type(error).__name__}: {error}")
-            end = failed_end(pulled, f"the agent cannot take this job: {error}")
+            end = failed_end(pulled, error)
         if end is not None:
             await self._record(pulled, end)
         return None
 
     async def _packed(self, pulled: dict[str, Any], attempt: Attempt) -> bytes:
+        code, lock = await self._code_of(pulled)
         job = job_of(
             pulled,
             attempt,
-            code=await self._code_of(pulled),
+            code=code,
+            lock=lock,
             args=await self._dialect.arguments_of(pulled),
             envs=await self._envs_of(str(pulled["job"]["workspace_id"])),
         )
@@ -93,11 +129,14 @@ class Pulling:
         except Unwanted as error:
             log.warning("result.refused", job_id=end.job_id, reason=str(error))
 
-    async def _code_of(self, pulled: dict[str, Any]) -> str:
-        code, runnable = pulled.get("raw_code"), pulled["job"].get("runnable_id")
-        if code is not None or not runnable:
-            return code or ""
-        return await self._api.script(script_number(runnable))
+    async def _code_of(self, pulled: dict[str, Any]) -> tuple[str, str | None]:
+        """And its lock."""
+        code, lock = pulled.get("raw_code"), pulled.get("raw_lock")
+        if code is not None:
+            return code, lock
+        path, code_name, lock_name = code_place(pulled["job"])
+        found = await self._api.deployed(path)
+        return found[code_name], lock or found.get(lock_name)
 
     async def _envs_of(self, workspace: str) -> Mapping[str, str]:
         """The workspace's variables; none when the cluster does not say (agent-api.md 2.1)."""

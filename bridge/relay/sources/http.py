@@ -13,10 +13,11 @@ import structlog
 
 from agent.clock import Clock
 from agent.logs import Secret
-from agent.wire.agent_api import COMPLETED_FIELDS, script_number, worker_ping
+from agent.wire.agent_api import COMPLETED_FIELDS, code_place, unrun_end, worker_ping
+from agent.wire.arguments import resolved
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import job_in, pack
-from agent.wire.errors import Malformed, TooLarge
+from agent.wire.errors import Malformed, TooLarge, Unresolved
 from agent.wire.messages import Result
 from bridge.errors import AnswerLost, ClusterDown, Declined, NotTaken, TokenRefused, TooDeep
 from bridge.relay.ledger import Custody
@@ -40,13 +41,6 @@ TOO_LARGE: Final = 413
 MALFORMED: Final = (
     KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, Malformed,
 )  # fmt: skip
-
-# Where the code is of a job that comes without it, and under which names (agent-api.md 2.1, rows 13 to 15).
-SCRIPT: Final = ("script", "content", "lock")
-CODE_OF: Final = {
-    "flowscript": ("flow_script", "raw_code", "raw_lock"),
-    "appscript": ("app_script", "content", "lock"),
-}
 
 
 class HTTPSource:
@@ -165,9 +159,17 @@ class HTTPSource:
         """None when it was no job for a site, and has been ended."""
         try:
             pulled = pulled_from(reply, None)
-            if reply.get("raw_code") is None and reply["job"].get("runnable_id"):
-                pulled = await self._with_code(lane, pulled, reply["job"]["runnable_id"])
+            if (end := unrun_end(reply)) is not None:
+                await self.send_result(pulled.as_custody(Attempt(1)), end, end.document)
+                return None
+            if reply.get("raw_code") is None:
+                pulled = await self._with_code(lane, pulled, reply["job"])
             _check(pulled, lane, self._clock.wall_s())
+            pulled = await self._with_arguments(lane, pulled, reply)
+        except Unresolved as error:
+            log.warning("job.unresolved", job_id=pulled.job_id, reason=str(error))
+            await self._end(pulled.as_custody(Attempt(1)), "NotFound", str(error))
+            return None
         except Declined as error:
             log.error("job.without_code", job_id=pulled.job_id, reason=str(error))
             await self._end(pulled.as_custody(Attempt(1)), "NotFound", f"its code cannot be had: {error}")
@@ -177,11 +179,20 @@ class HTTPSource:
             return None
         return replace(pulled, env={**await self._environment(lane, pulled.workspace), **pulled.env})
 
-    async def _with_code(self, lane: Lane, pulled: Pulled, hash_hex: str) -> Pulled:
-        """A script's hash is hex in JSON and decimal in a URL (agent-api.md 3.2)."""
-        place, code, lock = CODE_OF.get(pulled.kind, SCRIPT)
-        found = (await lane.get(f"/api/agent_workers/{place}/{script_number(hash_hex)}")).value
+    async def _with_code(self, lane: Lane, pulled: Pulled, job: Any) -> Pulled:
+        path, code, lock = code_place(job)
+        found = (await lane.get(path)).value
         return replace(pulled, code=found[code], lock=pulled.lock or found.get(lock))
+
+    async def _with_arguments(self, lane: Lane, pulled: Pulled, reply: Any) -> Pulled:
+        """A cluster of ours, which alone counts its hand-outs, has put in what they name."""
+        if "attempt" in reply["job"]:
+            return pulled
+
+        async def look_up(path: str) -> Any:
+            return await lane.named_value(path, pulled.token)
+
+        return replace(pulled, args=json.dumps(await resolved(reply, look_up)).encode())
 
     async def _refuse(self, lane: Lane, reply: Any, why: str) -> None:
         """Asked again it would be as malformed, so it is not kept."""

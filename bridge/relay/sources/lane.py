@@ -4,15 +4,16 @@ import asyncio
 import math
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 from uuid import uuid4
 
 from agent.logs import Secret
 from agent.wire.claims import Tag
+from agent.wire.errors import Unresolved
 from agent.wire.repeatable import REQUEST_ID
 from agent.wire.tokens import bearer_of, said_by
-from bridge.errors import ClusterDown, TokenRefused
+from bridge.errors import ClusterDown, Declined, TokenRefused
 from bridge.relay.sources.retry import soon_again
 from bridge.upstream import Answer, Upstream
 
@@ -55,6 +56,22 @@ class Lane:
             return await self._named(self._upstream.get(path, self._bearer))
 
         return await soon_again()(once)
+
+    async def named_value(self, path: str, token: str) -> Any:
+        """A variable's or a resource's value, as the job with this token may see it. Tried again soon.
+
+        Raises `Unresolved`, and `ClusterDown` while the cluster does not say.
+        """
+
+        async def once() -> Answer:
+            return await self._upstream.get(path, token)
+
+        try:
+            return (await soon_again()(once)).value
+        except TokenRefused:  # the job's: the lane's own is as good as it was
+            raise Unresolved(f"{path} may not be read by this job") from None
+        except Declined as error:
+            raise Unresolved(str(error)) from error
 
     async def post(
         self,

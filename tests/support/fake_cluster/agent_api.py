@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import unquote
 
 import jwt
 
@@ -17,7 +18,8 @@ SECRET: Final = "s3cret-s3cret-s3cret-s3cret-s3cr"
 PREFIX: Final = "jwt_agent_"
 BLOCKED: Final = frozenset({"jwt_secret", "oauths", "smtp_settings"})  # and more (agent-api.md 2.6)
 GLOBAL: Final = "/api/agent_workers"
-IN: Final = r"/api/w/(?P<workspace>[^/]+)/agent_workers"
+WORKSPACE: Final = r"/api/w/(?P<workspace>[^/]+)"
+IN: Final = f"{WORKSPACE}/agent_workers"
 
 
 class Refused(Exception):
@@ -67,7 +69,10 @@ class AgentApi:
 
     jobs: FakeJobs = field(default_factory=FakeJobs)
     scripts: dict[str, str] = field(default_factory=dict)  # hex hash → code
+    flow_scripts: dict[str, str] = field(default_factory=dict)  # hex id → code
     environments: dict[str, list[list[str]]] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)  # by path, in every workspace
+    resources: dict[str, dict[str, Any]] = field(default_factory=dict)
     workers: dict[str, dict[str, Any]] = field(default_factory=dict)  # name → its last ping
     min_version: str = "1.640.0"
 
@@ -94,7 +99,7 @@ class AgentApi:
         raise Refused(405, "")
 
     def _called(self, request: Request, place: dict[str, str], call: "Call") -> Reply:
-        caller = self._caller(request)
+        caller = self._job_caller(request, place) if call in AS_JOB else self._caller(request)
         body = None
         if request.method == "POST":
             if request.headers.get("content-type") != "application/json":
@@ -122,6 +127,14 @@ class AgentApi:
         except jwt.InvalidTokenError:
             raise Refused(401, "Unauthorized") from None
         return Caller(f"ag-{claims['worker_group']}-{suffix}", claims["tags"])
+
+    def _job_caller(self, request: Request, place: dict[str, str]) -> Caller:
+        """The token that came with a job (agent-api.md 1.6), for as long as the job runs."""
+        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+        job = self.jobs.of(place["workspace"], bearer.removeprefix("jwt_"))
+        if scheme != "Bearer" or job is None or bearer != f"jwt_{job.job_id}" or job.state != "running":
+            raise Refused(401, "Unauthorized")
+        return Caller(job.worker or "", [job.tag])
 
     def pull_job(self, asked: Asked) -> Any:
         if asked.body is True:
@@ -173,6 +186,28 @@ class AgentApi:
             raise Refused(404, "no such script")
         return {"content": code, "lock": None, "meta": None}
 
+    def flow_script(self, asked: Asked) -> Any:
+        code = self.flow_scripts.get(hash_of(asked.place["id"]) or "")
+        if code is None:
+            raise Refused(404, "no such flow script")
+        return {"raw_code": code, "raw_lock": None, "raw_flow": None}
+
+    def variable(self, asked: Asked) -> str:
+        path = unquote(asked.place["path"])
+        if path not in self.variables:
+            raise Refused(404, f"Variable {path} not found")
+        return self.variables[path]
+
+    def resource(self, asked: Asked) -> Any:
+        """With the variables that it names."""
+        path = unquote(asked.place["path"])
+        if path not in self.resources:
+            raise Refused(404, f"Resource {path} not found")
+        return {
+            name: self.variables[value[5:]] if str(value).startswith("$var:") else value
+            for name, value in self.resources[path].items()
+        }
+
     def get_min_version(self, _asked: Asked) -> str:
         return self.min_version
 
@@ -197,6 +232,8 @@ class AgentApi:
 
 Call = Callable[[AgentApi, Asked], Any]
 
+AS_JOB: Final[tuple[Call, ...]] = (AgentApi.variable, AgentApi.resource)  # called with a job's own token
+
 ROUTES: Final[tuple[tuple[str, str, Call], ...]] = (
     ("POST", f"{GLOBAL}/pull_job", AgentApi.pull_job),
     ("POST", f"{GLOBAL}/update_ping", AgentApi.update_ping),
@@ -204,6 +241,9 @@ ROUTES: Final[tuple[tuple[str, str, Call], ...]] = (
     ("POST", f"{IN}/send_result/(?P<job_id>[^/]+)", AgentApi.send_result),
     ("POST", f"{IN}/push_logs/(?P<job_id>[^/]+)", AgentApi.push_logs),
     ("GET", f"{GLOBAL}/script/(?P<hash>[^/]+)", AgentApi.script),
+    ("GET", f"{GLOBAL}/flow_script/(?P<id>[^/]+)", AgentApi.flow_script),
+    ("GET", f"{WORKSPACE}/variables/get_value/(?P<path>.+)", AgentApi.variable),
+    ("GET", f"{WORKSPACE}/resources/get_value_interpolated/(?P<path>.+)", AgentApi.resource),
     ("GET", f"{GLOBAL}/get_min_version", AgentApi.get_min_version),
     ("GET", f"{GLOBAL}/get_global_setting/(?P<key>[^/]+)", AgentApi.get_global_setting),
     ("GET", f"{IN}/custom_envs", AgentApi.custom_envs),

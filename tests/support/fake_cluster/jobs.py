@@ -29,6 +29,7 @@ class FakeJob:
     scheduled_for: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
     canceled_by: str | None = None
     canceled_reason: str | None = None
+    pre_run_error: str | None = None
     handed_out: int = 0
     restarts: int = 0
     pings: int = 0
@@ -57,6 +58,7 @@ class FakeJob:
                 "tag": self.tag, "script_lang": self.language, "same_worker": False,
                 "visible_to_owner": True, "timeout": self.timeout, "priority": self.priority,
                 "canceled_by": self.canceled_by, "canceled_reason": self.canceled_reason,
+                "pre_run_error": self.pre_run_error,
             },
             "raw_code": self.code if self.kind == "preview" else None, "raw_lock": None, "raw_flow": None,
             "parent_runnable_path": None, "token": f"jwt_{self.job_id}", "precomputed_agent_info": None,
