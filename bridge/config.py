@@ -6,10 +6,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.logs import Secret
+from agent.tls import outbound
+from agent.tls.outbound import BadTls, Outbound, require_no_checks_in
 from agent.wire.tokens import said_by
 from bridge.errors import ConfigError
 from bridge.jobs.tag_rules import TagRules
 from bridge.relay.policy import LOST_AFTER_S, SHORTEST_S, Policies, by_pattern
+from bridge.web import tls
+from bridge.web.tls import Pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,8 @@ class Settings:
     tags: TagRules
     agent_tokens: tuple[Secret, ...]  # for `relay`: the bridge's own, at the upstream cluster
     upstream_url: str | None
+    outbound: Outbound
+    tls: Pair | None  # what the bridge serves HTTPS with; None: it serves HTTP
 
 
 def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
@@ -43,13 +49,14 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         )
         tokens = _agent_tokens(env)
     password = env.get("ADMIN_PASSWORD_FILE")
+    pair, towards = _tls(env)
     return Settings(
         store=Path(env.get("BRIDGE_STORE", "bridge.db")),
         amqp_url=amqp_url,
         public_amqp_url=public,
         host=host,
         port=port,
-        base_url=env.get("BASE_URL", f"http://{host}:{port}"),
+        base_url=env.get("BASE_URL", f"{'http' if pair is None else 'https'}://{host}:{port}"),
         admin_password_file=Path(password) if password else None,
         ready_max=_whole(env, "READY_MAX", 100),
         admissions_per_s=_whole(env, "ADMISSIONS_PER_S", 50),
@@ -59,7 +66,18 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         tags=TagRules(_names(env, "CUSTOM_TAGS"), _names(env, "DEFAULT_TAGS_PER_WORKSPACE")),
         agent_tokens=tokens,
         upstream_url=upstream,
+        outbound=towards,
+        tls=pair,
     )
+
+
+def _tls(env: Mapping[str, str]) -> tuple[Pair | None, Outbound]:
+    try:
+        for name in ("AMQP_URL", "PUBLIC_AMQP_URL"):
+            require_no_checks_in(env.get(name, ""), name)
+        return tls.read(env), outbound.read(env)
+    except BadTls as error:
+        raise ConfigError(str(error)) from error
 
 
 def _agent_tokens(env: Mapping[str, str]) -> tuple[Secret, ...]:
