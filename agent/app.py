@@ -45,7 +45,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 STEADY_S: Final = 60.0  # an agent whose spool lasted this long before it was damaged had no bad disk
-TRUST_VARIABLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")  # OpenSSL and httpx; requests
+TRUST_VARIABLES: Final = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+)  # of OpenSSL and httpx first
 LAST_WORDS_S: Final = 10.0  # a draining agent tries this long to hand over what it has
 
 

@@ -17,7 +17,7 @@ from agent.link.http.pulling import Pulling
 from agent.link.http.uplink import Uplink
 from agent.link.link import Enrolment, LinkKind
 from agent.logs import Secret
-from agent.tls.outbound import SYSTEM, Outbound
+from agent.tls.outbound import Outbound
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack
 from agent.wire.messages import Accepted, Blob, Bye, Delivery, Grant, Log, Message, Rejected, Result
@@ -126,7 +126,7 @@ class Links:
         suffix: str,
         hostname: str,
         holdings: Holdings,
-        outbound: Outbound = SYSTEM,
+        outbound: Outbound,
     ) -> None:
         self._base_url = base_url
         self._outbound = outbound
