@@ -45,7 +45,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Takes custody of jobs, runs them with or without a link, and keeps their results.",
         epilog="Settings: MODE=agent AGENT_TOKEN BASE_INTERNAL_URL; "
         "BASH_PATH and PYTHON_PATH choose interpreters; "
-        "SPOOL_QUOTA_MB, SPOOL_FLOOR_MB and SPOOL_LOG_MB bound the spool. "
+        "SPOOL_QUOTA_MB, SPOOL_FLOOR_MB and SPOOL_LOG_MB bound the spool; "
+        "CA_FILE, CLIENT_CERT_FILE and CLIENT_KEY_FILE are for TLS, HTTPS_PROXY and NO_PROXY for a proxy. "
         "`python -m agent spool --help` tells of the spool's tools.",
     )
     parser.add_argument("command", nargs="?", choices=["run", "status"], default="run")

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -16,6 +18,7 @@ from agent.clock import Clock, SystemClock
 from agent.config import Settings
 from agent.database import Damaged, WriteFailed
 from agent.errors import SpoolError
+from agent.executor.environment import site_environment
 from agent.executor.limits import Limits
 from agent.executor.process import Executor as ProcessExecutor
 from agent.executor.process import Interpreters
@@ -34,6 +37,7 @@ from agent.link.interfaces import until_interface_up
 from agent.link.link import Enrolment, Link, LinkKind
 from agent.spool.spool import Spool
 from agent.spool.watch import Watch
+from agent.tls.outbound import Outbound, is_in_clear
 
 if TYPE_CHECKING:
     from agent.link.http import link as http
@@ -41,6 +45,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 STEADY_S: Final = 60.0  # an agent whose spool lasted this long before it was damaged had no bad disk
+TRUST_VARIABLES: Final = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+)  # of OpenSSL and httpx first
 LAST_WORDS_S: Final = 10.0  # a draining agent tries this long to hand over what it has
 
 
@@ -187,30 +196,45 @@ class _Links:
         self._settings = settings
         self._suffix = suffix
         self._over_http: http.Links | None = None
+        self._warned: set[str] = set()
+        self._warn_once(settings.base_url)
 
     def connect(self, enrolment: Enrolment, holdings: Holdings) -> AbstractAsyncContextManager[Link]:
         if enrolment.link is LinkKind.AMQP:
             from agent.link import amqp  # noqa: PLC0415 see above
 
-            return amqp.connect(enrolment)
+            self._warn_once(enrolment.amqp_url)
+            return amqp.connect(enrolment, self._settings.outbound)
         if self._over_http is None:
             from agent.link.http.link import Links  # noqa: PLC0415 see above
 
             settings = self._settings
             hostname = socket.gethostname()
-            self._over_http = Links(settings.base_url, settings.token, self._suffix, hostname, holdings)
+            self._over_http = Links(
+                settings.base_url, settings.token, self._suffix, hostname, holdings, settings.outbound
+            )
         return self._over_http.connect(enrolment)
+
+    def _warn_once(self, url: str) -> None:
+        """Of an address where the token and every job can be read on the way."""
+        about = f"{urlsplit(url).scheme}://{urlsplit(url).hostname}"
+        if is_in_clear(url) and about not in self._warned:
+            self._warned.add(about)
+            log.warning("link.in_clear", address=about, mend="let it end in TLS: https://, amqps://")
 
 
 async def _run_agent(settings: Settings, spool: Spool) -> None:
     interpreters = Interpreters.found(settings.bash_path, settings.python_path)
     limits = Limits(result_bytes=settings.bounds.result_most_bytes(spool.folder.disk_bytes()))
-    executor = ProcessExecutor(spool.folder.work, limits, interpreters)
+    environment = site_environment() | _trusted_by_jobs(settings.outbound, spool.folder.work)
+    executor = ProcessExecutor(spool.folder.work, limits, interpreters, environment)
     log.info("leftovers.killed", processes=executor.kill_leftovers())
     parts = Parts(
         clock=SystemClock(),
         executor=executor,
-        enrol=lambda suffix, about: enrol(settings.base_url, settings.token, suffix, about),
+        enrol=lambda suffix, about: enrol(
+            settings.base_url, settings.token, suffix, about, settings.outbound
+        ),
         connect=_Links(settings, spool.folder.identity).connect,
         sleep=until_interface_up,
     )
@@ -219,6 +243,20 @@ async def _run_agent(settings: Settings, spool: Spool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.drain)
     await _watched(spool, agent)
+
+
+def _trusted_by_jobs(outbound: Outbound, work: Path) -> dict[str, str]:
+    """What a job's own programs need to believe the cluster too, beside whom they believed before."""
+    path = (work / "ca.pem").absolute()  # no job's directory: their names have no dot
+    try:
+        bundle = outbound.bundle()
+        if bundle is None:
+            return {}
+        path.write_bytes(bundle)
+    except OSError as error:  # a full disk: what a job asks of the cluster fails, and no other job
+        log.warning("ca.not_written", path=str(path), error=str(error))
+        return {}
+    return dict.fromkeys(TRUST_VARIABLES, str(path))
 
 
 async def _watched(spool: Spool, agent: Agent) -> None:

@@ -7,6 +7,7 @@ publishes (636): here any trouble ends the session whole, and its owner builds a
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
@@ -14,14 +15,24 @@ from typing import Any, Final
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, PublishError
-from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
-from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
+from aiormq.connection import TransportFactory
+from aiormq.exceptions import (
+    AuthenticationError,
+    ChannelAccessRefused,
+    ChannelNotFoundEntity,
+    ConnectionClosed,
+    ProbableAuthenticationError,
+)
 
 from agent.changes import Changes
+from agent.tls.dial import Place, Stream, dial
+from agent.tls.outbound import SYSTEM, Outbound
+from agent.tls.reasons import why
 
 CONNECT_S: Final = 15.0
 CONFIRM_S: Final = 30.0  # not counted while the broker takes nothing
 CLOSE_S: Final = 3.0
+SAID_NO: Final = (AuthenticationError, ProbableAuthenticationError, ConnectionClosed)  # in words of AMQP
 
 Down = Callable[[str], Exception]  # makes the owner's own error for a session that is gone
 Arrived = Callable[[AbstractIncomingMessage], Awaitable[None]]
@@ -60,9 +71,9 @@ def session_errors(down: Down) -> Iterator[None]:
 class Session:
     """Made by `open_session`. `blocked`: why the broker takes nothing now, or empty; `changes` tell of it."""
 
-    def __init__(self, down: Down, counted: "_Counted") -> None:
+    def __init__(self, down: Down, dialled: "_Dialled") -> None:
         self._down = down
-        self._counted = counted
+        self._dialled = dialled
         self._consuming: AbstractConnection
         self._publisher: AbstractChannel
         self._exchanges: dict[str, aio_pika.abc.AbstractExchange] = {}
@@ -76,7 +87,7 @@ class Session:
     @property
     def came_bytes(self) -> int:
         """Bytes that have come down on the consuming connection: a slow link grows, a dead one does not."""
-        return self._counted.came_bytes
+        return self._dialled.came_bytes
 
     async def publish(self, exchange: str, message: aio_pika.Message, key: str) -> None:
         """Returns with the broker's confirm; waits while the broker takes nothing. Raises `Unroutable`."""
@@ -192,17 +203,26 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(url: str, name: str, heartbeat_s: int, down: Down) -> AsyncIterator[Session]:
+async def open_session(
+    url: str, name: str, heartbeat_s: int, down: Down, outbound: Outbound = SYSTEM
+) -> AsyncIterator[Session]:
     """A session for as long as the block lasts. Raises the owner's error."""
-    counted = _Counted(TLSTransportFactory() if url.startswith("amqps:") else TCPTransportFactory())
-    session = Session(down, counted)
+    with session_errors(down):
+        context = outbound.context() if url.startswith("amqps:") else None
+    dialled = _Dialled(context, outbound)  # its bytes are those of the consuming connection
+    session = Session(down, dialled)
     connections: list[AbstractConnection] = []
     try:
         with session_errors(down):
-            connections.append(await _connect(url, name, heartbeat_s, counted))
-            connections.append(await _connect(url, name, heartbeat_s, None))
-            async with asyncio.timeout(CONNECT_S):
-                await session._begin(*connections)  # noqa: SLF001 the second half of making one
+            try:
+                connections.append(await _connect(url, name, heartbeat_s, dialled))
+                connections.append(await _connect(url, name, heartbeat_s, _Dialled(context, outbound)))
+                async with asyncio.timeout(CONNECT_S):
+                    await session._begin(*connections)  # noqa: SLF001 the second half of making one
+            except (AMQPError, OSError) as error:
+                if not isinstance(error, SAID_NO) and (reason := await why(error, url, outbound)):
+                    raise down(reason) from error
+                raise
         yield session
     finally:
         async with asyncio.TaskGroup() as group:
@@ -210,12 +230,11 @@ async def open_session(url: str, name: str, heartbeat_s: int, down: Down) -> Asy
                 group.create_task(_close(connection), name="closing")
 
 
-async def _connect(url: str, name: str, heartbeat_s: int, transport: "_Counted | None") -> AbstractConnection:
+async def _connect(url: str, name: str, heartbeat_s: int, dialled: "_Dialled") -> AbstractConnection:
     connection = aio_pika.Connection(
         aio_pika.connection.make_url(url, heartbeat=heartbeat_s), client_properties={"connection_name": name}
     )
-    if transport is not None:
-        connection.kwargs["transport_factory"] = transport
+    connection.kwargs["transport_factory"] = dialled
     await connection.connect(timeout=CONNECT_S)
     return connection
 
@@ -228,15 +247,17 @@ async def _close(connection: AbstractConnection) -> None:
         pass  # it is gone already, which is what was wanted
 
 
-class _Counted(TransportFactory):
-    """The client's own transport; the bytes that come are counted."""
+class _Dialled(TransportFactory):
+    """Our own way to the broker, so that no address turns the checks off; it counts what comes."""
 
-    def __init__(self, inner: TransportFactory) -> None:
-        self._inner = inner
+    def __init__(self, context: ssl.SSLContext | None, outbound: Outbound) -> None:
+        self._context = context
+        self._outbound = outbound
         self.came_bytes = 0
 
-    async def create(self, url: Any, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await self._inner.create(url, **kwargs)
+    async def create(self, url: Any, **options: Any) -> Stream:
+        options.pop("ssl_context_provider")  # the client's own, which would obey the address
+        reader, writer = await dial(Place.of(str(url)), self._context, self._outbound, **options)
         feed = reader.feed_data
 
         def counted(chunk: bytes) -> None:

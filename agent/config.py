@@ -9,6 +9,8 @@ from agent.errors import ConfigError
 from agent.logs import Secret
 from agent.spool.budget import MIB, Bounds
 from agent.spool.folder import FLOOR_BYTES
+from agent.tls import outbound
+from agent.tls.outbound import BadTls, Outbound
 from agent.wire.tokens import AGENT_PREFIX
 
 
@@ -22,6 +24,7 @@ class Settings:
     bash_path: str | None
     python_path: str | None
     bounds: Bounds  # of the spool
+    outbound: Outbound
 
 
 def read(env: Mapping[str, str], spool: Path, slots: int | None, ahead: int | None) -> Settings:
@@ -37,7 +40,15 @@ def read(env: Mapping[str, str], spool: Path, slots: int | None, ahead: int | No
         bash_path=env.get("BASH_PATH"),
         python_path=env.get("PYTHON_PATH"),
         bounds=_bounds(env),
+        outbound=_outbound(env),
     )
+
+
+def _outbound(env: Mapping[str, str]) -> Outbound:
+    try:
+        return outbound.read(env)
+    except BadTls as error:
+        raise ConfigError(str(error)) from error
 
 
 def _bounds(env: Mapping[str, str]) -> Bounds:

@@ -20,6 +20,7 @@ def main(argv: Sequence[str]) -> int:
         epilog="Settings: AMQP_URL (serve needs none) PUBLIC_AMQP_URL BRIDGE_STORE or DATABASE_URL "
         "BRIDGE_HOST BRIDGE_PORT BASE_URL "
         "ADMIN_PASSWORD_FILE READY_MAX ZOMBIE_JOB_TIMEOUT CUSTOM_TAGS DEFAULT_TAGS_PER_WORKSPACE; "
+        "for TLS: TLS_CERT_FILE TLS_KEY_FILE CA_FILE CLIENT_CERT_FILE CLIENT_KEY_FILE; "
         "for relay: AGENT_TOKEN BASE_INTERNAL_URL.",
     )
     parser.add_argument("command", choices=["serve", "relay"])

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 from agent.clock import Clock, SystemClock
 from agent.database import WriteFailed
 from agent.logs import Secret
+from agent.tls.outbound import is_in_clear
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.tokens import instance_of
 from bridge.agents.enrol import Enrolments, Verify
@@ -93,9 +94,11 @@ async def relay(settings: Settings) -> None:
     """Only the relay, against any Orvanta over HTTP, until SIGTERM or SIGINT."""
     if settings.upstream_url is None or settings.amqp_url is None:
         raise ConfigError("AMQP_URL and BASE_INTERNAL_URL are needed to relay for a cluster")
+    if is_in_clear(settings.upstream_url):
+        log.warning("cluster.in_clear", mend="its tokens and jobs can be read on the way; take https://")
     clock = SystemClock()
     store, leadership = led(await open_store(settings.store), clock)
-    upstream = Upstream(settings.upstream_url, clock)
+    upstream = Upstream(settings.upstream_url, clock, outbound=settings.outbound)
     ledger = Ledger(store, clock)
     source = HTTPSource(upstream, settings.agent_tokens, _suffix(settings.store), ledger, clock)
     introspection = Introspection(upstream, clock)
@@ -127,7 +130,7 @@ async def _together(parts: Mapping[str, Part]) -> None:
 
 def _desk(settings: Settings, url: Secret, ledger: Ledger) -> Desk:
     topology = Topology(settings.broker_nodes)
-    return Desk(lambda gone: connect(url.reveal(), topology, gone), ledger)
+    return Desk(lambda gone: connect(url.reveal(), topology, gone, settings.outbound), ledger)
 
 
 async def _relay(
@@ -206,6 +209,8 @@ async def _until_signal(
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=DRAIN_S,
+        ssl_certfile=None if settings.tls is None else settings.tls.cert,
+        ssl_keyfile=None if settings.tls is None else settings.tls.key,
     )
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(work(), name=name) for name, work in beside.items()]

@@ -6,6 +6,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.logs import Secret
+from agent.tls import outbound
+from agent.tls.outbound import BadTls, Outbound, require_no_checks_in
 from agent.wire.tokens import said_by
 from bridge.errors import ConfigError
 from bridge.jobs.tag_rules import TagRules
@@ -13,6 +15,8 @@ from bridge.relay.policy import LOST_AFTER_S, SHORTEST_S, Policies, by_pattern
 from bridge.store.connection import OnServer
 from bridge.store.pg_schema import name_of, with_password
 from bridge.store.postgres import POOL_MIN
+from bridge.web import tls
+from bridge.web.tls import Pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,8 @@ class Settings:
     tags: TagRules
     agent_tokens: tuple[Secret, ...]  # for `relay`: the bridge's own, at the upstream cluster
     upstream_url: str | None
+    outbound: Outbound
+    tls: Pair | None  # what the bridge serves HTTPS with; None: it serves HTTP
 
 
 def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
@@ -46,13 +52,14 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         )
         tokens = _agent_tokens(env)
     password = env.get("ADMIN_PASSWORD_FILE")
+    pair, towards = _tls(env)
     return Settings(
         store=_store(env),
         amqp_url=amqp_url,
         public_amqp_url=public,
         host=host,
         port=port,
-        base_url=env.get("BASE_URL") or upstream or f"http://{host}:{port}",
+        base_url=env.get("BASE_URL") or upstream or f"{'http' if pair is None else 'https'}://{host}:{port}",
         admin_password_file=Path(password) if password else None,
         ready_max=_whole(env, "READY_MAX", 100),
         admissions_per_s=_whole(env, "ADMISSIONS_PER_S", 50),
@@ -62,6 +69,8 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         tags=TagRules(_names(env, "CUSTOM_TAGS"), _names(env, "DEFAULT_TAGS_PER_WORKSPACE")),
         agent_tokens=tokens,
         upstream_url=upstream,
+        outbound=towards,
+        tls=pair,
     )
 
 
@@ -88,6 +97,15 @@ def _text_of(env: Mapping[str, str], name: str) -> str:
         return Path(env[name]).read_text().strip()
     except OSError as error:
         raise ConfigError(f"{name} {env[name]} cannot be read: {error}") from error
+
+
+def _tls(env: Mapping[str, str]) -> tuple[Pair | None, Outbound]:
+    try:
+        for name in ("AMQP_URL", "PUBLIC_AMQP_URL"):
+            require_no_checks_in(env.get(name, ""), name)
+        return tls.read(env), outbound.read(env)
+    except BadTls as error:
+        raise ConfigError(str(error)) from error
 
 
 def _agent_tokens(env: Mapping[str, str]) -> tuple[Secret, ...]:

@@ -10,6 +10,9 @@ from typing import Any, Final
 import httpx
 
 from agent.clock import Clock
+from agent.tls.http import client, why_http
+from agent.tls.outbound import SYSTEM, Outbound
+from agent.tls.reasons import tls_error
 from bridge.errors import AnswerLost, ClusterDown, Declined, NotTaken, TokenRefused, TooDeep
 
 USER_AGENT: Final = "Windmill-Agent/1.0"
@@ -36,11 +39,16 @@ class Answer:
 class Upstream:
     """The connections to one cluster, and the quiet that it asked for."""
 
-    def __init__(self, base_url: str, clock: Clock, request_s: float = REQUEST_S) -> None:
+    def __init__(
+        self, base_url: str, clock: Clock, request_s: float = REQUEST_S, outbound: Outbound = SYSTEM
+    ) -> None:
+        self._base_url = base_url
+        self._outbound = outbound
         self._clock = clock
         self._request_s = request_s
         self._quiet_until_s = 0.0  # monotonic
-        self._client = httpx.AsyncClient(
+        self._client = client(
+            outbound,
             base_url=base_url,
             timeout=httpx.Timeout(request_s, connect=CONNECT_S, pool=CONNECT_S),
             limits=httpx.Limits(
@@ -83,10 +91,14 @@ class Upstream:
                 response = await self._client.request(
                     method, path, content=body, headers=headers, params=query
                 )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise NotTaken(f"the cluster cannot be reached for {call}: {type(error).__name__}") from error
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+            reason = await why_http(error, self._base_url, self._outbound)
+            raise NotTaken(f"the cluster cannot be reached for {call}: {reason}") from error
         except (httpx.HTTPError, TimeoutError) as error:
-            raise AnswerLost(f"the cluster did not answer {call}: {type(error).__name__}") from error
+            reason = type(error).__name__
+            if tls_error(error) is not None:
+                reason = await why_http(error, self._base_url, self._outbound)
+            raise AnswerLost(f"the cluster did not answer {call}: {reason}") from error
         if not response.is_success:
             raise self._refusal(call, response)
         try:

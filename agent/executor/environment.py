@@ -8,7 +8,8 @@ from agent.executor import proc
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-PASSED_ON: Final = ("PATH", "HOME", "TZ", *_PROXIES, *(name.lower() for name in _PROXIES))
+_TRUST: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # where the system's store is, if not where it usually is
+PASSED_ON: Final = ("PATH", "HOME", "TZ", *_TRUST, *_PROXIES, *(name.lower() for name in _PROXIES))
 
 
 def site_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -51,7 +51,7 @@ class Executor:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """`work_dir`: a folder of the executor's own. `environment`: what every job gets beside its
-        reserved variables; by default PATH, HOME, TZ and the proxies of this process.
+        reserved variables; by default PATH, HOME, TZ, the proxies and the store of CAs of this process.
         """
         found = Interpreters.found() if interpreters is None else interpreters
         self._work_dir = work_dir.absolute()  # it is part of the mark of each job's processes

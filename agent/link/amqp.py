@@ -17,6 +17,7 @@ from agent.broker_session import Session, Unroutable, open_session, session_erro
 from agent.compression import compress
 from agent.errors import LinkDown
 from agent.link.link import Enrolment
+from agent.tls.outbound import SYSTEM, Outbound
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.envelope import CONTENT_TYPE, pack, seal
 from agent.wire.messages import Message
@@ -207,10 +208,10 @@ class AmqpLink:
 
 
 @asynccontextmanager
-async def connect(enrolment: Enrolment) -> AsyncIterator[AmqpLink]:
+async def connect(enrolment: Enrolment, outbound: Outbound = SYSTEM) -> AsyncIterator[AmqpLink]:
     """A link for as long as the block lasts. Raises `LinkDown`."""
     worker = WorkerName(enrolment.worker)
-    async with open_session(enrolment.amqp_url, worker, HEARTBEAT_S, link_down) as session:
+    async with open_session(enrolment.amqp_url, worker, HEARTBEAT_S, link_down, outbound) as session:
         link = AmqpLink(worker, session)
         await link._begin()  # noqa: SLF001 the second half of making one
         yield link

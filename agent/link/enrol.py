@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agent.errors import AdmissionWaits, LinkDown, NoEnrolment, TokenRefused
 from agent.link.link import Enrolment, LinkKind
 from agent.logs import Secret
+from agent.tls.outbound import SYSTEM, Outbound
 from agent.trust import Keyring
 from agent.wire.admission import wait_of
 from agent.wire.envelope import Verify
@@ -21,23 +22,36 @@ PATH: Final = "/api/agent_workers/enroll"
 PROBE: Final = "/api/agent_workers/get_min_version"
 
 
-async def enrol(base_url: str, token: Secret, suffix: str, about: dict[str, Any]) -> Enrolment:
+async def enrol(
+    base_url: str, token: Secret, suffix: str, about: dict[str, Any], outbound: Outbound = SYSTEM
+) -> Enrolment:
     """Ask the cluster for a link.
 
     Raises `TokenRefused` (401, 403), `NoEnrolment` (404), `AdmissionWaits` (429 of a bridge), `LinkDown`.
     A cluster that has no enrolment and takes the token is a plain one.
     """
-    import httpx  # noqa: PLC0415 the largest part of an idle agent's memory, so imported only when used
+    from agent.tls.http import client  # noqa: PLC0415 the largest part of an idle agent's memory: httpx
 
-    async with httpx.AsyncClient(timeout=ENROL_S) as client:
-        return await enrol_by(client, base_url, token, suffix, about)
+    try:
+        asking = client(outbound, timeout=ENROL_S)
+    except OSError as error:
+        raise LinkDown(str(error)) from error
+    async with asking:
+        return await enrol_by(asking, base_url, token, suffix, about, outbound)
 
 
 async def enrol_by(
-    client: "httpx.AsyncClient", base_url: str, token: Secret, suffix: str, about: dict[str, Any]
+    client: "httpx.AsyncClient",
+    base_url: str,
+    token: Secret,
+    suffix: str,
+    about: dict[str, Any],
+    outbound: Outbound = SYSTEM,
 ) -> Enrolment:
     """As `enrol`, by a client that is there: making one costs 30 ms, and a fleet in one process has many."""
     import httpx  # noqa: PLC0415 see above
+
+    from agent.tls.http import why_http  # noqa: PLC0415 see above
 
     headers = {
         "Authorization": f"Bearer {bearer_of(token.reveal(), suffix)}",
@@ -46,7 +60,8 @@ async def enrol_by(
     try:
         response = await client.post(base_url + PATH, json=about, headers=headers)
     except (httpx.HTTPError, OSError) as error:
-        raise LinkDown(f"cannot reach {base_url}: {type(error).__name__}: {error}") from error
+        reason = await why_http(error, base_url, outbound)
+        raise LinkDown(f"cannot reach {base_url}: {reason}") from error
     _require_taken(response)
     if response.status_code == httpx.codes.NOT_FOUND:
         return await _plain(client, base_url, token, suffix, headers)

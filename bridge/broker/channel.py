@@ -9,6 +9,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel
 
 from agent.broker_session import CONNECT_S, Arrived, Session, Unroutable, open_session, session_errors
+from agent.tls.outbound import SYSTEM, Outbound
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.envelope import CONTENT_TYPE, Envelope
 from agent.wire.routing import CONTROL, DEAD, EVENTS, JOBS, LOGS, control_queue, job_key
@@ -163,12 +164,14 @@ class Broker:
 
 
 @asynccontextmanager
-async def connect(url: str, topology: Topology, queue_gone: QueueGone) -> AsyncIterator[Broker]:
+async def connect(
+    url: str, topology: Topology, queue_gone: QueueGone, outbound: Outbound = SYSTEM
+) -> AsyncIterator[Broker]:
     """A session with everything declared, for as long as the block lasts. Raises `BrokerDown`.
 
     `queue_gone` is told of a tag whose queue was not there: what was published to it has to go out again.
     """
-    async with open_session(url, "orvanta bridge", HEARTBEAT_S, broker_down) as session:
+    async with open_session(url, "orvanta bridge", HEARTBEAT_S, broker_down, outbound) as session:
         broker = Broker(session, topology, queue_gone)
         await broker._begin()  # noqa: SLF001 the second half of making one
         yield broker

@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
+from dev_tools.certificates import ThrowAwayCA
+
 
 class BrokerError(Exception):
     """BrokerError: NotHere · OutOfReach"""
@@ -23,6 +25,8 @@ class Broker(ABC):
     kind: str  # "url", "container" or "node"
     url: str  # amqp://user:password@host:port/
     management_url: str | None  # http://user:password@host:port, without a slash at the end
+    tls_url: str | None = None  # amqps://user:password@host:port/; a client certificate may be shown to it
+    ca: ThrowAwayCA | None = None  # what it shows there is issued by this one
     is_ours: bool = True  # False: start, stop and kill raise OutOfReach
 
     @abstractmethod

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from dev_tools.brokers.broker import Broker, BrokerError, NotHere
 from dev_tools.brokers.leftovers import CONTAINER, abandoned_containers, new_folder
 from dev_tools.brokers.readiness import wait_until_ready
+from dev_tools.brokers.tls import tls_settings
+from dev_tools.certificates import Pair, ThrowAwayCA
 from dev_tools.ports import free_ports
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ PING_S: Final = 5
 START_S: Final = 120.0
 STOP_S: Final = 30
 LOG_TAIL: Final = 2_000  # characters shown when it does not start
-SETTINGS: Final = b"disk_free_limit.absolute = 50MB\n"
+SETTINGS: Final = "disk_free_limit.absolute = 50MB\nlisteners.ssl.default = 5671\n"
+TLS: Final = Path("/etc/rabbitmq/tls")
 
 
 def engine_address() -> str:
@@ -67,14 +70,17 @@ class ContainerBroker(Broker):
         os.environ["DOCKER_HOST"] = engine_address()  # testcontainers reads it on import
         # Its reaper would be a second image and a container that stays a while; `leftovers` does that work.
         os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
-        amqp, management = free_ports(2)
+        amqp, amqps, management = free_ports(3)
         password = secrets.token_hex(16)
         self.url = f"amqp://{USER}:{password}@127.0.0.1:{amqp}/"
         self.management_url = f"http://{USER}:{password}@127.0.0.1:{management}"
+        self.tls_url = f"amqps://{USER}:{password}@127.0.0.1:{amqps}/"
         self._management_url: Final = self.management_url
         _remove_abandoned()
         self._folder: Final = new_folder()
-        self._container: Final = _describe({5672: amqp, 15672: management}, password)
+        self.ca = ThrowAwayCA(self._folder / "tls")
+        self._container: Final = _describe({5672: amqp, 5671: amqps, 15672: management}, password)
+        _give_tls(self._container, self.ca)
         self._is_made = False
 
     def start(self) -> None:
@@ -135,12 +141,20 @@ def _describe(ports: dict[int, int], password: str) -> "DockerContainer":
 
     container = DockerContainer(IMAGE)
     container.with_envs(RABBITMQ_DEFAULT_USER=USER, RABBITMQ_DEFAULT_PASS=password)
-    container.with_copy_into_container(SETTINGS, "/etc/rabbitmq/conf.d/20-orvanta.conf")
     container.with_kwargs(labels={"orvanta.edge": "broker"})
     for inside, outside in ports.items():
         # Docker takes (address, port); testcontainers only passes it on
         container.ports[f"{inside}/tcp"] = ("127.0.0.1", outside)  # type: ignore[assignment] # typed too narrowly
     return container
+
+
+def _give_tls(container: "DockerContainer", ca: ThrowAwayCA) -> None:
+    pair = ca.issue("broker")
+    inside = Pair(TLS / pair.cert.name, TLS / pair.key.name)
+    settings = SETTINGS + tls_settings(TLS / ca.file.name, inside)
+    container.with_copy_into_container(settings.encode(), "/etc/rabbitmq/conf.d/20-orvanta.conf")
+    for file in (ca.file, pair.cert, pair.key):
+        container.with_copy_into_container(file.read_bytes(), str(TLS / file.name))
 
 
 def _remove_abandoned() -> None:

@@ -10,6 +10,8 @@ from typing import Final
 from dev_tools.brokers.broker import Broker, BrokerError
 from dev_tools.brokers.leftovers import new_folder, note_process
 from dev_tools.brokers.readiness import wait_until_ready
+from dev_tools.brokers.tls import tls_settings
+from dev_tools.certificates import ThrowAwayCA
 from dev_tools.ports import free_ports
 from dev_tools.processes import Running
 
@@ -23,12 +25,13 @@ LOG_TAIL: Final = 2_000  # characters shown when it does not start
 
 CONFIG: Final = """\
 listeners.tcp.local = 127.0.0.1:{amqp}
+listeners.ssl.local = 127.0.0.1:{amqps}
 management.tcp.ip = 127.0.0.1
 management.tcp.port = {management}
 default_user = {user}
 default_pass = {password}
 disk_free_limit.absolute = 50MB
-log.console = true
+{tls}log.console = true
 log.file = false
 """
 
@@ -45,18 +48,23 @@ class PrivateNode(Broker):
 
     def __init__(self, server: Path) -> None:
         """Lays out its folder; `start` starts it."""
-        amqp, management, self._distribution, self._epmd_port = free_ports(4)
+        amqp, amqps, management, self._distribution, self._epmd_port = free_ports(5)
         password = secrets.token_hex(16)
         self.url = f"amqp://{USER}:{password}@127.0.0.1:{amqp}/"
         self.management_url = f"http://{USER}:{password}@127.0.0.1:{management}"
+        self.tls_url = f"amqps://{USER}:{password}@127.0.0.1:{amqps}/"
         self._management_url: Final = self.management_url
         self._server: Final = server
         self._folder: Final = new_folder()
         self._node: Running | None = None
         self._epmd: Running | None = None
         (self._folder / "home").mkdir()
+        self.ca = ThrowAwayCA(self._folder / "tls")
+        tls = tls_settings(self.ca.file, self.ca.issue("broker"))
         (self._folder / "rabbitmq.conf").write_text(
-            CONFIG.format(amqp=amqp, management=management, user=USER, password=password)
+            CONFIG.format(
+                amqp=amqp, amqps=amqps, tls=tls, management=management, user=USER, password=password
+            )
         )
         (self._folder / "plugins").write_text("[rabbitmq_management,rabbitmq_auth_backend_http].\n")
 

@@ -19,10 +19,11 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--keep", action="store_true", help="leave it up at the end, and say how to submit a job"
     )
+    parser.add_argument("--tls", action="store_true", help="everything over TLS, with a throw-away CA")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object, for machines")
     options = parser.parse_args(argv)
     try:
-        return asyncio.run(_demo(keep=options.keep, as_json=options.json))
+        return asyncio.run(_demo(keep=options.keep, as_json=options.json, tls=options.tls))
     except BrokerError as error:
         print(error, file=sys.stderr)
         return 2
@@ -30,11 +31,13 @@ def main(argv: Sequence[str]) -> int:
         return 130
 
 
-async def _demo(*, keep: bool, as_json: bool) -> int:
+async def _demo(*, keep: bool, as_json: bool, tls: bool) -> int:
     began = time.monotonic()
     print("Starting RabbitMQ, the bridge and three agents …", file=sys.stderr)
     with await asyncio.to_thread(find) as broker:
-        world = World(RUN / "demo", broker)
+        if tls and broker.ca is None:
+            raise BrokerError("--tls needs a RabbitMQ of our own; leave AMQP_URL out")
+        world = World(RUN / "demo", broker, broker.ca if tls else None)
         seen = Seen()
         try:
             await world.open()
@@ -84,10 +87,11 @@ def _print(figures: dict[str, int | float], *, as_json: bool) -> None:
 
 
 async def _stay(world: World) -> None:
-    url = f"http://127.0.0.1:{world.port}/api/w/main/jobs/run/p/f/pos/health"
+    url = f"{world.url}/api/w/main/jobs/run/p/f/pos/health"
+    trust = "" if world.ca_file is None else f" --cacert {world.ca_file}"
     shop = world.shops[0]
     body = json.dumps({"site": shop.name, "database": str(shop.database)})
-    print(f"\nStill up; Ctrl-C ends it. Submit a job:\n\n  curl -X POST {url} \\\n"
+    print(f"\nStill up; Ctrl-C ends it. Submit a job:\n\n  curl{trust} -X POST {url} \\\n"
           f"    -H 'Authorization: Bearer {world.token}' -d '{body}'\n")  # fmt: skip
     await asyncio.Event().wait()
 

@@ -2,9 +2,13 @@
 
 import asyncio
 import uuid
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
+
+from agent.tls.http import client
+from agent.tls.outbound import Outbound
 
 EMAIL: Final = "admin@orvanta.local"
 REQUEST_S: Final = 10.0
@@ -13,8 +17,8 @@ PAUSE_S: Final = 0.2
 
 
 class Cluster:
-    def __init__(self, base_url: str) -> None:
-        self._client = httpx.AsyncClient(base_url=base_url, timeout=REQUEST_S)
+    def __init__(self, base_url: str, ca_file: Path | None) -> None:
+        self._client = client(Outbound(ca_file=ca_file), base_url=base_url, timeout=REQUEST_S)
 
     async def log_in(self, password: str) -> str:
         token = (await self._call("POST", "/api/auth/login", {"email": EMAIL, "password": password})).text

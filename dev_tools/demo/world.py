@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from dev_tools.broker import Broker
+from dev_tools.certificates import ThrowAwayCA
 from dev_tools.demo.cluster import Cluster
 from dev_tools.demo.link import SiteLink
 from dev_tools.demo.sites import SCRIPTS, Shop
@@ -23,7 +24,8 @@ A_YEAR_S: Final = 31_536_000
 
 
 class World:
-    def __init__(self, folder: Path, broker: Broker) -> None:
+    def __init__(self, folder: Path, broker: Broker, certificates: ThrowAwayCA | None = None) -> None:
+        """With `certificates`, which must be the broker's too, everything goes over TLS."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         self._folder = folder
@@ -32,12 +34,16 @@ class World:
         (folder / "password").write_text(self._password)
         self.port, amqp_port = free_ports(2)
         self.shops = [Shop(name, folder / name / "pos.db") for name in NAMES]
-        forwarded = {self.port: self.port, amqp_port: urlsplit(broker.url).port or 5672}
+        self.ca_file = None if certificates is None else certificates.file
+        self._pair = None if certificates is None else certificates.issue("bridge")
+        self._broker_url = broker.url if certificates is None else broker.tls_url or ""
+        forwarded = {self.port: self.port, amqp_port: urlsplit(self._broker_url).port or 5672}
         # Each site reaches head office under an address of its own, so that its link can be cut alone.
         self.hosts = {shop.name: f"127.0.7.{number}" for number, shop in enumerate(self.shops, 1)}
         self.links = {shop.name: SiteLink(self.hosts[shop.name], forwarded) for shop in self.shops}
         self._amqp_port = amqp_port
-        self.cluster = Cluster(f"http://127.0.0.1:{self.port}")
+        self.url = self._url_at("127.0.0.1")
+        self.cluster = Cluster(self.url, self.ca_file)
         self.token = ""
         self._agent_tokens: dict[str, str] = {}
         self._bridge: Running | None = None
@@ -56,22 +62,24 @@ class World:
             self.start_agent(shop.name)
 
     def start_bridge(self) -> None:
-        parts = urlsplit(self.broker.url)
+        parts = urlsplit(self._broker_url)
         login = parts.netloc.rpartition("@")[0]
-        settings = {
-            "AMQP_URL": self.broker.url,
-            "PUBLIC_AMQP_URL": f"amqp://{login}@{{host}}:{self._amqp_port}{parts.path}",
+        settings = self._trust() | {
+            "AMQP_URL": self._broker_url,
+            "PUBLIC_AMQP_URL": f"{parts.scheme}://{login}@{{host}}:{self._amqp_port}{parts.path}",
             "BRIDGE_PORT": str(self.port),
             "BRIDGE_STORE": str(self._folder / "bridge.db"),
             "ADMIN_PASSWORD_FILE": str(self._folder / "password"),
         }
+        if self._pair is not None:
+            settings |= {"TLS_CERT_FILE": str(self._pair.cert), "TLS_KEY_FILE": str(self._pair.key)}
         self._bridge = self._run("bridge", ["bridge", "serve"], settings)
 
     def start_agent(self, name: str) -> None:
-        settings = {
+        settings = self._trust() | {
             "MODE": "agent",
             "AGENT_TOKEN": self._agent_tokens[name],
-            "BASE_INTERNAL_URL": f"http://{self.hosts[name]}:{self.port}",
+            "BASE_INTERNAL_URL": self._url_at(self.hosts[name]),
         }
         command = ["agent", "--spool", str(self.spool(name)), "--slots", "2"]
         self._agents[name] = self._run(name, command, settings)
@@ -98,6 +106,12 @@ class World:
                 process.kill()
         await asyncio.to_thread(clear_below, self._folder)
         await self.cluster.close()
+
+    def _url_at(self, host: str) -> str:
+        return f"{'http' if self._pair is None else 'https'}://{host}:{self.port}"
+
+    def _trust(self) -> dict[str, str]:
+        return {} if self.ca_file is None else {"CA_FILE": str(self.ca_file)}
 
     def _run(self, name: str, command: list[str], settings: dict[str, str]) -> Running:
         env = {

@@ -20,6 +20,7 @@ from agent.link.http.link import HttpLink
 from agent.link.http.plain import Plain
 from agent.link.http.pull_keys import PullKeys
 from agent.spool.spool import Spool
+from agent.tls.outbound import SYSTEM
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import job_in, unpack
 from agent.wire.errors import Unresolved
@@ -104,7 +105,7 @@ async def linked(
 ) -> AsyncIterator[Site]:
     book = Book(spool, SystemClock())
     holdings = SpoolHoldings(spool, book)
-    api = Api(await cluster.agent("bash"))
+    api = Api(await cluster.agent("bash"), SYSTEM)
     dialect = spoken(api, holdings)
     link = HttpLink(api, dialect, holdings)
     await link.begin()

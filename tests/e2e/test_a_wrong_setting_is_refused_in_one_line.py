@@ -1,12 +1,19 @@
-"""A missing or bad setting: one line on stderr that names it and the mend, exit code 2."""
+"""A missing or bad setting: one line on stderr that names it and the mend, exit code 2.
 
+Most of them call the `main` of our programs in this process: starting Python for each would take longest.
+"""
+
+import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jwt
 import pytest
 
+from agent.__main__ import main as agent
+from bridge.__main__ import main as bridge
 from dev_tools.places import ROOT
 from tests.support.world import environment
 
@@ -20,6 +27,26 @@ def run(command: list[str], settings: dict[str, str]) -> subprocess.CompletedPro
         [sys.executable, "-m", *command],
         env=environment(settings), cwd=ROOT, capture_output=True, text=True, timeout=20, check=False,
     )  # fmt: skip
+
+
+class Here:
+    """A program of ours with these settings alone, as `python -m` would call it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def refuses(
+        self, main: Callable[[Sequence[str]], int], argv: list[str], settings: dict[str, str], *names: str
+    ) -> None:
+        self._monkeypatch.setattr(os, "environ", environment(settings))
+        code = main(argv)
+        refused(subprocess.CompletedProcess(argv, code, "", self._capsys.readouterr().err), *names)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    return Here(monkeypatch, capsys)
 
 
 def upstream(*tags: object, exp: int | None = 2_000_000_000) -> str:
@@ -55,15 +82,15 @@ def refused(ended: subprocess.CompletedProcess[str], *names: str) -> None:
         ),
     ],
 )
-def test_by_the_agent(tmp_path: Path, settings: dict[str, str], names: tuple[str, ...]) -> None:
-    refused(run(["agent", "--spool", str(tmp_path / "spool")], settings), *names)
+def test_by_the_agent(here: Here, tmp_path: Path, settings: dict[str, str], names: tuple[str, ...]) -> None:
+    here.refuses(agent, ["--spool", str(tmp_path / "spool")], settings, *names)
     assert not (tmp_path / "spool").exists()
 
 
 @pytest.mark.parametrize("flag", ["--slots", "--ahead"])
-def test_by_the_agent_for_a_flag(tmp_path: Path, flag: str) -> None:
+def test_by_the_agent_for_a_flag(here: Here, tmp_path: Path, flag: str) -> None:
     settings = {"AGENT_TOKEN": TOKEN, "BASE_INTERNAL_URL": HERE}
-    refused(run(["agent", "--spool", str(tmp_path), flag, "0"], settings), flag, "0")
+    here.refuses(agent, ["--spool", str(tmp_path), flag, "0"], settings, flag, "0")
 
 
 @pytest.mark.parametrize(
@@ -76,11 +103,6 @@ def test_by_the_agent_for_a_flag(tmp_path: Path, flag: str) -> None:
         ("serve", {"AMQP_URL": BROKER, "READY_MAX": "0"}, ("READY_MAX", "0")),
         ("serve", {"AMQP_URL": BROKER, "LOST_AFTER_S": "3"}, ("LOST_AFTER_S", "15", "3")),
         ("serve", {"AMQP_URL": BROKER, "TAG_POLICIES": '{"a": {"lost": 1}}'}, ("TAG_POLICIES", "lost")),
-        (
-            "serve",
-            {"AMQP_URL": BROKER, "ADMIN_PASSWORD_FILE": "/nowhere"},
-            ("ADMIN_PASSWORD_FILE", "/nowhere"),
-        ),
         ("relay", {"AMQP_URL": BROKER, "AGENT_TOKEN": TOKEN}, ("BASE_INTERNAL_URL", "missing")),
         ("relay", {"AMQP_URL": BROKER, "BASE_INTERNAL_URL": HERE}, ("AGENT_TOKEN", "missing")),
         (
@@ -115,9 +137,14 @@ def test_by_the_agent_for_a_flag(tmp_path: Path, flag: str) -> None:
     ],
 )
 def test_by_the_bridge(
-    tmp_path: Path, command: str, settings: dict[str, str], names: tuple[str, ...]
+    here: Here, tmp_path: Path, command: str, settings: dict[str, str], names: tuple[str, ...]
 ) -> None:
-    refused(run(["bridge", command], {"BRIDGE_STORE": str(tmp_path / "bridge.db")} | settings), *names)
+    here.refuses(bridge, [command], {"BRIDGE_STORE": str(tmp_path / "bridge.db")} | settings, *names)
+
+
+def test_by_the_bridge_for_a_file_of_its_own(tmp_path: Path) -> None:
+    settings = {"BRIDGE_STORE": str(tmp_path / "bridge.db"), "ADMIN_PASSWORD_FILE": "/nowhere"}
+    refused(run(["bridge", "serve"], {"AMQP_URL": BROKER} | settings), "ADMIN_PASSWORD_FILE", "/nowhere")
 
 
 def test_by_the_bridge_for_a_damaged_store(tmp_path: Path) -> None:

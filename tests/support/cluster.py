@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -133,15 +134,15 @@ async def cluster(store_place: Path | OnServer) -> AsyncIterator[Running]:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[str]:
-    """The application on a free loopback port; its base URL."""
+async def served(app: ASGIApp, **tls: Any) -> AsyncIterator[str]:
+    """The application on a free loopback port; its base URL. `tls`: uvicorn's `ssl_…`, then over HTTPS."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()  # from here on a client may connect; it is answered once uvicorn accepts
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", **tls))
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([listener]), name="uvicorn")
             try:
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+                yield f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
             finally:
                 server.should_exit = True

@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from agent.tls.outbound import SYSTEM, Outbound
 from dev_tools.brokers.broker import Broker
 from dev_tools.brokers.vhosts import fresh_vhost
+from dev_tools.certificates import Pair, ThrowAwayCA
 from dev_tools.demo.link import SiteLink
 from dev_tools.places import ROOT
 from dev_tools.ports import free_ports
@@ -35,6 +37,11 @@ OURS: Final = (
     "SPOOL_QUOTA_MB",
     "SPOOL_FLOOR_MB",
     "SPOOL_LOG_MB",
+    "CA_FILE",
+    "CLIENT_CERT_FILE",
+    "CLIENT_KEY_FILE",
+    "TLS_CERT_FILE",
+    "TLS_KEY_FILE",
 )
 START_S: Final = 20.0
 JOB_S: Final = 30.0
@@ -98,10 +105,15 @@ class Service:
 class Bridge(Service):
     """`python -m bridge serve` or `relay` on a port of its own."""
 
-    def __init__(self, folder: Path, command: str, amqp_url: str, settings: Settings) -> None:
+    def __init__(
+        self, folder: Path, command: str, amqp_url: str, settings: Settings, ca: ThrowAwayCA | None = None
+    ) -> None:
+        """With a `ca` it serves HTTPS, and trusts that one alone."""
         (port,) = free_ports(1)
-        self.url: Final = f"http://127.0.0.1:{port}"
-        own = {
+        self.url: Final = f"{'https' if ca else 'http'}://127.0.0.1:{port}"
+        self._trusted: Final = (Outbound(ca_file=ca.file) if ca else SYSTEM).context()
+        own = {} if ca is None else _secured(ca, ca.issue(f"bridge-{port}"))
+        own |= {
             "AMQP_URL": amqp_url,
             "BRIDGE_PORT": str(port),
             "BRIDGE_STORE": str(folder / "bridge.db"),
@@ -116,9 +128,13 @@ class Bridge(Service):
     def _answers(self) -> bool:
         assert self.process.is_running(), self.process.text()[-2000:]
         try:
-            return httpx.get(f"{self.url}/api/version").status_code < 500
+            return httpx.get(f"{self.url}/api/version", verify=self._trusted).status_code < 500
         except httpx.TransportError:
             return False
+
+
+def _secured(ca: ThrowAwayCA, pair: Pair) -> dict[str, str]:
+    return {"CA_FILE": str(ca.file), "TLS_CERT_FILE": str(pair.cert), "TLS_KEY_FILE": str(pair.key)}
 
 
 class Agent(Service):
@@ -161,9 +177,9 @@ class Agent(Service):
 class Cluster:
     """The public API of a cluster, as a superadmin uses it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, outbound: Outbound = SYSTEM) -> None:
         self._url: Final = url
-        self._client: Final = httpx.Client(base_url=url, timeout=20)
+        self._client: Final = httpx.Client(base_url=url, timeout=20, verify=outbound.context())
 
     def login(self) -> None:
         asked = {"email": "admin@orvanta.local", "password": PASSWORD}

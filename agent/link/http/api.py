@@ -9,6 +9,9 @@ from urllib.parse import quote
 import httpx
 
 from agent.errors import AnswerLost, LinkDown, TokenRefused, Unwanted
+from agent.tls.http import client, why_http
+from agent.tls.outbound import BadTls, Outbound
+from agent.tls.reasons import tls_error
 from agent.wire.claims import JobId
 from agent.wire.errors import Unresolved
 from agent.wire.messages import Blob
@@ -24,8 +27,9 @@ USER_AGENT: Final = "Windmill-Agent/1.0"  # what clusters expect of an agent wor
 
 
 class Api:
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, outbound: Outbound) -> None:
         self._client = client
+        self._outbound = outbound
 
     async def update_ping(self, body: Mapping[str, Any]) -> None:
         with _always_there():
@@ -111,10 +115,14 @@ class Api:
             answer = await self._client.request(
                 method, path, content=body, headers=headers, params=params or None, timeout=timeout
             )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise LinkDown(f"cluster unreachable: {type(error).__name__}: {error}") from error
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+            reason = await why_http(error, str(self._client.base_url), self._outbound)
+            raise LinkDown(f"cluster unreachable: {reason}") from error
         except (httpx.HTTPError, OSError) as error:
-            raise AnswerLost(f"no answer to {method} {path}: {type(error).__name__}: {error}") from error
+            reason = f"{type(error).__name__}: {error}"
+            if tls_error(error) is not None:
+                reason = await why_http(error, str(self._client.base_url), self._outbound)
+            raise AnswerLost(f"no answer to {method} {path}: {reason}") from error
         _judge(answer, f"{method} {path}")
         try:
             return answer.json()
@@ -144,17 +152,18 @@ def _judge(answer: httpx.Response, what: str) -> None:
     raise Unwanted(f"{what} answered {status}: {text}")
 
 
-def client_for(base_url: str, bearer: str) -> httpx.AsyncClient:
-    """The caller closes it."""
-    return httpx.AsyncClient(
-        base_url=base_url,
-        headers={
-            "Authorization": f"Bearer {bearer}",
-            "User-Agent": USER_AGENT,
-            "Content-Type": "application/json",
-        },
-        limits=httpx.Limits(keepalive_expiry=KEPT_OPEN_S),
-    )
+def client_for(base_url: str, bearer: str, outbound: Outbound) -> httpx.AsyncClient:
+    """The caller closes it. Raises `LinkDown`."""
+    headers = {
+        "Authorization": f"Bearer {bearer}",
+        "User-Agent": USER_AGENT,
+        "Content-Type": "application/json",
+    }
+    limits = httpx.Limits(keepalive_expiry=KEPT_OPEN_S)
+    try:
+        return client(outbound, base_url=base_url, headers=headers, limits=limits)
+    except BadTls as error:
+        raise LinkDown(str(error)) from error
 
 
 def _waiting(wait_s: float) -> dict[str, str]:

@@ -18,6 +18,7 @@ from agent.link.http.pulling import Pulling
 from agent.link.http.uplink import Uplink
 from agent.link.link import Enrolment, LinkKind
 from agent.logs import Secret
+from agent.tls.outbound import Outbound
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack
 from agent.wire.messages import Accepted, Blob, Bye, Delivery, Grant, Log, Message, Rejected, Result
@@ -121,8 +122,17 @@ class HttpLink:
 class Links:
     """Makes links over HTTP, and keeps what must outlive one of them."""
 
-    def __init__(self, base_url: str, token: Secret, suffix: str, hostname: str, holdings: Holdings) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        token: Secret,
+        suffix: str,
+        hostname: str,
+        holdings: Holdings,
+        outbound: Outbound,
+    ) -> None:
         self._base_url = base_url
+        self._outbound = outbound
         self._token = token
         self._suffix = suffix
         self._hostname = hostname
@@ -133,8 +143,9 @@ class Links:
     @asynccontextmanager
     async def connect(self, enrolment: Enrolment) -> AsyncIterator[HttpLink]:
         """A link for as long as the block lasts. Raises `LinkDown`."""
-        async with client_for(self._base_url, bearer_of(self._token.reveal(), self._suffix)) as client:
-            api = Api(client)
+        bearer = bearer_of(self._token.reveal(), self._suffix)
+        async with client_for(self._base_url, bearer, self._outbound) as client:
+            api = Api(client, self._outbound)
             link = HttpLink(api, self._dialect(enrolment, api), self._holdings)
             await link.begin()
             yield link
