@@ -2,29 +2,19 @@
 
 import asyncio
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from agent.database import TooNew
-from agent.logs import Secret
 from bridge.errors import ConfigError
 from bridge.store.pg_schema import prepare
-from bridge.store.postgres import PostgresStore
+from bridge.store.postgres import OnServer, PostgresStore
 from bridge.store.sqlite import SqliteStore
 from bridge.store.store import Store
 
+__all__ = ["MIGRATIONS", "OnServer", "open_store", "scripts"]
+
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnServer:
-    """A database of PostgreSQL, which several bridges may share."""
-
-    url: Secret
-    pool: int  # connections at most
-    key_path: Path  # of the key of the store's secrets, the same at each bridge
-    name: str  # for people, and the same at every start
 
 
 async def open_store(where: Path | OnServer) -> Store:
@@ -38,7 +28,7 @@ async def open_store(where: Path | OnServer) -> Store:
 async def _open_database(where: OnServer) -> Store:
     url = where.url.reveal()
     await asyncio.to_thread(prepare, url, where.name, scripts(MIGRATIONS / "postgresql"))
-    return PostgresStore(where.url, where.key_path, where.pool, where.name, asyncio.get_running_loop())
+    return PostgresStore(where, asyncio.get_running_loop())
 
 
 async def _open_file(path: Path) -> Store:

@@ -19,7 +19,6 @@ from bridge.store.store import Cursor
 CONNECT_S: Final = 5
 IDLE_IN_TRANSACTION_S: Final = 10  # a bridge that hangs lets go of the others after this
 LOCK_S: Final = 15
-OUTCOME_S: Final = 10.0  # how long a commit's outcome is asked for, while the server is away
 OUTCOME_EVERY_S: Final = 0.2
 # What says nothing of the statement: the server, its disk, the network, a plan that a migration made stale.
 LOST: Final = (
@@ -128,8 +127,9 @@ class Transaction:
 class Session:
     """Used by one thread at a time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, outcome_s: float) -> None:
         self._url = url
+        self._outcome_s = outcome_s
         self._connection: psycopg.Connection[Row] | None = None
 
     def begin(self, how: LiteralString) -> Transaction:
@@ -169,7 +169,7 @@ class Session:
 
     def _was_committed(self, transaction: str, lost: psycopg.Error) -> bool:
         """Ask the server, once it is back, what became of a commit whose answer was lost."""
-        until_s = time.monotonic() + OUTCOME_S
+        until_s = time.monotonic() + self._outcome_s
         while time.monotonic() < until_s:
             try:
                 with connect(self._url) as connection:
@@ -181,7 +181,7 @@ class Session:
             time.sleep(OUTCOME_EVERY_S)
         raise OutcomeUnknown(
             f"the database was lost in the middle of a commit ({first_line(lost)}) and has not said within "
-            f"{OUTCOME_S:.0f} s what became of it: it may have been kept"
+            f"{self._outcome_s:.0f} s what became of it: it may have been kept"
         ) from lost
 
     def drop(self) -> None:

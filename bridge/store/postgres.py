@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, LiteralString, TypeVar
 
@@ -34,34 +35,42 @@ TOO_LONG: Final = "a name in this request is too long to be looked up by; shorte
 ONE_MOMENT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnServer:
+    """A database of PostgreSQL, which several bridges may share."""
+
+    url: Secret
+    pool: int  # connections at most
+    key_path: Path  # of the key of the store's secrets, the same at each bridge
+    name: str  # for people, and the same at every start
+    outcome_s: float = 10.0  # for how long a commit's outcome is asked for while the server is away
+
+
 class PostgresStore:
     """Made by `open_store`; at most `pool` connections."""
 
     is_shared: Final = True
 
-    def __init__(
-        self, url: Secret, key_path: Path, pool: int, name: str, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self._url = url
-        self._key_path = key_path
-        self._name = name
+    def __init__(self, where: OnServer, loop: asyncio.AbstractEventLoop) -> None:
+        self._where = where
+        self._name = where.name
         self._loop = loop
         self._closed = False
-        self._writing = Session(url.reveal())
+        self._writing = self._made()
         self._writer = Writer("write the database", loop, self._commit, self._writing.drop)
-        self._pool = ThreadPoolExecutor(pool - BESIDE_THE_POOL, thread_name_prefix="database")
+        self._pool = ThreadPoolExecutor(where.pool - BESIDE_THE_POOL, thread_name_prefix="database")
         self._mine = threading.local()
         self._sessions: list[Session] = []
         self._writer.start()
 
     @property
     def key_path(self) -> Path:
-        return self._key_path
+        return self._where.key_path
 
     @property
     def url(self) -> Secret:
         """For who needs a connection of another kind."""
-        return self._url
+        return self._where.url
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         if self._closed:
@@ -101,10 +110,13 @@ class PostgresStore:
                 await asyncio.wait([running])
             raise
 
+    def _made(self) -> Session:
+        return Session(self._where.url.reveal(), self._where.outcome_s)
+
     def _session(self) -> Session:
         session: Session | None = getattr(self._mine, "session", None)
         if session is None:
-            session = self._mine.session = Session(self._url.reveal())
+            session = self._mine.session = self._made()
             self._sessions.append(session)
         return session
 

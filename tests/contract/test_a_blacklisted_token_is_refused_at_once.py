@@ -9,8 +9,6 @@ from bridge.web.asgi import build
 from bridge.web.cluster import open_cluster
 from tests.support.cluster import BASE_URL, PASSWORD, Running, client_of
 
-pytestmark = pytest.mark.on_both_stores
-
 ALL = "/api/agent_workers"
 
 
@@ -40,6 +38,7 @@ async def test_it_is_refused_on_the_next_request(cluster: Running) -> None:
     assert (refused.status_code, refused.text) == (401, "Unauthorized")
 
 
+@pytest.mark.on_both_stores
 async def test_another_process_on_the_store_sees_it_in_seconds(cluster: Running) -> None:
     other = await open_cluster(cluster.store, cluster.clock, BASE_URL, PASSWORD)
     token = await minted(cluster)

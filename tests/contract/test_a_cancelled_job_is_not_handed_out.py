@@ -1,10 +1,6 @@
 """Cancelled before it runs: it ends at once (I7). Running: its worker is told."""
 
-import pytest
-
 from tests.support.cluster import Running
-
-pytestmark = pytest.mark.on_both_stores
 
 CANCEL = "/api/w/main/jobs_u/queue"
 

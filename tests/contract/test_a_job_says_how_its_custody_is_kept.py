@@ -7,8 +7,6 @@ from agent.wire.messages import Delivery
 from bridge.relay.policy import Policies, Replace, TagPolicy
 from tests.support.cluster import Running
 
-pytestmark = pytest.mark.on_both_stores
-
 RULES = ("delivery", "lost_after", "replace")
 PATH = "f/shop/rollup"
 

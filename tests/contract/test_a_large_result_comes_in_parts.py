@@ -11,7 +11,7 @@ from tests.support.databases import plain
 
 pytestmark = pytest.mark.on_both_stores
 
-PARTS = plain("SELECT count(*) FROM result_part")
+ROWS = plain("SELECT count(*) FROM result_part")
 
 DOCUMENT = b'"' + b"x" * (2 * BLOB_PART_BYTES) + b'"'
 SHA256 = hashlib.sha256(DOCUMENT).hexdigest()
@@ -42,7 +42,7 @@ async def name_it(agent: httpx.AsyncClient, job: str) -> httpx.Response:
 
 
 async def kept(cluster: Running) -> int:
-    count: int = (await cluster.store.read(lambda db: db.execute(PARTS).fetchone()))[0]
+    count: int = (await cluster.store.read(lambda db: db.execute(ROWS).fetchone()))[0]
     return count
 
 

@@ -3,12 +3,9 @@
 import asyncio
 
 import httpx
-import pytest
 
 from tests.support.cluster import Running, served
 from tests.support.until import until
-
-pytestmark = pytest.mark.on_both_stores
 
 PULL = "/api/agent_workers/pull_job"
 LONG = {"Prefer": "wait=50"}

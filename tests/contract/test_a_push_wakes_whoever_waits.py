@@ -2,11 +2,7 @@
 
 import asyncio
 
-import pytest
-
 from tests.support.cluster import Running
-
-pytestmark = pytest.mark.on_both_stores
 
 LONG_S = 3600.0
 SOON_S = 10.0

@@ -6,8 +6,6 @@ import pytest
 from bridge.jobs.model import Completed, Completion
 from tests.support.cluster import Running
 
-pytestmark = pytest.mark.on_both_stores
-
 WATCH = "/api/w/main/jobs_u"
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.store.connection import OnServer
 from tests.support.cluster import Running, running_cluster
 
 pytestmark = pytest.mark.on_both_stores
@@ -61,10 +62,12 @@ async def test_at_most_once_is_never_started_again(cluster: Running) -> None:
     assert "CustodianLost" in str((await cluster.job(job_id))["result"])
 
 
-async def test_an_outage_of_the_cluster_itself_costs_nobody_a_job(cluster: Running, tmp_path: Path) -> None:
+async def test_an_outage_of_the_cluster_itself_costs_nobody_a_job(
+    cluster: Running, store_place: Path | OnServer
+) -> None:
     await cluster.preview()
     await cluster.cluster.jobs.pull("ag-x-1", ["bash"])
-    async with running_cluster(tmp_path) as restarted:
+    async with running_cluster(store_place) as restarted:
         restarted.clock.ahead_s = 3600
         assert await restarted.cluster.jobs.sweep_zombies(SILENCE_S) == 0
         assert await lose(restarted) == 1

@@ -6,8 +6,6 @@ from agent.wire.claims import Tag
 from bridge.relay.sources.local import LocalSource
 from tests.support.cluster import Running
 
-pytestmark = pytest.mark.on_both_stores
-
 SET = "/api/w/main/workspaces/set_environment_variable"
 READ = "/api/w/main/agent_workers/custom_envs"
 

@@ -11,8 +11,6 @@ from bridge.relay.ledger import Ledger
 from tests.support.cluster import Running
 from tests.support.until import until
 
-pytestmark = pytest.mark.on_both_stores
-
 ALL = "/api/agent_workers"
 NOTHING = {"canceled": [], "elsewhere": [], "over": []}
 SOON_S = 10.0

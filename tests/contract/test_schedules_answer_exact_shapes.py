@@ -2,11 +2,7 @@
 
 from datetime import UTC, datetime
 
-import pytest
-
 from tests.support.cluster import Running
-
-pytestmark = pytest.mark.on_both_stores
 
 IN = "/api/w/main/schedules"
 NEW = {

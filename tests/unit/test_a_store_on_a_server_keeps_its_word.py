@@ -11,7 +11,6 @@ import pytest
 
 from agent.database import ReadFailed, WriteFailed
 from agent.logs import Secret
-from bridge.store import pg_session
 from bridge.store.connection import OnServer, open_store
 from bridge.store.pg_session import OutcomeUnknown
 from bridge.store.store import Connection, NotBeside, Store, Taken
@@ -110,7 +109,7 @@ async def test_no_two_pulls_get_the_same_job(database: OnServer) -> None:
 
 
 async def test_a_commit_whose_answer_is_lost_is_asked_for(
-    database: OnServer, database_server: PrivateDatabase, monkeypatch: pytest.MonkeyPatch
+    database: OnServer, database_server: PrivateDatabase
 ) -> None:
     address = urlsplit(database.url.reveal())
     name = address.path[1:]
@@ -142,7 +141,7 @@ async def test_a_commit_whose_answer_is_lost_is_asked_for(
                 await ended
             assert await value(store, "ended") is None
 
-            monkeypatch.setattr(pg_session, "OUTCOME_S", 1.0)
+        async with opened(replace(database, url=Secret(through), outcome_s=1.0)) as (store,):
             unknown = asyncio.ensure_future(store.write(put("unknown")))
             await at_commit()
             link.cut()
