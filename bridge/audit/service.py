@@ -55,7 +55,9 @@ class Audit:
             "at": self._clock.wall_s(),
             "username": username,
             "operation": operation,
-            "resource": resource,
+            "resource": resource.replace(
+                "\0", "\ufffd"
+            ),  # as PostgreSQL keeps it, so that the hash stays true
             "parameters": msgspec.json.encode(parameters).decode(),
         }
 

@@ -14,7 +14,7 @@ from bridge.store.store import Store
 
 __all__ = ["MIGRATIONS", "OnServer", "open_store", "scripts"]
 
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
+MIGRATIONS: Final = Path(__file__).parent / "migrations"  # each has its twin in postgresql/
 
 
 async def open_store(where: Path | OnServer) -> Store:
