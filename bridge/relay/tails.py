@@ -34,10 +34,11 @@ class Tails:
     A mark that comes too early does no harm: text that comes after it is taken as ever.
     """
 
-    def __init__(self, source: Source, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, source: Source, ledger: Ledger, clock: Clock, most: int = KEPT_MAX) -> None:
         self._source = source
         self._ledger = ledger
         self._clock = clock
+        self._most = most
         self._tails: OrderedDict[Key, _Tail] = OrderedDict()  # the next due first
 
     def note(self, custody: Custody, result: Result) -> None:
@@ -75,5 +76,5 @@ class Tails:
     def _wait_for(self, key: Key, worker: WorkerName, chars: int) -> None:
         self._tails[key] = _Tail(worker, chars, self._clock.monotonic_s() + PATIENCE_S)
         self._tails.move_to_end(key)
-        if len(self._tails) > KEPT_MAX:
+        if len(self._tails) > self._most:
             self._tails.popitem(last=False)

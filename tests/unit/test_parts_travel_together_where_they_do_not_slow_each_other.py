@@ -14,6 +14,7 @@ from agent.jobs.parts import Parts
 from agent.spool.spool import Spool
 from agent.wire.envelope import BLOB_PART_BYTES
 from agent.wire.messages import Blob, Message
+from tests.support.until import until
 from tests.unit.test_a_cut_link_costs_one_part_of_a_large_result import finish
 
 PARTS = 60
@@ -37,6 +38,10 @@ def test_by_what_the_confirms_say(round_trip_s: float, bytes_per_s: float, wides
         sizes.append(window.size)
     assert max(sizes) == widest
     assert sizes.count(mostly) > len(sizes) * 0.85
+
+
+def test_a_part_that_left_among_fewer_or_more_says_nothing() -> None:
+    assert Window(2, 0.1).after(9.0, 4) == Window(2, 0.1)
 
 
 class LongLink:
@@ -92,3 +97,21 @@ async def test_a_cut_costs_what_was_on_its_way(tmp_path: Path) -> None:
     await spool.close()
     assert [link.widest for link in lives] == [PARTS_MAX, PARTS_MAX]
     assert PARTS <= sum(len(link.taken) for link in lives) <= PARTS + PARTS_MAX
+
+
+async def test_a_receipt_ends_it(tmp_path: Path) -> None:
+    spool = await Spool.open(tmp_path, SystemClock())
+    book = Book(spool, SystemClock())
+    await finish(book, "large", b"x" * (PARTS * BLOB_PART_BYTES))
+    kept = await spool.next_blob()
+    assert kept is not None
+    assert kept.result is not None
+    link = LongLink(lives_for=PARTS)
+    sending = asyncio.ensure_future(
+        Parts(book, spool, StandingClock()).send(link, kept.result, kept.parts_left)
+    )
+    await until(lambda: len(link.taken) >= 3)
+    await book.forget([kept.key])
+    await sending
+    await spool.close()
+    assert len(link.taken) < PARTS

@@ -1,17 +1,18 @@
 """I5: a result says how long its log is; when the end of it never comes, a mark stands in its place."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from agent.wire.claims import WorkerName
+from agent.wire.claims import Attempt, WorkerName
 from agent.wire.messages import Result
+from bridge.errors import ClusterDown
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.recorder import Recorder
 from bridge.relay.sources.local import LocalSource
-from bridge.relay.tails import PATIENCE_S
+from bridge.relay.tails import PATIENCE_S, Tails
 from tests.support.carrier import taken
 from tests.support.cluster import Running, running_cluster
 
@@ -65,6 +66,38 @@ async def test_once_and_only_when_nothing_can_come_any_more(relay: Relay) -> Non
     assert await relay.look(SHOP) == "abc" + MARK
     await relay.bring("abcdefghij")  # it was not lost, only late
     assert await relay.look(SHOP) == "abc" + MARK + "defghij"
+
+
+class AwaySource(LocalSource):
+    async def push_log(self, *_about: object, **_more: object) -> None:
+        raise ClusterDown("away")
+
+
+def noted(relay: Relay, tails: Tails, attempt: int) -> None:
+    custody = replace(relay.custody, custodian=SHOP, attempt=Attempt(attempt))
+    result = Result(
+        job_id=custody.job_id, attempt=Attempt(attempt), workspace="main", success=True, log_chars=10
+    )
+    tails.note(custody, result)
+
+
+async def test_while_the_cluster_is_away_it_waits(relay: Relay) -> None:
+    tails = Tails(AwaySource(relay.running.cluster.jobs), relay.ledger, relay.running.clock)
+    noted(relay, tails, 1)
+    for _ in range(2):
+        relay.running.clock.ahead_s += PATIENCE_S
+        with pytest.raises(ClusterDown):
+            await tails.look([SHOP], log_waits=False)
+        assert not tails.are_due
+
+
+async def test_a_run_that_does_not_count_gets_none_and_only_so_many_are_kept(relay: Relay) -> None:
+    tails = Tails(LocalSource(relay.running.cluster.jobs), relay.ledger, relay.running.clock, most=1)
+    noted(relay, tails, 1)
+    noted(relay, tails, 2)  # there was no such attempt; and the first is forgotten
+    relay.recorder.tails = tails
+    assert await relay.look(SHOP) == ""
+    assert not tails.are_due
 
 
 async def test_a_log_that_came_whole_gets_none(relay: Relay) -> None:
