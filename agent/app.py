@@ -175,7 +175,9 @@ async def serve(settings: Settings) -> None:
     damaged = False
     while True:
         began_s = time.monotonic()
-        spool = await Spool.open(settings.spool, SystemClock(), settings.bounds, damaged=damaged)
+        spool = await Spool.open(
+            settings.spool, SystemClock(), settings.bounds, seal=settings.seal, damaged=damaged
+        )
         try:
             await _run_agent(settings, spool)
         except* Damaged as group:

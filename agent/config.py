@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agent.credentials import BadCredential, file_of, text_of
+from agent.credentials import read as read_secret
 from agent.errors import ConfigError
 from agent.logs import Secret
 from agent.spool.budget import MIB, Bounds
 from agent.spool.folder import FLOOR_BYTES
+from agent.spool.sealing import KEY_BYTES, Seal
 from agent.tls import outbound
 from agent.tls.outbound import BadTls, Outbound
 from agent.wire.tokens import AGENT_PREFIX
@@ -25,6 +28,7 @@ class Settings:
     python_path: str | None
     bounds: Bounds  # of the spool
     outbound: Outbound
+    seal: Seal  # of what the spool keeps
 
 
 def read(env: Mapping[str, str], spool: Path, slots: int | None, ahead: int | None) -> Settings:
@@ -41,6 +45,7 @@ def read(env: Mapping[str, str], spool: Path, slots: int | None, ahead: int | No
         python_path=env.get("PYTHON_PATH"),
         bounds=_bounds(env),
         outbound=_outbound(env),
+        seal=seal(env, spool),
     )
 
 
@@ -49,6 +54,41 @@ def _outbound(env: Mapping[str, str]) -> Outbound:
         return outbound.read(env)
     except BadTls as error:
         raise ConfigError(str(error)) from error
+
+
+def seal(env: Mapping[str, str], spool: Path) -> Seal:
+    """By the key in `SPOOL_KEY_FILE` or systemd's credential `spool_key`; without either it seals nothing.
+
+    Raises `ConfigError`.
+    """
+    path = file_of(env, "SPOOL_KEY")
+    if path is None:
+        return Seal()
+    if path.absolute().is_relative_to(spool.absolute()):
+        raise ConfigError(
+            f"SPOOL_KEY_FILE: {path} lies in the spool itself, and whoever takes one takes both; keep it "
+            "elsewhere."
+        )
+    try:
+        content = read_secret(path, "SPOOL_KEY")
+    except BadCredential as error:
+        raise ConfigError(f"{error}.") from error
+    return Seal(_key(content, path))
+
+
+def _key(content: bytes, path: Path) -> bytes:
+    if len(content) == KEY_BYTES:
+        return content
+    try:
+        key = bytes.fromhex(content.decode("ascii"))
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ConfigError(
+            f"SPOOL_KEY_FILE: {path} must hold {KEY_BYTES} bytes, or {KEY_BYTES * 2} hexadecimal digits; "
+            f"make one with `openssl rand -hex {KEY_BYTES}`."
+        )
+    return key
 
 
 def _bounds(env: Mapping[str, str]) -> Bounds:
@@ -71,10 +111,14 @@ def _megabytes(env: Mapping[str, str], name: str) -> int | None:
 
 
 def _token(env: Mapping[str, str]) -> str:
-    token = env.get("AGENT_TOKEN", "").strip().strip('"')
+    try:
+        token = (text_of(env, "AGENT_TOKEN") or "").strip('"')
+    except BadCredential as error:
+        raise ConfigError(f"{error}.") from error
     if not token:
         raise ConfigError(
-            "AGENT_TOKEN is missing; set it to the jwt_agent_… token that the cluster minted for this site."
+            "AGENT_TOKEN is missing; set it, or AGENT_TOKEN_FILE, to the jwt_agent_… token that the cluster "
+            "minted for this site."
         )
     if token.removeprefix(AGENT_PREFIX).count(".") != 2:  # noqa: PLR2004 a JWT has three parts
         raise ConfigError(

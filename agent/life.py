@@ -157,6 +157,7 @@ class Life:
                 return replace(cached, tags=())
         if enrolment != cached:
             await self._remember("enrolment", to_json(enrolment))
+            await self._remember("worker", enrolment.worker)  # for `agent status`, which has no key
         return enrolment
 
     def _hello(self, enrolment: Enrolment) -> Hello:
