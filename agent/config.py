@@ -1,5 +1,6 @@
 """The agent's settings: read once from the environment and the command line, handed down in parts."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,9 @@ from urllib.parse import urlsplit
 from agent.credentials import BadCredential, file_of, text_of
 from agent.credentials import read as read_secret
 from agent.errors import ConfigError
+from agent.executor.account import Account
 from agent.logs import Secret
+from agent.policy import Policy, policy_of
 from agent.spool.budget import MIB, Bounds
 from agent.spool.folder import FLOOR_BYTES
 from agent.spool.sealing import KEY_BYTES, Seal
@@ -29,9 +32,19 @@ class Settings:
     bounds: Bounds  # of the spool
     outbound: Outbound
     seal: Seal  # of what the spool keeps
+    account: Account | None  # whose the jobs' processes are; None: the agent's own
+    policy: Policy  # what this site runs
 
 
-def read(env: Mapping[str, str], spool: Path, slots: int | None, ahead: int | None) -> Settings:
+def read(
+    env: Mapping[str, str],
+    spool: Path,
+    slots: int | None,
+    ahead: int | None,
+    *,
+    user: str | None = None,
+    policy: Path | None = None,
+) -> Settings:
     """Raises `ConfigError`, which names the setting, what it needs and what it got."""
     if env.get("MODE", "agent") != "agent":
         raise ConfigError(f"MODE must be agent here, not {env['MODE']!r}; set MODE=agent or leave it out.")
@@ -46,6 +59,8 @@ def read(env: Mapping[str, str], spool: Path, slots: int | None, ahead: int | No
         bounds=_bounds(env),
         outbound=_outbound(env),
         seal=seal(env, spool),
+        account=None if user is None else _account(user),
+        policy=Policy() if policy is None else _policy(policy),
     )
 
 
@@ -54,6 +69,25 @@ def _outbound(env: Mapping[str, str]) -> Outbound:
         return outbound.read(env)
     except BadTls as error:
         raise ConfigError(str(error)) from error
+
+
+def _account(name: str) -> Account:
+    if os.geteuid() != 0:
+        raise ConfigError(
+            f"--user {name} needs an agent that is root, because only root may start processes of another "
+            "user; leave it out, or start the agent as root."
+        )
+    try:
+        return Account.named(name)
+    except ValueError as error:
+        raise ConfigError(f"--user: {error}.") from error
+
+
+def _policy(path: Path) -> Policy:
+    try:
+        return policy_of(path)
+    except ValueError as error:
+        raise ConfigError(f"--policy: {error}.") from error
 
 
 def seal(env: Mapping[str, str], spool: Path) -> Seal:

@@ -3,7 +3,8 @@
 
 class AgentError(Exception):
     """AgentError: ConfigError · LinkDown(TokenRefused, NoEnrolment, AdmissionWaits, AnswerLost) · Unwanted
-    · SpoolError(SpoolLocked, SpoolUnusable, SpoolGone, SpoolFull) · ToolRefused · Refused(TagNotHeld)
+    · SpoolError(SpoolLocked, SpoolUnusable, SpoolGone, SpoolFull) · ToolRefused
+    · Refused(TagNotHeld, NotAllowed)
     """
 
 
@@ -75,3 +76,7 @@ class Refused(AgentError):
 
 class TagNotHeld(Refused):
     """The job's tag is not among the token's tags."""
+
+
+class NotAllowed(Refused):
+    """The site's own policy does not allow the job."""
