@@ -10,7 +10,7 @@ from agent.credentials import BadCredential, file_of, text_of
 from agent.credentials import read as read_secret
 from agent.errors import ConfigError
 from agent.executor.account import Account
-from agent.logs import Secret
+from agent.logs import Secret, hide
 from agent.policy import Policy, policy_of
 from agent.spool.budget import MIB, Bounds
 from agent.spool.folder import FLOOR_BYTES
@@ -158,6 +158,7 @@ def _token(env: Mapping[str, str]) -> str:
         raise ConfigError(
             "AGENT_TOKEN is not an agent token (jwt_agent_ and three parts with dots); copy it whole."
         )
+    hide(token.removeprefix(AGENT_PREFIX))  # as it goes on the wire, whatever stands before it
     return token
 
 
