@@ -63,11 +63,11 @@ class Group:
         self._sampling = self._loop.call_later(FIRST_SAMPLE_S, self._sample)
         self._watch()
 
-    def begin(self) -> None:
+    def begin(self, limits: str) -> None:
         """Open the gate at which the interpreter waits (see `Language.prepare`)."""
         assert self._process.stdin is not None  # noqa: S101 asked for above
         with suppress(BrokenPipeError):  # it has ended already
-            self._process.stdin.write(b"\n")
+            self._process.stdin.write(f"{limits}\n".encode())
         self._process.stdin.close()
 
     def signal(self, number: signal.Signals) -> None:

@@ -167,10 +167,10 @@ class Executor:
         """On return, and on cancellation, no process of the job is left and all its output is read."""
         by_itself = False
         try:
-            self._limits.apply(group.pid)
+            limits = self._limits.apply(group.pid)
             with suppress(OSError):  # a full disk: a later life still knows it by its environment
                 directory.note_process(group.pid, self._boot_id)
-            group.begin()
+            group.begin(limits)
             interruption = await self._interruption(group, task, sink, stop)
             by_itself = interruption is None
             if not by_itself:
