@@ -18,7 +18,7 @@ from agent import hardening
 from agent.clock import Clock, SystemClock
 from agent.config import Settings
 from agent.database import Damaged, WriteFailed
-from agent.errors import ConfigError, SpoolError
+from agent.errors import ConfigError, Revoked, SpoolError
 from agent.executor.account import Account
 from agent.executor.environment import site_environment
 from agent.executor.limits import Limits
@@ -32,15 +32,18 @@ from agent.jobs.intake import Intake
 from agent.jobs.reporter import Reporter
 from agent.jobs.runner import DISK_RETRY_S, Executor, Runner, Site
 from agent.jobs.upkeep import upkeep_of
-from agent.life import Enrol, Life, Sleep, ahead_limits, first
+from agent.life import Enrol, IsRevoked, Life, Sleep, ahead_limits, first
 from agent.link.enrol import enrol, keyring
 from agent.link.http.holdings import Holdings
 from agent.link.interfaces import until_interface_up
 from agent.link.link import Enrolment, Link, LinkKind
 from agent.policy import Policy
+from agent.spool.folder import unusable
 from agent.spool.spool import Spool
 from agent.spool.watch import Watch
+from agent.spool.wiping import require_not_revoked, wipe
 from agent.tls.outbound import Outbound, is_in_clear
+from agent.wire.revoked import is_proved, token_id
 from agent.wire.tokens import AGENT_PREFIX
 
 if TYPE_CHECKING:
@@ -70,6 +73,7 @@ class Parts:
     connect: Connect
     sleep: Sleep = asyncio.sleep  # between two tries of the link
     policy: Policy = field(default_factory=Policy)
+    is_revoked: IsRevoked = lambda _proof, _enrolment: False
 
 
 class Agent:
@@ -91,6 +95,7 @@ class Agent:
             connect=lambda enrolment: parts.connect(enrolment, holdings),
             slots=slots,
             sleep=parts.sleep,
+            is_revoked=parts.is_revoked,
         )
         self._site = Site("", socket.gethostname(), base_url, "")
         self._runner = Runner(
@@ -183,8 +188,11 @@ async def serve(settings: Settings, umask: int) -> None:
     jobs that run, and what can be read of it is the spool of the next one.
     """
     damaged = False
+    mine = token_id(settings.token.reveal())
     while True:
         began_s = time.monotonic()
+        with unusable(settings.spool):
+            require_not_revoked(settings.spool, mine)
         spool = await Spool.open(
             settings.spool, SystemClock(), settings.bounds, seal=settings.seal, damaged=damaged
         )
@@ -193,6 +201,11 @@ async def serve(settings: Settings, umask: int) -> None:
         except* Damaged as group:
             log.error("spool.damaged", error=str(first(group)))
             damaged = True
+        except* Revoked:
+            log.error("agent.revoked", spool=str(settings.spool))
+            with unusable(settings.spool):
+                wipe(settings.spool, mine)
+                require_not_revoked(settings.spool, mine)
         else:
             return
         finally:
@@ -260,6 +273,9 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         connect=_Links(settings, spool.folder.identity).connect,
         sleep=until_interface_up,
         policy=settings.policy,
+        is_revoked=lambda proof, enrolment: (
+            bool(settings.seal.key_id) and is_proved(proof, settings.token.reveal(), keyring(enrolment))
+        ),
     )
     agent = Agent(spool, parts, base_url=settings.base_url, slots=settings.slots, ahead=settings.ahead)
     loop = asyncio.get_running_loop()

@@ -4,7 +4,7 @@
 class AgentError(Exception):
     """AgentError: ConfigError · LinkDown(TokenRefused, NoEnrolment, AdmissionWaits, AnswerLost) · Unwanted
     · SpoolError(SpoolLocked, SpoolUnusable, SpoolGone, SpoolFull) · ToolRefused
-    · Refused(TagNotHeld, NotAllowed)
+    · Revoked · Refused(TagNotHeld, NotAllowed)
     """
 
 
@@ -18,6 +18,15 @@ class LinkDown(AgentError):
 
 class TokenRefused(LinkDown):
     """The cluster refused the agent token. What is held goes on, and results stay in the spool."""
+
+    def __init__(self, message: str, proof: str = "") -> None:
+        """`proof`: that the token was taken away for good, in the words of `wire/revoked.py`."""
+        super().__init__(message)
+        self.proof = proof
+
+
+class Revoked(AgentError):
+    """The bridge has proved that it took the token away: the agent ends, and its spool is wiped."""
 
 
 class NoEnrolment(LinkDown):

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -178,6 +179,15 @@ def why_unusable(path: Path, error: OSError) -> str:
             "give this user the folder (chown, mount rw), or name another one with --spool."
         )
     return f"the spool {path} cannot be used: {error.strerror}; name another folder with --spool."
+
+
+@contextlib.contextmanager
+def unusable(path: Path) -> Iterator[None]:
+    """What the disk says becomes `SpoolUnusable`."""
+    try:
+        yield
+    except OSError as error:
+        raise SpoolUnusable(why_unusable(path, error)) from error
 
 
 def gone(path: Path) -> str:

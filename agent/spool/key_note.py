@@ -5,7 +5,7 @@ from typing import Final
 
 from agent.errors import SpoolUnusable
 from agent.spool.blobs import write_durably
-from agent.spool.folder import why_unusable
+from agent.spool.folder import unusable
 from agent.spool.sealing import Seal
 
 NOTE: Final = "key-id"
@@ -19,10 +19,8 @@ def note_of(folder: Path) -> str:
 
 def require_key(folder: Path, seal: Seal) -> None:
     """Before anything of the spool is opened. Raises `SpoolUnusable` for a wrong key or a missing one."""
-    try:
+    with unusable(folder):
         known = note_of(folder)
-    except OSError as error:
-        raise SpoolUnusable(why_unusable(folder, error)) from error
     if known and known != seal.key_id:
         given = f"SPOOL_KEY_FILE holds {seal.key_id}" if seal.key_id else "no key was given"
         raise SpoolUnusable(
@@ -34,8 +32,6 @@ def require_key(folder: Path, seal: Seal) -> None:
 def adopt_key(folder: Path, seal: Seal) -> None:
     """As `require_key`; the first time there is a key its id is durable before anything is sealed with it."""
     require_key(folder, seal)
-    try:
+    with unusable(folder):
         if seal.key_id and not note_of(folder):
             write_durably(folder / NOTE, f"{seal.key_id}\n".encode())
-    except OSError as error:
-        raise SpoolUnusable(why_unusable(folder, error)) from error
