@@ -204,6 +204,37 @@ async def test_an_export_tells_no_secret_of_a_quarantined_job(
     asked = ("spool", "export", "--with-secrets", "--to", str(tmp_path / "all"))
     assert tool(path, *asked)[0] == 0
     assert found_in(tmp_path / "all") == ["1.msgpack", "2.msgpack", "3.msgpack"]
+    database = sqlite3.connect(sealed.folder.database)
+    database.execute("UPDATE quarantine SET crc = NULL WHERE id = 1")
+    database.commit()
+    database.close()
+    tool(path, "spool", "export", "--to", str(tmp_path / "odd"))
+    told = [json.loads(line) for line in (tmp_path / "odd" / "quarantine.jsonl").read_text().splitlines()]
+    assert [one["whole"] for one in told] == [False, True, True]
+
+
+async def test_a_document_that_cannot_be_sealed_or_is_damaged_is_named(
+    tmp_path: Path, key_file: Path
+) -> None:
+    plain = await Spool.open(tmp_path / "spool", SystemClock())
+    await fill(plain)
+    await plain.close()
+    path = plain.folder.path
+    (document,) = plain.folder.blobs.iterdir()
+    in_the_way = document.with_name(f"{document.name}.tmp")
+    in_the_way.mkdir()
+    code, said = tool(path, "spool", "seal")
+    assert (code, said.count("\n")) == (2, 1)
+    in_the_way.rmdir()
+    content = document.read_bytes()
+    document.unlink()
+    assert "0 documents sealed" in tool(path, "spool", "seal")[1], "it is gone"
+    document.write_bytes(content)
+    assert "0 rows and 1 documents sealed" in tool(path, "spool", "seal")[1]
+    document.write_bytes(document.read_bytes()[:-1])
+    assert tool(path, "spool", "export", "--to", str(tmp_path / "out"))[0] == 1
+    rows = map(json.loads, (tmp_path / "out" / "results.jsonl").read_text().splitlines())
+    assert [row["job_id"] for row in rows if row.get("damaged")] == ["large"]
 
 
 async def test_damage_is_found_as_in_a_spool_without_a_key(sealed: Spool) -> None:

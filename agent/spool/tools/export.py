@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any, Final, TextIO
 from urllib.parse import quote
@@ -84,7 +85,9 @@ def _add(about: dict[str, Any], result: Result, spool: Opened, file: Path) -> bo
     except FileNotFoundError:
         about["damaged"] = True
         return False
-    return True
+    with file.open("rb") as copy:
+        about["damaged"] = file_digest(copy, "sha256").hexdigest() != result.blob_sha256
+    return not about["damaged"]
 
 
 def _quarantine(spool: Opened, to: Path, *, with_secrets: bool) -> int:

@@ -44,7 +44,8 @@ def to_look(path: Path, seal: Seal | None = None) -> Iterator[Opened]:
     """
     database = _database(path)
     if seal is not None:
-        _require_key(path, seal)
+        with refused():
+            require_key(path, seal)
     try:
         db = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         db.row_factory = sqlite3.Row
@@ -63,7 +64,8 @@ def to_change(path: Path, seal: Seal | None = None) -> Iterator[Opened]:
     """One transaction on a spool that no agent uses. Raises `ToolRefused`; then nothing has changed."""
     _database(path)
     if seal is not None:
-        _require_key(path, seal)
+        with refused():
+            require_key(path, seal)
     try:
         folder = Folder(path)
     except SpoolLocked as error:
@@ -86,9 +88,11 @@ def to_change(path: Path, seal: Seal | None = None) -> Iterator[Opened]:
         folder.release()
 
 
-def _require_key(path: Path, seal: Seal) -> None:
+@contextmanager
+def refused() -> Iterator[None]:
+    """What is wrong with the spool becomes `ToolRefused`."""
     try:
-        require_key(path, seal)
+        yield
     except SpoolUnusable as error:
         raise ToolRefused(str(error)) from error
 

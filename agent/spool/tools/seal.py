@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from agent.errors import SpoolUnusable, ToolRefused
+from agent.errors import ToolRefused
 from agent.spool.contents import Content, Contents
+from agent.spool.folder import unusable
 from agent.spool.key_note import adopt_key
 from agent.spool.rows import owner_of
 from agent.spool.sealing import Seal, is_sealed
 from agent.spool.spool import SEALED_META
 from agent.spool.tools.listing import Say
-from agent.spool.tools.opened import SQL, Opened, to_change
+from agent.spool.tools.opened import SQL, Opened, refused, to_change
 from agent.wire.messages import Result
 
 
@@ -22,15 +23,9 @@ def seal_all(path: Path, say: Say, seal: Seal) -> int:
     if not seal.key_id:
         raise ToolRefused("there is no key to seal with; set SPOOL_KEY_FILE to the file that holds it.")
     with to_change(path, seal) as spool:
-        try:
+        with refused(), unusable(path):
             adopt_key(path, seal)
             documents = sum(map(spool.blobs.seal, list(_owners(spool))))
-        except OSError as error:
-            raise ToolRefused(
-                f"cannot seal a document of {path}: {error.strerror}; free some space."
-            ) from error
-        except SpoolUnusable as error:
-            raise ToolRefused(str(error)) from error
         spool.db.execute("PRAGMA secure_delete = ON")  # what is written over is zeroed, not left in the file
         rows = sum(_rows(spool, name) for name in ("held", "quarantine", "log", "meta"))
         spool.db.execute("COMMIT")
