@@ -18,7 +18,6 @@ class Redaction:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._forms = sorted({form for secret in secrets for form in forms_of(secret)})
-        self._longest = max(map(len, self._forms), default=0)
         self._kept = ""
         self._covered = 0  # characters of what is kept that belong to a secret already shown as stars
 

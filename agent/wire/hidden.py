@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-CHARS_MAX: Final = 64 * 1024  # a larger one is no password; it travels once, among the arguments
+CHARS_MAX: Final = 8 * 1024  # a larger one is no password; and each costs its length for every piece of log
+SECRETS_MAX: Final = 200  # of one job
 TELLING: Final = re.compile(
     r"passw|passphrase|secret|token|api_?key|private_?key|access_?key|credential|connection_?string|dsn|^pin$",
     re.IGNORECASE,
@@ -18,7 +19,7 @@ def secrets_of(resource: Any) -> Iterator[str]:
 
 def listed(secrets: list[str]) -> list[str]:
     """As they travel with the job: each once."""
-    return [secret for secret in dict.fromkeys(secrets) if 0 < len(secret) <= CHARS_MAX]
+    return [secret for secret in dict.fromkeys(secrets) if 0 < len(secret) <= CHARS_MAX][:SECRETS_MAX]
 
 
 def _found(value: Any, *, is_secret: bool) -> Iterator[str]:
