@@ -3,10 +3,11 @@
 import json
 import os
 import pwd
-import resource
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,9 +41,19 @@ def test_an_account_must_be_there_and_must_have_no_rights(tmp_path: Path, name: 
     assert "--user" in str(refused.value)
 
 
-def test_only_root_can_start_processes_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(ConfigError, match="needs an agent that is root"):
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """As a process that is not root, or, as in a container, lacks its capabilities."""
+    os.seteuid(NOBODY.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@needs_root
+def test_only_root_can_start_processes_of_another(tmp_path: Path) -> None:
+    with without_rights(), pytest.raises(ConfigError, match="needs an agent that is root"):
         read(ENVIRONMENT, tmp_path, None, None, user="nobody")
 
 
@@ -128,10 +139,11 @@ async def test_no_link_makes_the_agent_read_what_the_job_may_not(reachable: Path
     assert entries(reachable) == ["secret"]
 
 
-def test_limits_that_a_job_puts_on_itself_are_no_looser_than_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(*_about: object) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(resource, "prlimit", forbidden)
-    monkeypatch.setattr(resource, "getrlimit", lambda kind: (0, 50 if kind == resource.RLIMIT_NPROC else -1))
-    assert Limits(processes=77, memory_mb=1, file_mb=2).apply(os.getpid()) == "-c=0 -d=1024 -u=50 -f=2048"
+@needs_root
+def test_limits_that_we_may_not_set_are_for_the_job_to_put_on_itself() -> None:
+    limits = Limits(memory_mb=1, processes=7, file_mb=2)
+    with subprocess.Popen(["sleep", "60"], user=NOBODY.pw_uid) as other:
+        with without_rights():
+            words = limits.apply(other.pid)
+        other.kill()
+    assert words == "-c=0 -d=1024 -u=7 -f=2048"
