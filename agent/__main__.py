@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent import config, logs, status
+from agent import config, hardening, logs, status
 from agent.app import serve
 from agent.errors import AgentError, ConfigError, ToolRefused
 from agent.spool.tools import command as tools
@@ -19,17 +19,19 @@ USAGE_ERROR = 2
 def main(argv: Sequence[str]) -> int:
     try:
         if argv[:1] == ["spool"]:
-            return tools.run(argv[1:], print)
+            return tools.run(argv[1:], print, lambda spool: config.seal(os.environ, spool))
         options = _parser().parse_args(argv)
         if options.command == "status":
             seen = status.read(options.spool)
             print(json.dumps(seen) if options.json else status.render(seen))
             return 0
-        settings = config.read(os.environ, options.spool, options.slots, options.ahead)
+        settings = config.read(
+            os.environ, options.spool, options.slots, options.ahead, user=options.user, policy=options.policy
+        )
         logs.configure("text" if sys.stderr.isatty() else "json")
         if sys.version_info < (3, 12):
             asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
-        asyncio.run(serve(settings))
+        asyncio.run(serve(settings, hardening.shut()))
     except (ConfigError, ToolRefused) as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
@@ -45,7 +47,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Takes custody of jobs, runs them with or without a link, and keeps their results.",
         epilog="Settings: MODE=agent AGENT_TOKEN BASE_INTERNAL_URL; "
         "BASH_PATH and PYTHON_PATH choose interpreters; "
-        "SPOOL_QUOTA_MB, SPOOL_FLOOR_MB and SPOOL_LOG_MB bound the spool; "
+        "SPOOL_QUOTA_MB, SPOOL_FLOOR_MB and SPOOL_LOG_MB bound the spool; SPOOL_KEY_FILE holds its key. "
+        "AGENT_TOKEN_FILE stands for AGENT_TOKEN. "
         "CA_FILE, CLIENT_CERT_FILE and CLIENT_KEY_FILE are for TLS, HTTPS_PROXY and NO_PROXY for a proxy. "
         "`python -m agent spool --help` tells of the spool's tools.",
     )
@@ -55,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ahead", type=int, metavar="N", help="unstarted jobs to hold per tag (default auto)"
     )
+    parser.add_argument("--user", metavar="NAME", help="run jobs as this account; the agent must be root")
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="what this site may run")
     parser.add_argument("--json", action="store_true", help="status for machines")
     return parser
 

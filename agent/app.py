@@ -7,17 +7,19 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import structlog
 
+from agent import hardening
 from agent.clock import Clock, SystemClock
 from agent.config import Settings
 from agent.database import Damaged, WriteFailed
-from agent.errors import SpoolError
+from agent.errors import ConfigError, Revoked, SpoolError
+from agent.executor.account import Account
 from agent.executor.environment import site_environment
 from agent.executor.limits import Limits
 from agent.executor.process import Executor as ProcessExecutor
@@ -30,14 +32,19 @@ from agent.jobs.intake import Intake
 from agent.jobs.reporter import Reporter
 from agent.jobs.runner import DISK_RETRY_S, Executor, Runner, Site
 from agent.jobs.upkeep import upkeep_of
-from agent.life import Enrol, Life, Sleep, ahead_limits, first
+from agent.life import Enrol, IsRevoked, Life, Sleep, ahead_limits, first
 from agent.link.enrol import enrol, keyring
 from agent.link.http.holdings import Holdings
 from agent.link.interfaces import until_interface_up
 from agent.link.link import Enrolment, Link, LinkKind
+from agent.policy import Policy
+from agent.spool.folder import unusable
 from agent.spool.spool import Spool
 from agent.spool.watch import Watch
+from agent.spool.wiping import require_not_revoked, wipe
 from agent.tls.outbound import Outbound, is_in_clear
+from agent.wire.revoked import is_proved, token_id
+from agent.wire.tokens import AGENT_PREFIX
 
 if TYPE_CHECKING:
     from agent.link.http import link as http
@@ -65,6 +72,8 @@ class Parts:
     enrol: Enrol
     connect: Connect
     sleep: Sleep = asyncio.sleep  # between two tries of the link
+    policy: Policy = field(default_factory=Policy)
+    is_revoked: IsRevoked = lambda _proof, _enrolment: False
 
 
 class Agent:
@@ -86,6 +95,7 @@ class Agent:
             connect=lambda enrolment: parts.connect(enrolment, holdings),
             slots=slots,
             sleep=parts.sleep,
+            is_revoked=parts.is_revoked,
         )
         self._site = Site("", socket.gethostname(), base_url, "")
         self._runner = Runner(
@@ -96,7 +106,9 @@ class Agent:
             slots=slots,
             site=lambda: self._site,
             link_is_up=lambda: self._life.link_up,
+            why_not=parts.policy.why_not,
         )
+        self._why_not = parts.policy.why_not
         self._draining = asyncio.Event()
 
     async def run(self) -> None:
@@ -139,7 +151,8 @@ class Agent:
         """One life of the link. Any failure ends all of it; `life.py` begins a new one."""
         self._know(enrolment)
         limits = ahead_limits(enrolment, self._slots, self._ahead)
-        intake = Intake(self._book, self._spool, link, keyring(enrolment), limits, self._reporter.reject)
+        reject, verify = self._reporter.reject, keyring(enrolment)
+        intake = Intake(self._book, self._spool, link, verify, limits, reject, self._why_not)
         async with asyncio.TaskGroup() as outer:  # falls last: finished results still leave
             outer.create_task(link.lost(), name="link")
             outer.create_task(self._reporter.run(link), name="reporter")
@@ -166,21 +179,33 @@ class Agent:
         self._site = Site(enrolment.worker, self._site.hostname, api_url, enrolment.worker_group)
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, umask: int) -> None:
     """Run until SIGTERM or SIGINT, then drain. Raises `SpoolError` when the spool is not to be used.
+
+    `umask`: of the jobs' processes.
 
     Crash-only: a spool that turns out damaged while it is used ends the agent inside this process, with the
     jobs that run, and what can be read of it is the spool of the next one.
     """
     damaged = False
+    mine = token_id(settings.token.reveal())
     while True:
         began_s = time.monotonic()
-        spool = await Spool.open(settings.spool, SystemClock(), settings.bounds, damaged=damaged)
+        with unusable(settings.spool):
+            require_not_revoked(settings.spool, mine)
+        spool = await Spool.open(
+            settings.spool, SystemClock(), settings.bounds, seal=settings.seal, damaged=damaged
+        )
         try:
-            await _run_agent(settings, spool)
+            await _run_agent(settings, spool, umask)
         except* Damaged as group:
             log.error("spool.damaged", error=str(first(group)))
             damaged = True
+        except* Revoked:
+            log.error("agent.revoked", spool=str(settings.spool))
+            with unusable(settings.spool):
+                wipe(settings.spool, mine)
+                require_not_revoked(settings.spool, mine)
         else:
             return
         finally:
@@ -223,11 +248,21 @@ class _Links:
             log.warning("link.in_clear", address=about, mend="let it end in TLS: https://, amqps://")
 
 
-async def _run_agent(settings: Settings, spool: Spool) -> None:
+async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
     interpreters = Interpreters.found(settings.bash_path, settings.python_path)
     limits = Limits(result_bytes=settings.bounds.result_most_bytes(spool.folder.disk_bytes()))
-    environment = site_environment() | _trusted_by_jobs(settings.outbound, spool.folder.work)
-    executor = ProcessExecutor(spool.folder.work, limits, interpreters, environment)
+    account = settings.account
+    if account is not None:
+        _let_in(account, spool)
+    executor = ProcessExecutor(
+        spool.folder.work,
+        settings.policy.limits(limits),
+        interpreters,
+        site_environment() | _trusted_by_jobs(settings.outbound, spool.folder.work),
+        account=account,
+        umask=umask,
+        hidden=(settings.token.reveal().removeprefix(AGENT_PREFIX),),
+    )
     log.info("leftovers.killed", processes=executor.kill_leftovers())
     parts = Parts(
         clock=SystemClock(),
@@ -237,6 +272,10 @@ async def _run_agent(settings: Settings, spool: Spool) -> None:
         ),
         connect=_Links(settings, spool.folder.identity).connect,
         sleep=until_interface_up,
+        policy=settings.policy,
+        is_revoked=lambda proof, enrolment: (
+            bool(settings.seal.key_id) and is_proved(proof, settings.token.reveal(), keyring(enrolment))
+        ),
     )
     agent = Agent(spool, parts, base_url=settings.base_url, slots=settings.slots, ahead=settings.ahead)
     loop = asyncio.get_running_loop()
@@ -253,10 +292,23 @@ def _trusted_by_jobs(outbound: Outbound, work: Path) -> dict[str, str]:
         if bundle is None:
             return {}
         path.write_bytes(bundle)
+        path.chmod(0o644)  # for jobs of another user too: it is no secret
     except OSError as error:  # a full disk: what a job asks of the cluster fails, and no other job
         log.warning("ca.not_written", path=str(path), error=str(error))
         return {}
     return dict.fromkeys(TRUST_VARIABLES, str(path))
+
+
+def _let_in(account: Account, spool: Spool) -> None:
+    """Before the first job: a way to its directory, and none back. Raises `ConfigError`."""
+    hardening.no_new_privileges()
+    spool.folder.let_jobs_through()
+    barrier = account.barrier(spool.folder.work)
+    if barrier is not None:
+        raise ConfigError(
+            f"--user {account.name}: this account cannot pass through {barrier} to its jobs' directories; "
+            f"chmod o+x {barrier}, or choose another --spool."
+        )
 
 
 async def _watched(spool: Spool, agent: Agent) -> None:

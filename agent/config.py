@@ -1,14 +1,20 @@
 """The agent's settings: read once from the environment and the command line, handed down in parts."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agent.credentials import BadCredential, file_of, text_of
+from agent.credentials import read as read_secret
 from agent.errors import ConfigError
-from agent.logs import Secret
+from agent.executor.account import Account
+from agent.logs import Secret, hide
+from agent.policy import Policy, policy_of
 from agent.spool.budget import MIB, Bounds
 from agent.spool.folder import FLOOR_BYTES
+from agent.spool.sealing import KEY_BYTES, Seal
 from agent.tls import outbound
 from agent.tls.outbound import BadTls, Outbound
 from agent.wire.tokens import AGENT_PREFIX
@@ -25,9 +31,20 @@ class Settings:
     python_path: str | None
     bounds: Bounds  # of the spool
     outbound: Outbound
+    seal: Seal  # of what the spool keeps
+    account: Account | None  # whose the jobs' processes are; None: the agent's own
+    policy: Policy  # what this site runs
 
 
-def read(env: Mapping[str, str], spool: Path, slots: int | None, ahead: int | None) -> Settings:
+def read(
+    env: Mapping[str, str],
+    spool: Path,
+    slots: int | None,
+    ahead: int | None,
+    *,
+    user: str | None = None,
+    policy: Path | None = None,
+) -> Settings:
     """Raises `ConfigError`, which names the setting, what it needs and what it got."""
     if env.get("MODE", "agent") != "agent":
         raise ConfigError(f"MODE must be agent here, not {env['MODE']!r}; set MODE=agent or leave it out.")
@@ -41,6 +58,9 @@ def read(env: Mapping[str, str], spool: Path, slots: int | None, ahead: int | No
         python_path=env.get("PYTHON_PATH"),
         bounds=_bounds(env),
         outbound=_outbound(env),
+        seal=seal(env, spool),
+        account=None if user is None else _account(user),
+        policy=Policy() if policy is None else _policy(policy),
     )
 
 
@@ -49,6 +69,60 @@ def _outbound(env: Mapping[str, str]) -> Outbound:
         return outbound.read(env)
     except BadTls as error:
         raise ConfigError(str(error)) from error
+
+
+def _account(name: str) -> Account:
+    if os.geteuid() != 0:
+        raise ConfigError(
+            f"--user {name} needs an agent that is root, because only root may start processes of another "
+            "user; leave it out, or start the agent as root."
+        )
+    try:
+        return Account.named(name)
+    except ValueError as error:
+        raise ConfigError(f"--user: {error}.") from error
+
+
+def _policy(path: Path) -> Policy:
+    try:
+        return policy_of(path)
+    except ValueError as error:
+        raise ConfigError(f"--policy: {error}.") from error
+
+
+def seal(env: Mapping[str, str], spool: Path) -> Seal:
+    """By the key in `SPOOL_KEY_FILE` or systemd's credential `spool_key`; without either it seals nothing.
+
+    Raises `ConfigError`.
+    """
+    path = file_of(env, "SPOOL_KEY")
+    if path is None:
+        return Seal()
+    if path.absolute().is_relative_to(spool.absolute()):
+        raise ConfigError(
+            f"SPOOL_KEY_FILE: {path} lies in the spool itself, and whoever takes one takes both; keep it "
+            "elsewhere."
+        )
+    try:
+        content = read_secret(path, "SPOOL_KEY")
+    except BadCredential as error:
+        raise ConfigError(f"{error}.") from error
+    return Seal(_key(content, path))
+
+
+def _key(content: bytes, path: Path) -> bytes:
+    if len(content) == KEY_BYTES:
+        return content
+    try:
+        key = bytes.fromhex(content.decode("ascii"))
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ConfigError(
+            f"SPOOL_KEY_FILE: {path} must hold {KEY_BYTES} bytes, or {KEY_BYTES * 2} hexadecimal digits; "
+            f"make one with `openssl rand -hex {KEY_BYTES}`."
+        )
+    return key
 
 
 def _bounds(env: Mapping[str, str]) -> Bounds:
@@ -71,15 +145,20 @@ def _megabytes(env: Mapping[str, str], name: str) -> int | None:
 
 
 def _token(env: Mapping[str, str]) -> str:
-    token = env.get("AGENT_TOKEN", "").strip().strip('"')
+    try:
+        token = (text_of(env, "AGENT_TOKEN") or "").strip('"')
+    except BadCredential as error:
+        raise ConfigError(f"{error}.") from error
     if not token:
         raise ConfigError(
-            "AGENT_TOKEN is missing; set it to the jwt_agent_… token that the cluster minted for this site."
+            "AGENT_TOKEN is missing; set it, or AGENT_TOKEN_FILE, to the jwt_agent_… token that the cluster "
+            "minted for this site."
         )
     if token.removeprefix(AGENT_PREFIX).count(".") != 2:  # noqa: PLR2004 a JWT has three parts
         raise ConfigError(
             "AGENT_TOKEN is not an agent token (jwt_agent_ and three parts with dots); copy it whole."
         )
+    hide(token.removeprefix(AGENT_PREFIX))  # as it goes on the wire, whatever stands before it
     return token
 
 

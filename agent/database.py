@@ -20,6 +20,7 @@ from agent.grouped import Write, Writer
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
+GIVE_BACK_PAGES: Final = 512  # at most so many at once; fewer are kept for what comes next
 MARK: Final = 0x4F520000  # "OR": the header holds the schema's number twice, so one flipped bit is no version
 MENDS: Final = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space",
@@ -278,6 +279,14 @@ def used_bytes_of(connection: sqlite3.Connection) -> int:
         for name in ("page_count", "freelist_count", "page_size")
     )
     return int((pages - free) * size)
+
+
+def give_back(db: sqlite3.Connection) -> None:
+    """Return free pages to the disk once most of the file is free: then each page costs one move at most."""
+    pages, free = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
+    if free > max(GIVE_BACK_PAGES, pages // 2):
+        for _ in range(GIVE_BACK_PAGES):
+            db.execute("PRAGMA incremental_vacuum(1)")  # Python takes one step only, so one page a call
 
 
 def _connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:

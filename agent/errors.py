@@ -3,7 +3,8 @@
 
 class AgentError(Exception):
     """AgentError: ConfigError · LinkDown(TokenRefused, NoEnrolment, AdmissionWaits, AnswerLost) · Unwanted
-    · SpoolError(SpoolLocked, SpoolUnusable, SpoolGone, SpoolFull) · ToolRefused · Refused(TagNotHeld)
+    · SpoolError(SpoolLocked, SpoolUnusable, SpoolGone, SpoolFull) · ToolRefused
+    · Revoked · Refused(TagNotHeld, NotAllowed)
     """
 
 
@@ -17,6 +18,15 @@ class LinkDown(AgentError):
 
 class TokenRefused(LinkDown):
     """The cluster refused the agent token. What is held goes on, and results stay in the spool."""
+
+    def __init__(self, message: str, proof: str = "") -> None:
+        """`proof`: that the token was taken away for good, in the words of `wire/revoked.py`."""
+        super().__init__(message)
+        self.proof = proof
+
+
+class Revoked(AgentError):
+    """The bridge has proved that it took the token away: the agent ends, and its spool is wiped."""
 
 
 class NoEnrolment(LinkDown):
@@ -75,3 +85,7 @@ class Refused(AgentError):
 
 class TagNotHeld(Refused):
     """The job's tag is not among the token's tags."""
+
+
+class NotAllowed(Refused):
+    """The site's own policy does not allow the job."""

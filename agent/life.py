@@ -12,7 +12,7 @@ from tenacity import RetryCallState
 
 from agent.clock import Clock
 from agent.database import WriteFailed
-from agent.errors import AdmissionWaits, LinkDown, NoEnrolment, TokenRefused
+from agent.errors import AdmissionWaits, LinkDown, NoEnrolment, Revoked, TokenRefused
 from agent.jobs.book import Book
 from agent.link.enrol import from_json, to_json
 from agent.link.link import Enrolment, Link, LinkKind
@@ -31,6 +31,7 @@ EVENTS: Final = {TokenRefused: "token.refused", AdmissionWaits: "link.admission_
 Connect = Callable[[Enrolment], AbstractAsyncContextManager[Link]]
 Enrol = Callable[[str, dict[str, Any]], Awaitable[Enrolment]]
 OneLife = Callable[[Link, Enrolment], Coroutine[Any, Any, None]]
+IsRevoked = Callable[[str, Enrolment], bool]
 Sleep = Callable[[float], Awaitable[bool | None]]  # True: it ended early, because a network interface came up
 
 
@@ -47,7 +48,9 @@ class Life:
         connect: Connect,
         slots: int,
         sleep: Sleep = asyncio.sleep,
+        is_revoked: IsRevoked = lambda _proof, _enrolment: False,
     ) -> None:
+        """`is_revoked`: whether a proof holds by the keys of an enrolment, and is to be heeded."""
         self._spool = spool
         self._book = book
         self._clock = clock
@@ -55,6 +58,7 @@ class Life:
         self._connect = connect
         self._slots = slots
         self._sleep = sleep
+        self._is_revoked = is_revoked
         self._restarted = True
         self._leaving = False  # this life is over HTTP for what is held, and the next is not
         self.link_up = False
@@ -140,7 +144,10 @@ class Life:
                 self._spool.folder.identity,
                 {"version": VERSION, "slots": self._slots, "wall_s": self._clock.wall_s()},
             )
-        except (TokenRefused, NoEnrolment, AdmissionWaits):
+        except TokenRefused as error:
+            await self._heed_revocation(error)
+            raise
+        except (NoEnrolment, AdmissionWaits):
             raise
         except LinkDown as error:
             cached = await self.cached_enrolment()
@@ -157,7 +164,14 @@ class Life:
                 return replace(cached, tags=())
         if enrolment != cached:
             await self._remember("enrolment", to_json(enrolment))
+            await self._remember("worker", enrolment.worker)  # for `agent status`, which has no key
         return enrolment
+
+    async def _heed_revocation(self, error: TokenRefused) -> None:
+        """Raises `Revoked` when a key that we know proves it: a proxy's or a stranger's 401 wipes nothing."""
+        cached = await self.cached_enrolment()
+        if error.proof and cached is not None and self._is_revoked(error.proof, cached):
+            raise Revoked("the token of this agent was revoked")
 
     def _hello(self, enrolment: Enrolment) -> Hello:
         return Hello(

@@ -4,13 +4,31 @@ import logging
 import sys
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from io import TextIOBase
+from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
 
 CLIENTS_OWN: Final = ("aiormq", "aio_pika")  # tracebacks of each lost connection; we log it once, as an event
 
 VALUE_MAX: Final = 2000  # characters of one value in a line
+SHOWN: Final = "***"
+HIDDEN_CHARS: Final = 8
+
+
+_hidden: set[str] = set()  # what nothing that this process says may show
+
+
+def hide(text: str) -> None:
+    """From now on it does not show in our log, nor in a traceback. Short texts are in every log by chance."""
+    if len(text) >= HIDDEN_CHARS:
+        _hidden.add(text)
+
+
+def without_secrets(text: str) -> str:
+    for secret in _hidden:
+        text = text.replace(secret, SHOWN)
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +37,36 @@ class Secret:
 
     _text: str
 
+    def __post_init__(self) -> None:
+        hide(self._text)
+
     def reveal(self) -> str:
         return self._text
 
     def __repr__(self) -> str:
-        return "***"
+        return SHOWN
 
     __str__ = __repr__
+
+
+class Discreet(TextIOBase):
+    """Our stderr: what the log, a traceback or the interpreter itself writes there has no secret in it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(without_secrets(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
 
 
 def cut(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -37,13 +78,14 @@ def cut(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Mutabl
 
 
 def configure(style: Literal["text", "json"] = "text", level: int = logging.INFO) -> None:
-    """Log to stderr: `key=value` for people, JSON for machines."""
+    """Log to stderr: `key=value` for people, JSON for machines. No known secret gets there from now on."""
+    stderr = sys.stderr = cast("TextIO", Discreet(sys.stderr))
     for name in CLIENTS_OWN:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=stderr.isatty())
     )
     structlog.configure(
         processors=[
@@ -55,5 +97,5 @@ def configure(style: Literal["text", "json"] = "text", level: int = logging.INFO
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=stderr),
     )

@@ -30,7 +30,8 @@ def read(spool: Path) -> dict[str, Any]:
             for name in ("count_finished", "count_blobs", "count_sent")
         )
         meta = {
-            key: connection.execute(SQL["get_meta"], {"key": key}).fetchone() for key in ("link", "enrolment")
+            key: connection.execute(SQL["get_meta"], {"key": key}).fetchone()
+            for key in ("link", "worker", "enrolment")
         }
         used_bytes = used_bytes_of(connection)
         quarantined = connection.execute(SQL["quarantined"]).fetchone()["rows"]
@@ -47,7 +48,7 @@ def read(spool: Path) -> dict[str, Any]:
     over = {State.FINISHED: backlog, State.SENT: sent["jobs"]}
     return {
         "agent": "running" if running else "not running",
-        "worker": json.loads(meta["enrolment"]["value"])["worker"] if meta["enrolment"] else None,
+        "worker": _worker(meta["worker"], meta["enrolment"]),
         "link": link if running else "down",
         "link_since_s": round(time.time() - float(since)) if float(since) else None,
         "link_reason": why,
@@ -57,6 +58,15 @@ def read(spool: Path) -> dict[str, Any]:
         "quarantined": quarantined,
         "spool": _room(spool, used_bytes),
     }
+
+
+def _worker(noted: sqlite3.Row | None, enrolment: sqlite3.Row | None) -> str | None:
+    """An older release wrote the enrolment only, which may be sealed by now."""
+    if noted is not None:
+        return str(noted["value"])
+    if enrolment is None or not isinstance(enrolment["value"], str):
+        return None
+    return str(json.loads(enrolment["value"])["worker"])
 
 
 def _room(spool: Path, database_bytes: int) -> dict[str, Any]:

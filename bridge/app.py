@@ -22,7 +22,7 @@ from agent.logs import Secret
 from agent.tls.outbound import is_in_clear
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.tokens import instance_of
-from bridge.agents.enrol import Enrolments, Verify
+from bridge.agents.enrol import Enrolments, ProofOfRevocation, Proofs, Verify, no_proof
 from bridge.agents.introspection import Introspection
 from bridge.broker.channel import connect
 from bridge.broker.topology import Topology
@@ -70,14 +70,16 @@ async def serve(settings: Settings) -> None:
         stand_by: dict[str, Part] = {"silence": partial(_keep_up, cluster, settings.zombie_timeout_s)}
         if settings.amqp_url is None:
             await _refuse_to_forget(ledger)
-            enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock)
-        else:
-            signer = await Signer.load(ledger)
+        signer = await Signer.load(ledger)
+        desk: Desk | None = None
+        if settings.amqp_url is not None:
             source = LocalSource(cluster.jobs, cluster.environments)
             desk = _desk(settings, settings.amqp_url, ledger)
-            enrolments = _enrolments(settings, ledger, cluster.tokens.verify_agent, clock, desk, signer)
             lead["relay"] = partial(_relay, settings, desk, source, ledger, signer, clock)
             stand_by["desk"] = desk.stand_by
+        proofs = Proofs(cluster.tokens.blacklist.holds, signer.sign)
+        verify = cluster.tokens.verify_agent
+        enrolments = _enrolments(settings, ledger, verify, clock, desk, signer, proof_of_revocation=proofs.of)
         routes = [*enrolments.routes(), *_relay_routes(ledger, cluster), *cluster.routes]
         beside: dict[str, Part] = {
             "leading": partial(leadership.run, partial(_together, lead), partial(_together, stand_by))
@@ -146,10 +148,11 @@ def _enrolments(
     ledger: Ledger,
     verify: Verify,
     clock: Clock,
-    desk: Desk | None = None,
-    signer: Signer | None = None,
+    desk: Desk | None,
+    signer: Signer,
     *,
     api_url: str = "",
+    proof_of_revocation: ProofOfRevocation = no_proof,
 ) -> Enrolments:
     """With a desk agents get a link over RabbitMQ, without one over HTTP.
 
@@ -160,11 +163,12 @@ def _enrolments(
         ledger,
         verify,
         _let_in if desk is None else desk.admit,
-        {} if signer is None else signer.public_keys(),
+        signer.public_keys(),
         None if public is None else public.reveal(),
         clock=clock,
         admissions_per_s=settings.admissions_per_s,
         api_url=api_url,
+        proof_of_revocation=proof_of_revocation,
     )
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Final
+from urllib.parse import unquote, urlsplit
 
-from agent.logs import Secret
+from agent.credentials import BadCredential, text_of
+from agent.logs import Secret, hide
 from agent.tls import outbound
 from agent.tls.outbound import BadTls, Outbound, require_no_checks_in
 from agent.wire.tokens import said_by
@@ -17,6 +19,8 @@ from bridge.store.pg_schema import name_of, with_password
 from bridge.store.postgres import POOL_MIN
 from bridge.web import tls
 from bridge.web.tls import Pair
+
+SECRETS: Final = ("AGENT_TOKEN", "AMQP_URL", "PUBLIC_AMQP_URL")  # each also from a file: AMQP_URL_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,7 @@ class Settings:
 
 def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
     """Raises `ConfigError`, which names the setting, what it needs and what it got."""
+    env = {**env, **_secrets(env)}
     host, port = env.get("BRIDGE_HOST", "127.0.0.1"), _whole(env, "BRIDGE_PORT", 8000)
     amqp_url, public = _brokers(env, needed=relay_only)
     upstream: str | None = None
@@ -108,6 +113,15 @@ def _tls(env: Mapping[str, str]) -> tuple[Pair | None, Outbound]:
         raise ConfigError(str(error)) from error
 
 
+def _secrets(env: Mapping[str, str]) -> dict[str, str]:
+    """The settings that are secrets, wherever they are kept."""
+    try:
+        found = {name: text_of(env, name) for name in SECRETS}
+    except BadCredential as error:
+        raise ConfigError(str(error)) from error
+    return {name: text for name, text in found.items() if text is not None}
+
+
 def _agent_tokens(env: Mapping[str, str]) -> tuple[Secret, ...]:
     """One or more, no two with a tag in common: a job goes back the way it came, and its tag says which."""
     tokens = [token.strip('"') for token in _names(env, "AGENT_TOKEN")]
@@ -148,6 +162,8 @@ def _brokers(env: Mapping[str, str], *, needed: bool) -> tuple[Secret | None, Se
         return None, None
     own = _url(env, "AMQP_URL", ("amqp", "amqps"), "amqp://user:password@host:5672/")
     public = _url(env, "PUBLIC_AMQP_URL", ("amqp", "amqps"), "") if env.get("PUBLIC_AMQP_URL") else own
+    for url in (own, public):
+        hide(unquote(urlsplit(url).password or ""))
     return Secret(own), Secret(public)
 
 

@@ -13,11 +13,12 @@ from typing import Final
 import structlog
 
 from agent.executor import proc
+from agent.executor.account import Account, give
 from agent.executor.errors import JobFailed
 
 log = structlog.get_logger()
 
-PID_FILE: Final = ".pid"  # hidden, so that a job's `rm -rf *` leaves it
+NOTE: Final = ".pid"  # ends the name of the note beside a job's directory, where no job can write it
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -29,6 +30,7 @@ class JobDirectory:
             raise JobFailed("BadJobId", f"the job id {job_id!r} is not made of letters, digits, - and _ only")
         self.path = work_dir / job_id
         self._files: list[Path] = []
+        self._given = False
 
     def make(self) -> None:
         """Raises OSError. What an earlier run of the same job left there is gone afterwards."""
@@ -51,23 +53,36 @@ class JobDirectory:
 
     def note_process(self, pid: int, boot_id: str) -> None:
         """Leave word for the next life of the agent: this group runs because of this job."""
-        self.write(PID_FILE, f"{pid} {proc.start_ticks(pid)} {boot_id}".encode())
+        _note(self.path).write_text(f"{pid} {proc.start_ticks(pid)} {boot_id}")
+
+    def give(self, account: Account) -> None:
+        """From now on it is the account's, and nothing in it is to be believed. Raises OSError."""
+        give(self.path, account)
+        self._given = True
 
     async def remove(self) -> None:
         """Never raises OSError: what could not be removed goes at the next start."""
         try:
+            if self._given:  # a name in it may lead elsewhere by now; `rmtree` follows none
+                await asyncio.to_thread(remove_tree, self.path)
+                return
             for path in self._files:
                 path.unlink()
             (self.path / "shared").rmdir()
             self.path.rmdir()
         except OSError:  # the job changed something in it
             await asyncio.to_thread(remove_tree, self.path)
+        finally:
+            _drop(_note(self.path))
 
 
 def remove_tree(path: Path) -> None:
     """Remove a whole tree, also one whose directories its job had closed to us."""
     shutil.rmtree(path, ignore_errors=True)
     if not path.exists():
+        return
+    if os.geteuid() == 0:  # no mode stops root; and chmod would follow what is exchanged for a link meanwhile
+        log.warning("job.directory_left", path=str(path))
         return
     with contextlib.suppress(OSError):  # a disk that fails
         path.chmod(0o700)
@@ -81,12 +96,27 @@ def remove_tree(path: Path) -> None:
 
 
 def noted_process(path: Path, boot_id: str) -> tuple[int, int] | None:
-    """The pid and start ticks noted in a job's directory, if they were noted in this boot."""
+    """The pid and start ticks noted of a job's directory, if they were noted in this boot."""
     try:
-        pid, ticks, boot = (path / PID_FILE).read_text().split()
+        pid, ticks, boot = _note(path).read_text().split()
         return (int(pid), int(ticks)) if boot == boot_id else None
     except (OSError, ValueError):
         return None
+
+
+def drop_notes(work_dir: Path) -> None:
+    """Once nothing runs of which they tell."""
+    for note in work_dir.glob(f"*{NOTE}"):
+        _drop(note)
+
+
+def _drop(note: Path) -> None:
+    with contextlib.suppress(OSError):  # what a failing disk keeps is overwritten, or names nothing that runs
+        note.unlink(missing_ok=True)
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}{NOTE}")
 
 
 def job_directories(work_dir: Path) -> Iterable[Path]:

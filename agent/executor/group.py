@@ -8,9 +8,10 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from agent.executor import proc
+from agent.executor.account import Account
 from agent.executor.output import Output
 
 READ_BYTES: Final = 256 * 1024
@@ -26,8 +27,20 @@ class Group:
     killed while the leader is still a zombie, and the kernel tells its memory peak when it is reaped.
     """
 
-    def __init__(self, argv: Sequence[str], directory: Path, env: Mapping[str, str], output: Output) -> None:
-        """Start it. Raises OSError when it cannot be started, ValueError for a NUL in `env`."""
+    def __init__(
+        self,
+        argv: Sequence[str],
+        directory: Path,
+        env: Mapping[str, str],
+        output: Output,
+        *,
+        account: Account | None = None,
+        umask: int = -1,
+    ) -> None:
+        """Start it, as `account` or as ourselves; `umask`: -1 for our own.
+
+        Raises OSError when it cannot be started, ValueError for a NUL in `env`.
+        """
         self._loop = asyncio.get_running_loop()
         self._output = output
         self._process = subprocess.Popen(
@@ -39,6 +52,8 @@ class Group:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             bufsize=0,
+            umask=umask,
+            **_as(account),
         )
         self.pid: Final = self._process.pid
         self.exited: asyncio.Future[int] = self._loop.create_future()  # as subprocess: -N for signal N
@@ -48,11 +63,11 @@ class Group:
         self._sampling = self._loop.call_later(FIRST_SAMPLE_S, self._sample)
         self._watch()
 
-    def begin(self) -> None:
+    def begin(self, limits: str) -> None:
         """Open the gate at which the interpreter waits (see `Language.prepare`)."""
         assert self._process.stdin is not None  # noqa: S101 asked for above
         with suppress(BrokenPipeError):  # it has ended already
-            self._process.stdin.write(b"\n")
+            self._process.stdin.write(f"{limits}\n".encode())
         self._process.stdin.close()
 
     def signal(self, number: signal.Signals) -> None:
@@ -133,3 +148,8 @@ class Group:
             self.peak_kb = max(self.peak_kb or 0, peak_kb)
         self._sample_after_s = min(self._sample_after_s * 2, SAMPLE_EVERY_S)
         self._sampling = self._loop.call_later(self._sample_after_s, self._sample)
+
+
+def _as(account: Account | None) -> dict[str, Any]:
+    """Set between fork and exec by the interpreter's own C code; no group but the account's is left."""
+    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}

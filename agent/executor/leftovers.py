@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.executor import proc
-from agent.executor.directory import job_directories, noted_process, remove_tree
+from agent.executor.directory import drop_notes, job_directories, noted_process, remove_tree
 
 WAIT_S: Final = 5.0  # a killed process that is still there after this hangs in the kernel
 
@@ -24,6 +24,7 @@ def kill_leftovers(work_dir: Path) -> int:
     kill_and_wait({pid for pids in found.values() for pid in pids})
     for path in directories:
         remove_tree(path)
+    drop_notes(work_dir)
     return sum(1 for pids in found.values() if pids)
 
 

@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import Final
 
 MIB: Final = 1024 * 1024
+WORDS: Final = {  # of bash's ulimit: the option and the bytes in its unit
+    resource.RLIMIT_CORE: ("-c", 1024),
+    resource.RLIMIT_DATA: ("-d", 1024),
+    resource.RLIMIT_NPROC: ("-u", 1),
+    resource.RLIMIT_FSIZE: ("-f", 1024),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,20 +28,30 @@ class Limits:
     max_timeout_s: float = 7 * 86_400.0
     kill_grace_s: float = 5.0  # between SIGTERM and SIGKILL
 
-    def apply(self, pid: int) -> None:
-        """Limit a process that has just been started. One that has ended already is let be."""
+    def apply(self, pid: int) -> str:
+        """Limit a process that has just been started. One that has ended already is let be.
+
+        Returns what it must put on itself, in words of bash's `ulimit`: a root without CAP_SYS_RESOURCE, as
+        in most containers, may not limit another user's process.
+        """
         wanted = {
             resource.RLIMIT_CORE: 0,
             resource.RLIMIT_DATA: _bytes(self.memory_mb),
             resource.RLIMIT_NPROC: self.processes,
             resource.RLIMIT_FSIZE: _bytes(self.file_mb),
         }
-        with suppress(ProcessLookupError):
-            for kind, most in wanted.items():
-                if most is not None:
-                    _lower(pid, kind, most)
+        known = {kind: most for kind, most in wanted.items() if most is not None}
+        itself = ""
+        try:
+            for kind, most in known.items():
+                _lower(pid, kind, most)
+        except ProcessLookupError:
+            pass
+        except PermissionError:
+            itself = " ".join(_word(kind, most) for kind, most in known.items())
         with suppress(OSError):  # some containers forbid it; then the kernel chooses by size alone
             Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+        return itself
 
     def timeout_s(self, asked_s: float | None) -> tuple[float, str | None]:
         """The time limit of a job that asked for `asked_s`, and a warning for its log (7.5)."""
@@ -53,6 +69,13 @@ class Limits:
 
 def _bytes(size_mb: int | None) -> int | None:
     return None if size_mb is None else size_mb * MIB
+
+
+def _word(kind: int, most: int) -> str:
+    """The process has our hard limits, and may not raise them."""
+    name, unit = WORDS[kind]
+    hard = resource.getrlimit(kind)[1]
+    return f"{name}={(most if hard == resource.RLIM_INFINITY else min(most, hard)) // unit}"
 
 
 def _lower(pid: int, kind: int, most: int) -> None:

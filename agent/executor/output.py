@@ -1,19 +1,27 @@
 """A job's merged output: text for the sink up to the limit, and its end kept for messages."""
 
 import codecs
+from collections.abc import Iterable
 from typing import Final
 
+from agent.executor.redaction import Redaction
 from agent.executor.task import Sink
 
 TAIL_CHARS: Final = 600
 
 
 class Output:
-    """Feed it bytes as they come; NULs and broken UTF-8 never reach the sink."""
+    """Feed it bytes as they come; NULs, broken UTF-8 and known secrets never reach the sink."""
 
-    def __init__(self, sink: Sink, *, most_bytes: int, last_line_chars: int) -> None:
-        """`last_line_chars`: how long a last line may be to be kept whole; 0 keeps none."""
+    def __init__(
+        self, sink: Sink, *, most_bytes: int, last_line_chars: int, hidden: Iterable[str] = ()
+    ) -> None:
+        """`last_line_chars`: how long a last line may be to be kept whole; 0 keeps none.
+
+        `hidden`: the secrets. The last line has them as the job wrote them, for it is a result.
+        """
         self._sink = sink
+        self._redaction = Redaction(hidden)
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._room = most_bytes
         self._dropped = 0
@@ -30,19 +38,20 @@ class Output:
         text = self._decode(chunk, end).replace("\0", "")
         if not text:
             return
-        self.tail = (self.tail + text)[-TAIL_CHARS:]
         self._last.feed(text)
-        self._show(text)
+        self._show(self._redaction.feed(text))
 
     def finish(self) -> None:
         """Show what an unfinished character left, and mark the gap if there is one (I5)."""
         self.feed(b"", end=True)
+        self._show(self._redaction.finish())
         if self._dropped:
             begin = "\n" if self._line_is_open else ""
             self._sink(f"{begin}[... {self._dropped} bytes dropped: log limit ...]\n")
             self._dropped = 0
 
     def _show(self, text: str) -> None:
+        self.tail = (self.tail + text)[-TAIL_CHARS:]
         size = len(text) if text.isascii() else len(text.encode())
         if size > self._room:
             shown = text.encode()[: self._room].decode(errors="ignore")

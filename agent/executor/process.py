@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from agent.executor import endings, json_text, leftovers, proc, results
+from agent.executor.account import Account
 from agent.executor.directory import JobDirectory, not_made
 from agent.executor.endings import Ended, Interruption
 from agent.executor.environment import job_environment, site_environment
@@ -49,14 +50,25 @@ class Executor:
         limits: Limits,
         interpreters: Interpreters | None = None,
         environment: Mapping[str, str] | None = None,
+        *,
+        account: Account | None = None,
+        umask: int = -1,
+        hidden: Sequence[str] = (),
     ) -> None:
         """`work_dir`: a folder of the executor's own. `environment`: what every job gets beside its
         reserved variables; by default PATH, HOME, TZ, the proxies and the store of CAs of this process.
+        `account`: whose the jobs' processes are; None, as `umask` -1: our own. `hidden`: what no job's log
+        may show.
         """
         found = Interpreters.found() if interpreters is None else interpreters
         self._work_dir = work_dir.absolute()  # it is part of the mark of each job's processes
         self._limits = limits
         self._environment = site_environment() if environment is None else dict(environment)
+        self._account = account
+        self._umask = umask
+        self._hidden = tuple(hidden)
+        if account is not None:
+            self._environment.pop("HOME", None)  # ours; a job without one lives in its directory
         self._languages: Mapping[str, Language] = {
             "bash": bash.Bash(found.bash),
             "python3": python.Python(found.python3),
@@ -90,9 +102,14 @@ class Executor:
         directory = JobDirectory(self._work_dir, task.job_id)
         try:
             size = len(task.code) + len(task.args)
-            argv = await _beside_if_large(size, lambda: _prepare(language, task, directory))
+            argv = await _beside_if_large(size, lambda: self._prepare(language, task, directory))
             most_chars = self._limits.result_bytes if language.result_is_last_line else 0
-            output = Output(sink, most_bytes=self._limits.output_bytes, last_line_chars=most_chars)
+            output = Output(
+                sink,
+                most_bytes=self._limits.output_bytes,
+                last_line_chars=most_chars,
+                hidden=(*self._hidden, *task.hidden),
+            )
             group = self._start(task, language, argv, directory, output)
             interruption = await self._to_the_end(group, task, directory, sink, stop)
             ended = Ended(
@@ -115,12 +132,28 @@ class Executor:
             "Rewrite the script, or give the job the tag of a worker that runs it.",
         )
 
+    def _prepare(self, language: Language, task: Task, directory: JobDirectory) -> Sequence[str]:
+        """Raises `JobFailed` for arguments, code or a disk with which the job cannot be started."""
+        args = _arguments(task.args)
+        try:
+            directory.make()
+            argv = language.prepare(task, args, directory)
+            if self._account is not None:
+                directory.give(self._account)
+        except OSError as error:
+            raise not_made(error, directory.path) from None
+        except UnicodeEncodeError as error:
+            raise JobFailed(
+                "BadScript", f"the script or its arguments are not Unicode text: {error}"
+            ) from None
+        return argv
+
     def _start(
         self, task: Task, language: Language, argv: Sequence[str], directory: JobDirectory, output: Output
     ) -> Group:
         env = job_environment(self._environment, task.env, task.job_id, str(directory.path))
         try:
-            return Group(argv, directory.path, env, output)
+            return Group(argv, directory.path, env, output, account=self._account, umask=self._umask)
         except ValueError as error:  # NUL, or = in a name
             raise JobFailed("BadEnvironment", f"the job's environment cannot be set: {error}") from None
         except OSError as error:
@@ -134,10 +167,10 @@ class Executor:
         """On return, and on cancellation, no process of the job is left and all its output is read."""
         by_itself = False
         try:
-            self._limits.apply(group.pid)
+            limits = self._limits.apply(group.pid)
             with suppress(OSError):  # a full disk: a later life still knows it by its environment
                 directory.note_process(group.pid, self._boot_id)
-            group.begin()
+            group.begin(limits)
             interruption = await self._interruption(group, task, sink, stop)
             by_itself = interruption is None
             if not by_itself:
@@ -186,18 +219,6 @@ class Executor:
             )
         except JobFailed as failure:
             return endings.failed(task, failure)
-
-
-def _prepare(language: Language, task: Task, directory: JobDirectory) -> Sequence[str]:
-    """Raises `JobFailed` for arguments, code or a disk with which the job cannot be started."""
-    args = _arguments(task.args)
-    try:
-        directory.make()
-        return language.prepare(task, args, directory)
-    except OSError as error:
-        raise not_made(error, directory.path) from None
-    except UnicodeEncodeError as error:
-        raise JobFailed("BadScript", f"the script or its arguments are not Unicode text: {error}") from None
 
 
 def _arguments(text: bytes) -> Mapping[str, object]:

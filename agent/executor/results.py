@@ -16,13 +16,14 @@ def weight(directory: Path) -> int:
 
 
 def content(path: Path, most_bytes: int) -> bytes:
-    """The file's bytes; empty if it is no regular file. Raises `JobFailed` when it is too large."""
+    """The file's bytes; empty if it is no regular file of the job's. Raises `JobFailed` for a larger one."""
     try:
-        # A job can put a pipe here, whose opening would otherwise wait for a writer.
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        # A job can put a pipe here, whose opening would otherwise wait for a writer; or a link to a file that
+        # only we may read.
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return b""
-    if not stat.S_ISREG(os.fstat(number).st_mode):
+    if not _is_the_jobs(os.fstat(number), path.parent):
         os.close(number)
         return b""
     with os.fdopen(number, "rb") as file:
@@ -51,8 +52,14 @@ def too_large(most_bytes: int) -> JobFailed:
     )
 
 
+def _is_the_jobs(file: os.stat_result, directory: Path) -> bool:
+    """A hard link to another's file is not, where the job has an account of its own."""
+    owner = directory.stat().st_uid
+    return stat.S_ISREG(file.st_mode) and (owner in (file.st_uid, os.geteuid()))
+
+
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        return path.lstat().st_size
     except OSError:
         return 0

@@ -16,6 +16,7 @@ class Task:
     env: Mapping[str, str]  # the reserved variables; wins over what the site passes on
     timeout_s: float | None
     path: str | None  # of the script, such as "f/shop/rollup"
+    hidden: tuple[str, ...] = ()  # secrets that its log must not show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

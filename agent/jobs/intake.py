@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from agent.compression import decompress
-from agent.errors import Refused, TagNotHeld
+from agent.errors import NotAllowed, Refused, TagNotHeld
 from agent.jobs.book import Book
 from agent.jobs.chooser import wanted_tags
 from agent.link.link import Delivery, Link
@@ -40,14 +40,18 @@ class Intake:
         verify: Verify,
         limits: Mapping[Tag, int],
         reject: Callable[[Rejected], None],
+        why_not: Callable[[Job], str],
     ) -> None:
-        """`limits`: per tag, how many unstarted jobs to hold. `reject` hands a report to the reporter."""
+        """`limits`: per tag, how many unstarted jobs to hold. `reject` hands a report to the reporter.
+        `why_not`: why the site's policy does not allow a job; empty when it does.
+        """
         self._book = book
         self._spool = spool
         self._link = link
         self._verify = verify
         self._limits = limits
         self._reject = reject
+        self._why_not = why_not
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -71,6 +75,8 @@ class Intake:
     def _admit(self, job: Job) -> Job:
         if job.tag not in self._limits:  # I4: the limits' keys are the token's tags
             raise TagNotHeld(f"the token of this agent does not hold the tag {shown(job.tag)}", job)
+        if not self._link.vouches and (why_not := self._why_not(job)):
+            raise NotAllowed(why_not, job)  # else it was pulled, so it is ours to end: the runner does
         return job
 
     async def _take_all(self) -> None:
@@ -106,7 +112,7 @@ def _report(delivery: Delivery, signed: bytes, error: Exception) -> Rejected:
     claimed = claimed_job(signed)
     if claimed is not None and len(claimed.job_id) > JOB_ID_MAX:
         claimed = None
-    job = error.args[1] if isinstance(error, TagNotHeld) else None
+    job = error.args[1] if isinstance(error, TagNotHeld | NotAllowed) else None
     body = delivery.body
     cut = "" if len(body) <= BODY_SHOWN_MAX else f" (first {BODY_CUT} of {len(body)} bytes)"
     return Rejected(

@@ -32,6 +32,7 @@ class Event(StrEnum):
     INTERRUPTED = "interrupted"  # a crash found it started; it runs again
     ABANDONED = "abandoned"  # a crash found it started; it may not run again
     EXPIRED = "expired"
+    REFUSED = "refused"  # the site's policy does not allow it
     CONFIRMED = "confirmed"
     MISSED = "missed"  # the broker lost what it had confirmed
 
@@ -64,6 +65,7 @@ TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
         Event.CANCELLED: State.FINISHED,  # I7: no way from here to STARTED
         Event.REVOKED: State.DROPPED,
         Event.EXPIRED: State.FINISHED,
+        Event.REFUSED: State.FINISHED,
         Event.ABANDONED: State.FINISHED,
     },
     State.STARTED: {  # on cancel the runner stops it; EXITED follows

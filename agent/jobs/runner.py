@@ -56,7 +56,9 @@ class Runner:
         slots: int,
         site: Callable[[], Site],
         link_is_up: Callable[[], bool],
+        why_not: Callable[[Job], str],
     ) -> None:
+        """`why_not`: why the site's policy does not allow a job; empty when it does."""
         self._book = book
         self._spool = spool
         self._executor = executor
@@ -64,6 +66,7 @@ class Runner:
         self._slots = slots
         self._site = site
         self._link_is_up = link_is_up
+        self._why_not = why_not
         self._running: dict[Key, Stop] = {}
         self._ending: set[Key] = set()  # cancelled, and the disk has not taken that yet
 
@@ -149,6 +152,11 @@ class Runner:
             if job is None:
                 log.error("job.damaged", job_id=held.job_id, attempt=held.attempt)
                 await self._book.set_aside(held.key, JOB_DAMAGED)
+                return
+            if why_not := self._why_not(job):  # it was taken over HTTP, or under another policy
+                log.warning("job.refused", job_id=held.job_id, attempt=held.attempt, reason=why_not)
+                error = {"name": "NotAllowed", "message": f"{why_not}; it was not run"}
+                await self._end_unrun(held, Event.REFUSED, error)
                 return
             await self._book.apply(held.key, Event.STARTED)  # durable before the spawn: I2
             await self._execute(job, self._book.get(held.key) or held, stop)
@@ -307,4 +315,5 @@ def _task(job: Job, site: Site) -> Task:
         env=env,
         timeout_s=job.timeout_s,
         path=job.path,
+        hidden=(job.token, *job.hidden),
     )

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 import aio_pika
 import structlog
@@ -17,6 +18,7 @@ from agent.broker_session import Session, Unroutable, open_session, session_erro
 from agent.compression import compress
 from agent.errors import LinkDown
 from agent.link.link import Enrolment
+from agent.logs import hide
 from agent.tls.outbound import SYSTEM, Outbound
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.envelope import CONTENT_TYPE, pack, seal
@@ -211,6 +213,7 @@ class AmqpLink:
 async def connect(enrolment: Enrolment, outbound: Outbound = SYSTEM) -> AsyncIterator[AmqpLink]:
     """A link for as long as the block lasts. Raises `LinkDown`."""
     worker = WorkerName(enrolment.worker)
+    hide(unquote(urlsplit(enrolment.amqp_url).password or ""))
     async with open_session(enrolment.amqp_url, worker, HEARTBEAT_S, link_down, outbound) as session:
         link = AmqpLink(worker, session)
         await link._begin()  # noqa: SLF001 the second half of making one

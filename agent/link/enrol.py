@@ -10,6 +10,7 @@ from agent.link.link import Enrolment, LinkKind
 from agent.logs import Secret
 from agent.tls.outbound import SYSTEM, Outbound
 from agent.trust import Keyring
+from agent.wire import revoked
 from agent.wire.admission import wait_of
 from agent.wire.envelope import Verify
 from agent.wire.tokens import bearer_of, said_by
@@ -104,7 +105,8 @@ def _require_taken(response: "httpx.Response") -> None:
     if response.status_code in (401, 403):
         raise TokenRefused(
             f"the cluster refused the agent token ({response.text[:200].strip()}); mint a new one "
-            "and set AGENT_TOKEN. Held jobs go on and their results are kept."
+            "and set AGENT_TOKEN. Held jobs go on and their results are kept.",
+            response.headers.get(revoked.HEADER, ""),
         )
 
 

@@ -4,9 +4,12 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
+
+from agent.spool.sealing import OVERHEAD, Seal, is_sealed
+from agent.wire.envelope import BLOB_PART_BYTES
 
 TEMP: Final = ".tmp"
 
@@ -24,9 +27,13 @@ def write_durably(path: Path, data: bytes) -> None:
 
     Raises OSError, once. The caller does not try again on the same file.
     """
+    _write_durably(path, (data,))
+
+
+def _write_durably(path: Path, pieces: Iterable[bytes]) -> None:
     temp = path.with_name(path.name + TEMP)
     with temp.open("wb") as file:
-        file.write(data)
+        file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())
     temp.replace(path)
@@ -34,10 +41,14 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 class Blobs:
-    """One document per job's attempt. Never shared: equal documents of two jobs leave at different times."""
+    """One document per job's attempt. Never shared: equal documents of two jobs leave at different times.
 
-    def __init__(self, folder: Path) -> None:
+    A sealed one is sealed part by part, so that each part can be read and sent by itself.
+    """
+
+    def __init__(self, folder: Path, seal: Seal | None = None) -> None:
         self._folder = folder
+        self._seal = seal or Seal()
         self._counting = threading.Lock()
         self.used_bytes = 0  # `sweep` begins the count
 
@@ -46,30 +57,59 @@ class Blobs:
         path = self._path(owner)
         before = _size(path)
         try:
-            write_durably(path, data)
+            _write_durably(path, self._closed(owner, data))
         except OSError:
             with contextlib.suppress(OSError):
                 path.with_name(path.name + TEMP).unlink(missing_ok=True)  # half of it would hold the room
             raise
-        self._count(len(data) - before)
+        self._count(_size(path) - before)
         return hashlib.sha256(data).hexdigest()
 
     def is_whole(self, owner: str, sha256: str) -> bool:
         """Whether the document is there and undamaged. It is never in memory as a whole. Raises OSError."""
+        digest = hashlib.sha256()
         try:
-            with self._path(owner).open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+            for piece in self.pieces(owner):
+                digest.update(piece)
         except FileNotFoundError:
             return False
+        return digest.hexdigest() == sha256
 
-    def part(self, owner: str, offset: int, size: int) -> bytes:
-        """Bytes of the document from `offset`; empty when it is gone."""
+    def pieces(self, owner: str) -> Iterator[bytes]:
+        """The document, part by part, up to the first one that does not open. Raises OSError."""
+        with self._path(owner).open("rb") as file:
+            begin = file.peek(OVERHEAD)
+            size = BLOB_PART_BYTES + (OVERHEAD if is_sealed(begin) else 0)
+            for index, kept in enumerate(iter(lambda: file.read(size), b"")):
+                piece = self._seal.open(kept, "document", owner, index) if is_sealed(begin) else kept
+                if piece is None:
+                    return
+                yield piece
+
+    def part(self, owner: str, index: int) -> bytes:
+        """A part of the document, of `BLOB_PART_BYTES` but for the last; empty when it is gone or damaged."""
         try:
             with self._path(owner).open("rb") as file:
-                file.seek(offset)
-                return file.read(size)
+                if not is_sealed(file.peek(OVERHEAD)):
+                    file.seek(index * BLOB_PART_BYTES)
+                    return file.read(BLOB_PART_BYTES)
+                file.seek(index * (BLOB_PART_BYTES + OVERHEAD))
+                kept = file.read(BLOB_PART_BYTES + OVERHEAD)
         except FileNotFoundError:
             return b""
+        return self._seal.open(kept, "document", owner, index) or b""
+
+    def seal(self, owner: str) -> bool:
+        """Seal a document of before there was a key. False: it is sealed, or gone. Raises OSError."""
+        path = self._path(owner)
+        try:
+            data = path.read_bytes()
+            if is_sealed(data):
+                return False
+            _write_durably(path, self._closed(owner, data))
+        except FileNotFoundError:
+            return False
+        return True
 
     def drop(self, owner: str) -> None:
         """Never raises OSError: what a failing disk keeps is swept at a later start."""
@@ -98,6 +138,13 @@ class Blobs:
                 (self._folder / name).unlink(missing_ok=True)
         self._count(sum(_size(self._folder / name) for name in set(names) - orphans))
         return len(orphans)
+
+    def _closed(self, owner: str, data: bytes) -> Iterator[bytes]:
+        if not self._seal.key_id:
+            yield data
+            return
+        for index, start in enumerate(range(0, len(data), BLOB_PART_BYTES)):
+            yield self._seal.close(data[start : start + BLOB_PART_BYTES], "document", owner, index)
 
     def _count(self, change: int) -> None:
         with self._counting:  # documents are written beside the loop

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from agent.spool.identity import identity_of
 
 PROBE_BYTES: Final = 128 * 1024  # what SQLite needs to open and write one row
 NOTE_BYTES: Final = 1024
+PASSAGE: Final = 0o711  # through it, and not into it
 FLOOR_BYTES: Final = 16 * 1024 * 1024  # below this much free disk nothing new is taken (I6)
 
 
@@ -39,6 +41,14 @@ class Folder:
         except OSError as error:
             os.close(self._lock)
             raise SpoolUnusable(why_unusable(path, error)) from error
+
+    def let_jobs_through(self) -> None:
+        """Jobs of another user reach their directories here, and read nothing else. Raises OSError."""
+        for path in self.path.iterdir():
+            if path != self.work and not path.is_symlink():
+                path.chmod(0o700 if path.is_dir() else 0o600)
+        self.path.chmod(PASSAGE)
+        self.work.chmod(PASSAGE)
 
     def free_bytes(self) -> int:
         """0 when the disk does not even say: nothing new is taken then."""
@@ -169,6 +179,15 @@ def why_unusable(path: Path, error: OSError) -> str:
             "give this user the folder (chown, mount rw), or name another one with --spool."
         )
     return f"the spool {path} cannot be used: {error.strerror}; name another folder with --spool."
+
+
+@contextlib.contextmanager
+def unusable(path: Path) -> Iterator[None]:
+    """What the disk says becomes `SpoolUnusable`."""
+    try:
+        yield
+    except OSError as error:
+        raise SpoolUnusable(why_unusable(path, error)) from error
 
 
 def gone(path: Path) -> str:

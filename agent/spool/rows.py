@@ -1,16 +1,18 @@
-"""What the spool's rows are as values, and how they are read: checked, because bytes rot."""
+"""What the spool's rows are as values."""
 
 import sqlite3
 from dataclasses import dataclass
 from enum import Enum
-from zlib import crc32
 
-from agent.database import Damaged
 from agent.wire.claims import Attempt, JobId, Tag
-from agent.wire.envelope import unpack
-from agent.wire.messages import Job, Result
+from agent.wire.messages import Result
 
 Key = tuple[JobId, Attempt]
+
+
+def owner_of(key: Key) -> str:
+    """Whose a large document is."""
+    return f"{key[0]}/{key[1]}"
 
 
 class Taken(Enum):
@@ -60,24 +62,6 @@ class LogChunk:
     key: Key
     offset: int
     text: str
-
-
-def checked(key: Key, packed: bytes | None, crc: int | None) -> Job | Result | None:
-    """What these bytes hold. None when they are damaged, or the row stands under another's key."""
-    if not isinstance(packed, bytes) or crc32(packed) != crc:
-        return None
-    (kept,) = unpack(packed)
-    return kept if isinstance(kept, Job | Result) and (kept.job_id, kept.attempt) == key else None
-
-
-def kept_of(row_id: int, row: sqlite3.Row | None) -> Kept:
-    """The row that an index names, read within the index's own snapshot, so that it must be there."""
-    if row is None:
-        raise Damaged(f"an index names row {row_id}, which has no unsent result")
-    key = (row["job_id"], row["attempt"])
-    kept = checked(key, row["result"], row["result_crc"])
-    size = len(row["result"] or b"")
-    return Kept(row_id, key, kept if isinstance(kept, Result) else None, row["parts_left"], size)
 
 
 def row_of(row: sqlite3.Row) -> Row:

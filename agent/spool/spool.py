@@ -10,16 +10,19 @@ from zlib import crc32
 
 from agent.changes import Changes
 from agent.clock import Clock
-from agent.database import Database, ReadFailed, WriteFailed, queries
+from agent.database import Database, ReadFailed, WriteFailed, give_back, queries
 from agent.spool.blobs import Blobs
 from agent.spool.budget import Bounds, Measured
+from agent.spool.contents import Content, Contents
 from agent.spool.folder import Folder
+from agent.spool.key_note import adopt_key
 from agent.spool.keys import STRETCH, Keys
 from agent.spool.lifetime import Lifetime
 from agent.spool.lifetime import read as read_lifetime
 from agent.spool.recovery import open_database
 from agent.spool.room import Room
-from agent.spool.rows import Kept, Key, LogChunk, Row, Taken, checked, kept_of, row_of
+from agent.spool.rows import Kept, Key, LogChunk, Row, Taken, owner_of, row_of
+from agent.spool.sealing import Seal
 from agent.wire.claims import Attempt, JobId
 from agent.wire.envelope import BLOB_PART_BYTES, pack
 from agent.wire.messages import Job, Result
@@ -31,9 +34,9 @@ MIGRATIONS: Final = tuple(
 )
 SQL: Final[Mapping[str, str]] = queries(HERE / "spool.sql")
 
-GIVE_BACK_PAGES: Final = 512  # at most so many at once; fewer are kept for the next job
 SEEN_FOR_S: Final = 90 * 86_400  # of running: the dedupe memory outlives the longest outage, at any clock
 LIVED: Final = "lived_s"
+SEALED_META: Final = frozenset({"enrolment"})  # it may hold the broker's password
 LOG_CHUNK_CHARS: Final = 8 * 1024  # in one row, which leaves whole: what a result may have to wait for
 
 T = TypeVar("T")
@@ -43,12 +46,19 @@ class Spool:
     """Every write returns after its fsync. Opened by `Spool.open`; `WriteFailed` means nothing was kept."""
 
     def __init__(
-        self, folder: Folder, blobs: Blobs, database: Database, clock: Clock, bounds: Bounds | None = None
+        self,
+        folder: Folder,
+        blobs: Blobs,
+        database: Database,
+        clock: Clock,
+        bounds: Bounds | None = None,
+        seal: Seal | None = None,
     ) -> None:
         self.folder = folder
         self.blobs = blobs
         self._database = database
         self._clock = clock
+        self._contents = Contents(seal or Seal())
         self.keys = Keys(database)
         self._lifetime = Lifetime(clock)
         self._may_have_unreported = True  # False spares the reporter a read for every event
@@ -62,20 +72,29 @@ class Spool:
 
     @classmethod
     async def open(
-        cls, path: Path, clock: Clock, bounds: Bounds | None = None, *, damaged: bool = False
+        cls,
+        path: Path,
+        clock: Clock,
+        bounds: Bounds | None = None,
+        *,
+        seal: Seal | None = None,
+        damaged: bool = False,
     ) -> "Spool":
         """Lock the folder, mend what is damaged, and open. Raises `SpoolError`.
 
+        `seal`: what content is sealed with from now on; None or one without a key leaves it as it is.
         `damaged`: the database was found so while it was used, so what can be read goes into a new one.
         """
+        seal = seal or Seal()
         folder = Folder(path)
         try:
+            adopt_key(folder.path, seal)
             database = await open_database(folder, MIGRATIONS, damaged=damaged)
         except BaseException:
             folder.release()
             raise
         database.may_use = folder.is_ours
-        spool = cls(folder, Blobs(folder.blobs), database, clock, bounds)
+        spool = cls(folder, Blobs(folder.blobs, seal), database, clock, bounds, seal)
         spool._lifetime = Lifetime(clock, read_lifetime(await spool.get_meta(LIVED)))
         return spool
 
@@ -103,6 +122,7 @@ class Spool:
     async def hold(self, job: Job, body: bytes, state: str) -> Taken:
         """Take custody. On return the job survives a power cut (I3)."""
         remaining = None if job.lives_s is None else job.lives_s - job.age_s
+        body = self._contents.close(body, Content.BODY, job.job_id, job.attempt)
         values = {
             "job_id": job.job_id, "attempt": job.attempt, "tag": job.tag, "state": state,
             "delivery": str(job.delivery), "priority": job.priority,
@@ -141,7 +161,7 @@ class Spool:
         """
         if len(result.document) > BLOB_PART_BYTES:
             result = await asyncio.to_thread(self._to_blob, result)
-        packed = pack([result])
+        packed = self._contents.close(pack([result]), Content.RESULT, *key)
         values = _of(key) | {
             "state": state, "result": packed, "result_crc": crc32(packed), "finished_at": result.finished_at,
             "parts_left": result.blob_parts,
@@ -151,13 +171,13 @@ class Spool:
     async def job(self, key: Key) -> Job | None:
         """The job as it was signed; None when its bytes are damaged or stand under another's key."""
         row = await self._database.read(lambda db: db.execute(SQL["body"], _of(key)).fetchone())
-        kept = None if row is None else checked(key, row["body"], row["body_crc"])
+        kept = None if row is None else self._contents.message(key, row, Content.BODY)
         return kept if isinstance(kept, Job) else None
 
     async def result(self, key: Key) -> Result | None:
         """The kept result, sent or not; None when its bytes are damaged or there is none."""
         row = await self._database.read(lambda db: db.execute(SQL["result"], _of(key)).fetchone())
-        kept = None if row is None else checked(key, row["result"], row["result_crc"])
+        kept = None if row is None else self._contents.message(key, row, Content.RESULT)
         return kept if isinstance(kept, Result) else None
 
     async def results(self, skip: Collection[int], most: int, most_bytes: int) -> list[Kept]:
@@ -169,7 +189,9 @@ class Spool:
             for (row_id,) in db.execute(SQL["ready_results"], {"most": most + len(skip)}):
                 if row_id in skip:
                     continue
-                kept = _kept(db, row_id)
+                kept = self._contents.kept(
+                    row_id, db.execute(SQL["kept_result"], {"row_id": row_id}).fetchone()
+                )
                 size += kept.size
                 if len(found) == most or (found and size > most_bytes):
                     break
@@ -183,7 +205,9 @@ class Spool:
 
         def look(db: sqlite3.Connection) -> Kept | None:
             for (row_id,) in db.execute(SQL["blob_results"], {"most": 1}):
-                return _kept(db, row_id)
+                return self._contents.kept(
+                    row_id, db.execute(SQL["kept_result"], {"row_id": row_id}).fetchone()
+                )
             return None
 
         return await self._database.read(look)
@@ -197,14 +221,13 @@ class Spool:
 
         Raises `ReadFailed` when the disk refuses everything, and not only these bytes.
         """
-        owner = _owner((result.job_id, result.attempt))
+        owner = owner_of((result.job_id, result.attempt))
         return await self._of_document(lambda: self.blobs.is_whole(owner, result.blob_sha256), else_=False)
 
     async def part(self, result: Result, index: int) -> bytes:
         """One part of the large document of a kept result; empty when it is gone. Raises `ReadFailed`."""
-        owner = _owner((result.job_id, result.attempt))
-        offset = index * BLOB_PART_BYTES
-        return await self._of_document(lambda: self.blobs.part(owner, offset, BLOB_PART_BYTES), else_=b"")
+        owner = owner_of((result.job_id, result.attempt))
+        return await self._of_document(lambda: self.blobs.part(owner, index), else_=b"")
 
     async def open_rows(self) -> list[Row]:
         """What is not over, and what the bridge has not confirmed to have heard of; the oldest first."""
@@ -290,7 +313,7 @@ class Spool:
 
         gone = await self._database.write(delete)
         for key in gone:
-            self.blobs.drop(_owner(key))
+            self.blobs.drop(owner_of(key))
         return gone
 
     async def prune_seen(self, after: Key, most: int) -> Key | None:
@@ -305,27 +328,28 @@ class Spool:
     async def add_log(self, key: Key, offset: int, text: str) -> None:
         """Keep log text; `offset` counts the characters of this attempt before it (I5)."""
 
-        def insert(db: sqlite3.Connection) -> None:
+        def insert(db: sqlite3.Connection) -> int:
+            kept_size = 0
             chunk_id = max(self._last_chunk_id, db.execute(SQL["last_log"]).fetchone()["id"])
             for start in range(0, len(text), LOG_CHUNK_CHARS):
                 chunk_id += 1
                 piece = text[start : start + LOG_CHUNK_CHARS]
-                values = {"id": chunk_id, "start": offset + start, "text": piece}
+                kept = self._contents.close_text(piece, Content.LOG, *key, offset + start)
+                kept_size += len(kept)
+                values = {"id": chunk_id, "start": offset + start, "text": kept}
                 db.execute(SQL["add_log"], _of(key) | values)
             self._last_chunk_id = chunk_id
             db.execute(SQL["log_length"], _of(key) | {"log_chars": offset + len(text)})
+            return kept_size
 
-        await self._database.write(insert)
-        self.room.count_log(len(text))
+        self.room.count_log(await self._database.write(insert))
         self.log_changes.note()
 
     async def pending_log(self, most: int) -> list[LogChunk]:
         """The oldest text that has not been sent, at most `most` chunks."""
         rows = await self._database.read(lambda db: db.execute(SQL["pending_log"], {"most": most}).fetchall())
         self._log_sizes = {row["id"]: len(row["text"]) for row in rows}
-        return [
-            LogChunk(row["id"], (row["job_id"], row["attempt"]), row["start"], row["text"]) for row in rows
-        ]
+        return [self._contents.chunk(row) for row in rows]
 
     async def log_sent(self, chunk_ids: Sequence[int]) -> None:
         await self._execute("log_sent", [{"id": chunk_id} for chunk_id in chunk_ids])
@@ -352,10 +376,11 @@ class Spool:
 
     async def get_meta(self, key: str) -> str | None:
         row = await self._database.read(lambda db: db.execute(SQL["get_meta"], {"key": key}).fetchone())
-        return None if row is None else row["value"]
+        return None if row is None else self._contents.open_text(row["value"], Content.META, key)
 
     async def set_meta(self, key: str, value: str) -> None:
-        await self._execute("set_meta", [{"key": key, "value": value}])
+        kept = self._contents.close_text(value, Content.META, key) if key in SEALED_META else value
+        await self._execute("set_meta", [{"key": key, "value": kept}])
 
     async def quarantine(self, key: Key, what: str) -> str | None:
         """Take a damaged row out of the way: the rest is delivered, this one waits for a person.
@@ -398,7 +423,7 @@ class Spool:
         after: Key | None = (JobId(""), Attempt(0))
         while names and after is not None:
             keys = await self.keys.after(after, STRETCH)
-            wanted |= await asyncio.to_thread(self.blobs.names_of, [_owner(key) for key in keys])
+            wanted |= await asyncio.to_thread(self.blobs.names_of, [owner_of(key) for key in keys])
             after = keys[-1] if len(keys) == STRETCH else None
         await asyncio.to_thread(self.blobs.sweep, names, wanted)
         kept = await self._database.write(lambda db: db.execute(SQL["log_size"]).fetchone())
@@ -413,26 +438,10 @@ class Spool:
         return await self._database.write(lambda db: db.executemany(SQL[name], values).rowcount)
 
     def _to_blob(self, result: Result) -> Result:
-        name = self.blobs.put(_owner((result.job_id, result.attempt)), result.document)
+        name = self.blobs.put(owner_of((result.job_id, result.attempt)), result.document)
         parts = -(-len(result.document) // BLOB_PART_BYTES)
         return replace(result, document=b"", blob_sha256=name, blob_parts=parts)
 
 
-def give_back(db: sqlite3.Connection) -> None:
-    """Return free pages to the disk once most of the file is free: then each page costs one move at most."""
-    pages, free = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
-    if free > max(GIVE_BACK_PAGES, pages // 2):
-        for _ in range(GIVE_BACK_PAGES):
-            db.execute("PRAGMA incremental_vacuum(1)")  # Python takes one step only, so one page a call
-
-
 def _of(key: Key) -> dict[str, Any]:
     return {"job_id": key[0], "attempt": key[1]}
-
-
-def _owner(key: Key) -> str:
-    return f"{key[0]}/{key[1]}"
-
-
-def _kept(db: sqlite3.Connection, row_id: int) -> Kept:
-    return kept_of(row_id, db.execute(SQL["kept_result"], {"row_id": row_id}).fetchone())

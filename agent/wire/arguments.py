@@ -1,12 +1,14 @@
 """What `$var:`, `$res:` and `$WM_…` in a job's arguments stand for (agent-api.md 7.1)."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
 from agent.wire.agent_api import reserved_env
 from agent.wire.errors import Malformed, Unresolved
+from agent.wire.hidden import secrets_of
 
 NAMED: Final = {"$var:": "variables/get_value", "$res:": "resources/get_value_interpolated"}
 ENCRYPTED: Final = "$encrypted:"
@@ -19,8 +21,16 @@ CHARS_MAX: Final = 16 * 1024 * 1024
 LookUp = Callable[[str], Awaitable[Any]]
 
 
-async def resolved(pulled: Mapping[str, Any], look_up: LookUp) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    values: Mapping[str, Any]
+    secrets: Sequence[str]  # among them
+
+
+async def resolved(pulled: Mapping[str, Any], look_up: LookUp) -> Resolved:
     """The arguments of a JobAndPerms with all that they name, before it travels: a site may have no link.
+
+    Which variables are secret the cluster does not say, so the job's log shows none of them.
 
     `look_up` asks the cluster, as the job itself, for the value at a path of its API. Raises `Unresolved`,
     which names the argument at fault, and `Malformed`.
@@ -35,7 +45,7 @@ async def resolved(pulled: Mapping[str, Any], look_up: LookUp) -> dict[str, Any]
             found[name] = await walk.value(value, 0)
         except Unresolved as error:
             raise Unresolved(f"argument `{name}`: {error}") from error
-    return found
+    return Resolved(found, walk.secrets)
 
 
 class _Walk:
@@ -51,6 +61,7 @@ class _Walk:
         self._reserved = reserved_env(job) | own
         self._lookups = 0
         self._chars = 0
+        self.secrets: list[str] = []
 
     async def value(self, value: Any, depth: int) -> Any:
         if isinstance(value, str):
@@ -79,4 +90,5 @@ class _Walk:
             raise Unresolved(
                 f"more than {LOOKUPS_MAX} variables and resources, or {CHARS_MAX} characters of them"
             )
+        self.secrets += [found] if isinstance(found, str) else secrets_of(found)
         return found

@@ -42,6 +42,7 @@ class Job:
     token: str = ""  # short-lived job token
     dispatched_at: float = 0.0  # wall seconds of the bridge; its age where the bridge's clock is known
     origin: str = ""  # over HTTP: the cluster's record of it, JSON that goes back with the result
+    hidden: list[str] = field(default_factory=list)  # secrets among the arguments: the job's log hides them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from agent.clock import Clock
+from agent.wire import revoked
 from agent.wire.admission import headers_of
 from agent.wire.claims import Claims, Tag, WorkerName
 from agent.wire.errors import WireError
 from agent.wire.routing import job_queue
+from agent.wire.tokens import split_bearer
 from bridge.agents.admission import Admission, Turn
 from bridge.errors import BadRequest, BrokerDown, ClusterDown
 from bridge.web.bodies import typed_body
@@ -22,6 +24,7 @@ from bridge.web.bodies import typed_body
 log = structlog.get_logger()
 
 Verify = Callable[[str], Awaitable[Claims | None]]
+ProofOfRevocation = Callable[[str], Awaitable[str]]  # of a bearer's token; empty: it was not taken away
 Admit = Callable[[WorkerName, frozenset[Tag]], Awaitable[None]]
 
 
@@ -39,6 +42,25 @@ class Register(Protocol):
     async def agents(self) -> list[dict[str, Any]]: ...
 
 
+async def no_proof(_bearer: str) -> str:
+    """Of a bridge that only relays: who takes tokens away, and whether one has been, its cluster knows."""
+    return ""
+
+
+class Proofs:
+    """The bridge's signed word that it was itself that took a token away."""
+
+    def __init__(self, is_blacklisted: Callable[[str], Awaitable[bool]], sign: revoked.Sign) -> None:
+        self._is_blacklisted = is_blacklisted
+        self._sign = sign
+
+    async def of(self, bearer: str) -> str:
+        if not await self._is_blacklisted(bearer):
+            return ""
+        parts = split_bearer(bearer)
+        return revoked.proof_of(bearer if parts is None else parts[1], self._sign)
+
+
 class Enrolments:
     def __init__(
         self,
@@ -51,6 +73,7 @@ class Enrolments:
         clock: Clock,
         admissions_per_s: int,
         api_url: str = "",
+        proof_of_revocation: ProofOfRevocation = no_proof,
     ) -> None:
         """`public_amqp_url`: where agents find the broker, which may differ from where the bridge does.
 
@@ -64,6 +87,7 @@ class Enrolments:
         self._amqp_url = public_amqp_url or ""
         self._api_url = api_url
         self._clock = clock
+        self._proof_of_revocation = proof_of_revocation
         self._admission = Admission(admissions_per_s, clock.monotonic_s())
 
     def routes(self) -> list[Route]:
@@ -75,12 +99,14 @@ class Enrolments:
 
         The turn comes before the broker: who is told 503 tries it from a cached enrolment, at the same pace.
         """
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         try:
-            claims = await self._verify(request.headers.get("authorization", "").removeprefix("Bearer "))
+            claims = await self._verify(bearer)
         except ClusterDown as error:
             return PlainTextResponse(f"whether the token holds is not known now: {error}", 503)
         if claims is None:
-            return PlainTextResponse("Unauthorized", 401)
+            proof = await self._proof_of_revocation(bearer)
+            return PlainTextResponse("Unauthorized", 401, {revoked.HEADER: proof} if proof else None)
         try:
             about = await typed_body(request, About)
             for tag in claims.tags:

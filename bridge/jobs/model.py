@@ -141,14 +141,16 @@ class Pulled:
     worker: str
     attempt: int
     token: str
+    hidden: tuple[str, ...] = ()  # secrets among the arguments, which the job's log must not show
 
     def as_json(self) -> bytes:
         """The JobAndPerms of agent-api.md 3.1, with the rules of its custody added to the job.
 
-        Code travels in `raw_code`, so a worker needs no second call, whatever the kind.
+        Code travels in `raw_code`, so a worker needs no second call, whatever the kind. `hidden` is ours.
         """
         return msgspec.json.encode(
-            {
+            ({"hidden": self.hidden} if self.hidden else {})
+            | {
                 "job": self._job(),
                 "raw_code": self.code,
                 "raw_lock": self.lock,

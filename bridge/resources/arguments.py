@@ -5,6 +5,7 @@ from dataclasses import replace
 import msgspec
 from msgspec import Raw
 
+from agent.wire.hidden import listed
 from bridge.errors import NotFound
 from bridge.jobs.arguments import Unresolved
 from bridge.jobs.model import Pulled, rfc3339
@@ -25,14 +26,17 @@ class Arguments:
             return job
         args = msgspec.json.decode(job.args, type=dict[str, Raw])
         reserved = self._reserved(job)
+        secrets: list[str] = []
         for name, text in args.items():
             if not may_name(bytes(text)):
                 continue  # keeps its text, to the last digit
             try:
-                args[name] = Raw(await self._interpolation.text(job.workspace, bytes(text), reserved))
+                found = await self._interpolation.resolved(job.workspace, bytes(text), reserved)
             except (NotFound, Unreadable) as error:
                 raise Unresolved(f"argument `{name}`: {error}") from error
-        return replace(job, args=msgspec.json.encode(args))
+            args[name] = Raw(found.text)
+            secrets += found.secrets
+        return replace(job, args=msgspec.json.encode(args), hidden=tuple(listed(secrets)))
 
     def _reserved(self, job: Pulled) -> dict[str, str]:
         """The reserved variables that the cluster knows (agent-api.md 7.2)."""

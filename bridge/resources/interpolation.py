@@ -1,9 +1,11 @@
 """`$var:path` and `$res:path` become what they name, in arguments and in resources (agent-api.md 7.1)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+from agent.wire.hidden import secrets_of
 from bridge.errors import NotFound
 from bridge.resources.service import Resources
 from bridge.variables.service import Variables
@@ -23,6 +25,12 @@ def may_name(text: bytes) -> bool:
     return any(mark in text for mark in MARKS)
 
 
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    text: bytes  # JSON
+    secrets: Sequence[str]  # the values in it that no log may show
+
+
 class Interpolation:
     def __init__(self, variables: Variables, resources: Resources) -> None:
         self._variables = variables
@@ -31,15 +39,16 @@ class Interpolation:
     async def resource(self, workspace: str, path: str) -> bytes:
         """A resource's value with all that it names, as JSON text. Raises `NotFound` for what is missing."""
         text = (await self._resources.value(workspace, path)).encode()
-        return await self.text(workspace, text, {}) if may_name(text) else text
+        return (await self.resolved(workspace, text, {})).text if may_name(text) else text
 
-    async def text(self, workspace: str, text: bytes, reserved: Mapping[str, str]) -> bytes:
+    async def resolved(self, workspace: str, text: bytes, reserved: Mapping[str, str]) -> Resolved:
         """JSON text with all that it names. `reserved`: what `$WM_…` stands for. Raises `NotFound`."""
         walk = _Walk(self._variables, self._resources, workspace, reserved)
         try:
-            return json.dumps(await walk.value(json.loads(text), 0, ()), ensure_ascii=False).encode()
+            found = json.dumps(await walk.value(json.loads(text), 0, ()), ensure_ascii=False).encode()
         except RecursionError:
             raise NotFound("it is nested too deeply to look for names in it") from None
+        return Resolved(found, walk.secrets)
 
 
 class _Walk:
@@ -54,6 +63,7 @@ class _Walk:
         self._reserved = reserved
         self._lookups = 0
         self._chars = 0
+        self.secrets: list[str] = []  # among what was found
 
     async def value(self, value: Any, depth: int, within: tuple[str, ...]) -> Any:
         """`within`: the resources that led here, outermost first."""
@@ -69,7 +79,11 @@ class _Walk:
 
     async def _named(self, text: str, depth: int, within: tuple[str, ...]) -> Any:
         if text.startswith(VARIABLE):
-            return self._counted(await self._variables.value(self._workspace, text.removeprefix(VARIABLE)))
+            path = text.removeprefix(VARIABLE)
+            found, is_secret = await self._variables.value_and_kind(self._workspace, path)
+            if is_secret:
+                self.secrets.append(found)
+            return self._counted(found)
         if text.startswith(RESOURCE):
             path = text.removeprefix(RESOURCE)
             if "/" not in path:
@@ -77,7 +91,9 @@ class _Walk:
             if path in within:
                 raise NotFound(f"resources name each other in a circle: {' → '.join((*within, path))}")
             found = self._counted(await self._resources.value(self._workspace, path))
-            return await self.value(json.loads(found), depth + 1, (*within, path))
+            whole = await self.value(json.loads(found), depth + 1, (*within, path))
+            self.secrets += secrets_of(whole)
+            return whole
         return self._reserved.get(text.removeprefix(RESERVED), text) if text.startswith(RESERVED) else text
 
     def _counted(self, found: str) -> str:

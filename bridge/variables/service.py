@@ -76,8 +76,12 @@ class Variables:
 
     async def value(self, workspace: str, path: str) -> str:
         """Raises as `one`."""
+        return (await self.value_and_kind(workspace, path))[0]
+
+    async def value_and_kind(self, workspace: str, path: str) -> tuple[str, bool]:
+        """The value, and whether it is a secret. Raises as `one`."""
         row = await self._store.read(lambda connection: _found(connection, workspace, path))
-        return self._opened(row)
+        return self._opened(row), bool(row["is_secret"])
 
     async def exists(self, workspace: str, path: str) -> bool:
         values = {"workspace_id": workspace, "path": path}

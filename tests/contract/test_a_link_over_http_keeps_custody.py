@@ -228,7 +228,8 @@ async def test_a_plain_cluster_is_asked_what_arguments_stand_for(cluster: Runnin
         "all": ["$var:u/admin/pin", {"till": "$res:u/admin/till"}, "$WM_USERNAME", "$5", 1.5]
     }
     found = await plain_site.dialect.arguments_of(pulled.reply)
-    assert found == {"all": ["1234", {"till": {"pin": "1234"}}, "admin", "$5", 1.5]}
+    assert found.values == {"all": ["1234", {"till": {"pin": "1234"}}, "admin", "$5", 1.5]}
+    assert found.secrets == ["1234", "1234"], "the job's log hides them"
     pulled.reply["job"]["args"] = {"pin": "$var:u/admin/gone"}
     with pytest.raises(Unresolved, match=r"argument `pin`: .*u/admin/gone"):
         await plain_site.dialect.arguments_of(pulled.reply)

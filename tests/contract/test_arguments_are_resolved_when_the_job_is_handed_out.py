@@ -49,6 +49,23 @@ async def test_each_kind_of_name(filled: Running) -> None:
     }  # fmt: skip
 
 
+async def test_a_job_brings_the_secrets_among_its_arguments_so_that_its_log_hides_them(
+    filled: Running,
+) -> None:
+    agent = await filled.agent("bash")
+    plain = {"path": "f/shop/mail", "value": {"user": "ana", "smtp": {"Password": ["p1", "p2"]}},
+             "resource_type": "x"}  # fmt: skip
+    await filled.admin.post(f"{IN}/resources/create", json=plain)
+    for args, hidden in (
+        ({"name": "$var:f/shop/name", "price": "$5"}, None),
+        ({"key": "$var:f/shop/key", "again": {"deep": ["$var:f/shop/key"]}}, ["$var:f/shop/name"]),
+        ({"db": "$res:f/shop/db"}, ["$var:f/shop/name"]),
+        ({"mail": "$res:f/shop/mail"}, ["p1", "p2"]),
+    ):
+        await filled.preview(args=args)
+        assert (await agent.post(PULL, json=None)).json().get("hidden") == hidden
+
+
 async def test_a_long_array_is_passed_on_as_it_is(filled: Running) -> None:
     agent = await filled.agent("bash")
     long = ["$var:f/shop/name"] * 1001

@@ -9,6 +9,7 @@ from agent.executor.task import Outcome, Sink, Stop, Task
 from agent.jobs.book import Book
 from agent.jobs.model import Event, Key
 from agent.jobs.runner import Executor, Runner, Site
+from agent.policy import Policy
 from agent.spool.budget import Bounds
 from agent.spool.room import Room
 from agent.spool.spool import MIGRATIONS, Spool
@@ -58,7 +59,7 @@ class VirtualSite:
             Bounds(quota_bytes=quota_bytes), self.spool._measure, self.spool.folder.note_room
         )
 
-    def runner(self, executor: Executor, slots: int = 1) -> Runner:
+    def runner(self, executor: Executor, slots: int = 1, policy: Policy | None = None) -> Runner:
         return Runner(
             self.book,
             self.spool,
@@ -67,6 +68,7 @@ class VirtualSite:
             slots=slots,
             site=lambda: Site("", "", "", ""),
             link_is_up=bool,
+            why_not=(policy or Policy()).why_not,
         )
 
     async def hold(self, name: str = "j", **about: object) -> Key:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from agent.database import Database, Work, WriteFailed, _apply
 from agent.grouped import Write, answer
 from agent.spool.folder import FLOOR_BYTES
+from agent.wire.envelope import BLOB_PART_BYTES
 from tests.simulation.process import Killed, Process
 
 GROUP_MAX: Final = 256
@@ -134,8 +135,9 @@ class SimBlobs:
     def is_whole(self, owner: str, sha256: str) -> bool:
         return hashlib.sha256(self._disk.blobs.get(owner, b"")).hexdigest() == sha256
 
-    def part(self, owner: str, offset: int, size: int) -> bytes:
-        return self._disk.blobs.get(owner, b"")[offset : offset + size]
+    def part(self, owner: str, index: int) -> bytes:
+        start = index * BLOB_PART_BYTES
+        return self._disk.blobs.get(owner, b"")[start : start + BLOB_PART_BYTES]
 
     def drop(self, owner: str) -> None:
         self._process.step()

@@ -9,6 +9,7 @@ from agent.jobs.inquiry import ASKED_MAX, OLD_S, Inquiry
 from agent.jobs.intake import JOB_ID_MAX, Intake
 from agent.jobs.model import Event
 from agent.jobs.reporter import LOG_CHARS_MAX, Reporter
+from agent.policy import Policy
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack, seal
 from agent.wire.messages import Check, Job, Log, Message, Ping, Rejected, Settings
@@ -115,7 +116,9 @@ async def test_what_it_refuses_it_names_only_as_far_as_that_is_proved(site: Virt
     job = Job(job_id=JobId("j"), attempt=Attempt(1), workspace="w", tag=Tag("other"), language="bash",
               code="", args=b"{}")  # fmt: skip
     refused: list[Rejected] = []
-    intake = Intake(site.book, site.spool, OpenLink(), lambda *_: True, {Tag("t"): 1}, refused.append)
+    intake = Intake(
+        site.book, site.spool, OpenLink(), lambda *_: True, {Tag("t"): 1}, refused.append, Policy().why_not
+    )
     signed = seal(pack([job]), bytes, lambda _body: ("kid", b"signature")).headers
     for offered, headers in (
         (job, signed),
@@ -128,6 +131,35 @@ async def test_what_it_refuses_it_names_only_as_far_as_that_is_proved(site: Virt
     assert [(one.job_id, one.claimed_job_id) for one in refused] == [("j", "j"), ("", "j"), ("", "")]
     assert "does not hold the tag 'other'" in refused[0].reason
     assert site.book.held == 0
+
+
+@in_virtual_time
+async def test_a_job_that_the_site_does_not_allow_is_refused_with_the_reason(site: VirtualSite) -> None:
+    """A pushed one goes back to be offered elsewhere; one that was pulled, or is here already, ends here."""
+    policy = Policy(languages=["python3"])
+    job = Job(job_id=JobId("j"), attempt=Attempt(1), workspace="w", tag=Tag("t"), language="bash",
+              code="", args=b"{}")  # fmt: skip
+    refused: list[Rejected] = []
+    link = OpenLink()
+    intake = Intake(
+        site.book, site.spool, link, lambda *_: True, {Tag("t"): 1}, refused.append, policy.why_not
+    )
+    signed = seal(pack([job]), bytes, lambda _body: ("kid", b"signature")).headers
+    await intake.take(Delivery(pack([job]), dict(signed)))
+    assert [(one.job_id, one.reason) for one in refused] == [
+        ("j", "NotAllowed: the policy of this site allows no language 'bash'")
+    ]
+    assert site.book.held == 0
+    link.vouches = True
+    await intake.take(Delivery(pack([job])))
+    executor = Prompt()
+    running = asyncio.ensure_future(site.runner(executor, policy=policy).run())
+    result = await site.kept((job.job_id, job.attempt))
+    assert not result.success
+    assert b'"name": "NotAllowed"' in result.document
+    assert b"allows no language 'bash'; it was not run" in result.document
+    assert executor.ran == []
+    running.cancel()
 
 
 @in_virtual_time

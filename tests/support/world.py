@@ -42,6 +42,9 @@ OURS: Final = (
     "CLIENT_KEY_FILE",
     "TLS_CERT_FILE",
     "TLS_KEY_FILE",
+    "SPOOL_KEY_FILE",
+    "AGENT_TOKEN_FILE",
+    "CREDENTIALS_DIRECTORY",
 )
 START_S: Final = 20.0
 JOB_S: Final = 30.0

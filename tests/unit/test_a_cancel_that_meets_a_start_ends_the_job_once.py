@@ -32,7 +32,14 @@ async def test_it_never_starts_and_its_result_says_who_wanted_that(tmp_path: Pat
     book = Book(spool, SystemClock())
     executor = UntilStopped()
     runner = Runner(
-        book, spool, executor, SystemClock(), slots=1, site=lambda: Site("", "", "", ""), link_is_up=bool
+        book,
+        spool,
+        executor,
+        SystemClock(),
+        slots=1,
+        site=lambda: Site("", "", "", ""),
+        link_is_up=bool,
+        why_not=lambda _: "",
     )
     await book.hold(JOB, pack([JOB]))
     running = asyncio.ensure_future(runner.run())

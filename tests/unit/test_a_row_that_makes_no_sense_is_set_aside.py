@@ -12,8 +12,9 @@ from agent.database import Damaged
 from agent.jobs.book import Book
 from agent.jobs.model import Event
 from agent.jobs.order import STALE_MAX, Order
-from agent.spool.rows import kept_of
+from agent.spool.contents import Contents
 from agent.spool.salvage import salvage
+from agent.spool.sealing import Seal
 from agent.spool.spool import MIGRATIONS, Spool
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack
@@ -89,7 +90,7 @@ async def test_what_is_in_quarantine_already_stays_as_it_is(spool: Spool) -> Non
 
 def test_an_index_that_names_a_row_which_is_not_there_is_damage() -> None:
     with pytest.raises(Damaged, match="index names row 7"):
-        kept_of(7, None)
+        Contents(Seal()).kept(7, None)
 
 
 def test_a_row_that_fits_no_new_table_is_left_and_the_rest_is_carried_over(tmp_path: Path) -> None:

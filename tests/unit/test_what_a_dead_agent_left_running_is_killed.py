@@ -60,9 +60,9 @@ def test_a_process_that_got_the_number_since_is_let_be(tmp_path: Path) -> None:
     try:
         (tmp_path / "job-1").mkdir()
         boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        (tmp_path / "job-1" / ".pid").write_text(f"{stranger.pid} 1 {boot_id}")
+        (tmp_path / "job-1.pid").write_text(f"{stranger.pid} 1 {boot_id}")
         (tmp_path / "job-2").mkdir()
-        (tmp_path / "job-2" / ".pid").write_text("torn")
+        (tmp_path / "job-2.pid").write_text("torn")
         assert Executor(tmp_path, Limits()).kill_leftovers() == 0
         assert stranger.poll() is None
         assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,10 @@ _PARAMETER: Final = re.compile(
     """,
     re.MULTILINE | re.VERBOSE,
 )
-_GATE: Final = "IFS= read -r _; exec < /dev/null"  # see `Language.prepare`
+_GATE: Final = (  # see `Language.prepare`
+    'IFS= read -r; for REPLY in $REPLY; do ulimit "${REPLY%=*}" "${REPLY#*=}"; done; unset REPLY; '
+    "exec < /dev/null"
+)
 _ESCAPED: Final = str.maketrans({"\\": r"\\", "'": r"\'", "\n": r"\n", "\r": r"\r", "\0": None})
 
 

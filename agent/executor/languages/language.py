@@ -36,7 +36,8 @@ class Language(Protocol):
 
         Before the script begins, the command waits for a line on its standard input, and ends
         without running it when there is none: nothing runs that is not yet limited and noted, so
-        no moment is left in which a death of the agent could lose sight of it.
+        no moment is left in which a death of the agent could lose sight of it. What stands in that line are
+        limits that it must put on itself first (see `Limits.apply`).
         """
         ...
 

@@ -186,9 +186,27 @@ def run(name: str) -> int:
     return 0
 
 
+def limit(words: str) -> None:
+    """What the agent may not do from outside, in words of bash's `ulimit`."""
+    import resource
+
+    kinds = {
+        "-c": (resource.RLIMIT_CORE, 1024),
+        "-d": (resource.RLIMIT_DATA, 1024),
+        "-u": (resource.RLIMIT_NPROC, 1),
+        "-f": (resource.RLIMIT_FSIZE, 1024),
+    }
+    for word in words.split():
+        name, _, value = word.partition("=")
+        kind, unit = kinds[name]
+        resource.setrlimit(kind, (int(value) * unit, int(value) * unit))
+
+
 def gate_opens() -> bool:
     """See `Language.prepare`. Afterwards there is no input to wait for."""
-    opened = os.read(0, 1)
+    opened = os.read(0, 200)
+    if opened.strip():
+        limit(opened.decode())
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)

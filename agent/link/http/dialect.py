@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agent.link.http.holdings import Key
+from agent.wire.arguments import Resolved
 from agent.wire.claims import Tag
 from agent.wire.messages import Message
 
@@ -43,7 +44,7 @@ class Dialect(Protocol):
         """The number of this hand-out; None when the job is here already, and this changes nothing."""
         ...
 
-    async def arguments_of(self, pulled: dict[str, Any]) -> dict[str, Any]:
+    async def arguments_of(self, pulled: dict[str, Any]) -> Resolved:
         """With all that they name. Raises `Unresolved` for what is missing."""
         ...
 

@@ -10,6 +10,7 @@ from agent.link.http.dialect import Pulled
 from agent.link.http.holdings import Holdings, Key
 from agent.link.http.pull_keys import PullKeys
 from agent.wire.agent_api import worker_ping
+from agent.wire.arguments import Resolved
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.messages import Cancel, Grant, Message, Revoke
 
@@ -84,9 +85,9 @@ class Edge:
     async def attempt_of(self, pulled: dict[str, Any]) -> int | None:
         return int(pulled["job"].get("attempt") or 1)
 
-    async def arguments_of(self, pulled: dict[str, Any]) -> dict[str, Any]:
+    async def arguments_of(self, pulled: dict[str, Any]) -> Resolved:
         """The bridge has put in what they name; a value of theirs that looks like a name is none."""
-        return pulled["job"].get("args") or {}
+        return Resolved(pulled["job"].get("args") or {}, pulled.get("hidden") or ())
 
     def took(self, pulled: Pulled) -> None:
         self._keys.use_up(pulled.key)

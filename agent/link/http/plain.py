@@ -13,7 +13,7 @@ from agent.link.http.dialect import Pulled
 from agent.link.http.doubts import Doubts
 from agent.link.http.holdings import Holdings, Key
 from agent.wire.agent_api import worker_ping
-from agent.wire.arguments import resolved
+from agent.wire.arguments import Resolved, resolved
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.messages import Cancel, Grant, Message, Revoke
 
@@ -75,7 +75,7 @@ class Plain:
             return None
         return last + 1
 
-    async def arguments_of(self, pulled: dict[str, Any]) -> dict[str, Any]:
+    async def arguments_of(self, pulled: dict[str, Any]) -> Resolved:
         async def look_up(path: str) -> Any:
             return await self._api.named_value(path, str(pulled["token"]))
 

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from agent.wire.agent_api import COMPLETED_FIELDS, failed, reserved_env
+from agent.wire.arguments import Resolved
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.errors import Unresolved
+from agent.wire.hidden import listed
 from agent.wire.messages import Delivery, Job, Result
 
 
@@ -17,7 +19,7 @@ def job_of(
     *,
     code: str,
     lock: str | None,
-    args: Mapping[str, Any],
+    args: Resolved,
     envs: Mapping[str, str],
 ) -> Job:
     """`envs`: the workspace's own variables. Raises KeyError, ValueError, TypeError when it is no job."""
@@ -34,7 +36,7 @@ def job_of(
         language=job.get("script_lang") or "",
         code=code,
         lock=lock,
-        args=json.dumps(args).encode(),
+        args=json.dumps(args.values).encode(),
         timeout_s=job.get("timeout"),
         delivery=Delivery(job.get("delivery") or Delivery.AT_LEAST_ONCE),
         lives_s=None if not_after is None else not_after - (handed_out_at or not_after),
@@ -45,6 +47,7 @@ def job_of(
         token=str(reply["token"]),
         dispatched_at=handed_out_at or 0.0,
         origin=json.dumps({name: job[name] for name in COMPLETED_FIELDS if job.get(name) is not None}),
+        hidden=listed(list(args.secrets)),
     )
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from agent.errors import ToolRefused
+from agent.spool.contents import Content, checked
 from agent.spool.lifetime import read as read_lifetime
-from agent.spool.rows import checked
+from agent.spool.sealing import Seal
 from agent.spool.spool import LIVED
 from agent.spool.tools.listing import Say
 from agent.spool.tools.opened import SQL, Opened, to_change
@@ -31,11 +32,11 @@ class Purge:
     force: bool
 
 
-def requeue(path: Path, say: Say, *, jobs: Sequence[str], everything: bool) -> int:
+def requeue(path: Path, say: Say, seal: Seal, *, jobs: Sequence[str], everything: bool) -> int:
     """Results are sent again, quarantined jobs tried again, when the agent starts."""
     if bool(jobs) == everything:
         raise ToolRefused("name the jobs to requeue, or say --all; `spool ls` shows what is there.")
-    with to_change(path) as spool:
+    with to_change(path, seal) as spool:
         for job_id in jobs or (None,):
             sent = _send_again(spool, job_id)
             tried = _try_again(spool, say, job_id)
@@ -85,7 +86,7 @@ def _try_again(spool: Opened, say: Say, job_id: str | None) -> int:
     for row in spool.db.execute(SQL["quarantine"]).fetchall():
         if job_id not in (None, row["job_id"]):
             continue
-        job = _signed_job(row)
+        job = _signed_job(row, spool.seal)
         why_not = "its bytes are damaged" if job is None else _why_not(row, job)
         if job is None or why_not:
             reason = f"the quarantined job {row['job_id']} cannot be tried again: {why_not}."
@@ -98,9 +99,9 @@ def _try_again(spool: Opened, say: Say, job_id: str | None) -> int:
     return tried
 
 
-def _signed_job(row: sqlite3.Row) -> Job | None:
+def _signed_job(row: sqlite3.Row, seal: Seal) -> Job | None:
     """I4: only the very bytes whose signature held when they came."""
-    kept = checked((row["job_id"], row["attempt"]), row["bytes"], row["crc"])
+    kept = checked((row["job_id"], row["attempt"]), row["bytes"], row["crc"], Content.BODY, seal)
     return kept if isinstance(kept, Job) else None
 
 

@@ -1,14 +1,16 @@
 """The command line of `python -m agent spool`."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from agent.errors import ToolRefused
+from agent.spool.sealing import Seal
 from agent.spool.tools.change import Purge, purge, requeue
 from agent.spool.tools.export import export
 from agent.spool.tools.listing import Say, ls
+from agent.spool.tools.seal import seal_all
 from agent.spool.tools.verify import verify
 
 
@@ -17,18 +19,24 @@ class _Parser(argparse.ArgumentParser):
         raise ToolRefused(f"{message}; `{self.prog} --help` shows what there is.")
 
 
-def run(argv: Sequence[str], say: Say) -> int:
-    """The exit code. Raises `ToolRefused` for what cannot be done as it was asked."""
+def run(argv: Sequence[str], say: Say, seal_of: Callable[[Path], Seal]) -> int:
+    """The exit code. Raises `ToolRefused` for what cannot be done as it was asked.
+
+    `seal_of`: by the key that the settings name for the spool there.
+    """
     options = _parser().parse_args(argv)
+    seal = seal_of(options.spool)
     match options.tool:
         case "ls":
             return ls(options.spool, say, state=options.state, as_json=options.json)
         case "verify":
-            return verify(options.spool, say, as_json=options.json)
+            return verify(options.spool, say, seal, as_json=options.json)
         case "export":
-            return export(options.spool, say, to=options.to)
+            return export(options.spool, say, seal, to=options.to, with_secrets=options.with_secrets)
         case "requeue":
-            return requeue(options.spool, say, jobs=options.jobs, everything=options.all)
+            return requeue(options.spool, say, seal, jobs=options.jobs, everything=options.all)
+        case "seal":
+            return seal_all(options.spool, say, seal)
     what = Purge(
         quarantine=options.quarantine,
         set_aside=options.set_aside,
@@ -42,7 +50,7 @@ def run(argv: Sequence[str], say: Say) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m agent spool", description="Look at a spool, carry it, mend it.")
-    tools = parser.add_subparsers(dest="tool", required=True, metavar="ls|verify|export|requeue|purge")
+    tools = parser.add_subparsers(dest="tool", required=True, metavar="ls|verify|export|requeue|purge|seal")
     where = _Parser(add_help=False)
     where.add_argument("--spool", type=Path, required=True, metavar="DIR", help="where everything is kept")
     json_too = _Parser(add_help=False)
@@ -55,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     carry = tools.add_parser("export", parents=[where], help="results and quarantine as files")
     carry.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new folder")
+    carry.add_argument(
+        "--with-secrets", action="store_true", help="quarantined jobs byte for byte, with their tokens"
+    )
+    tools.add_parser(
+        "seal", parents=[where], help="seal what was kept before there was a key; the agent must be stopped"
+    )
     again = tools.add_parser("requeue", parents=[where], help="send or try again; the agent must be stopped")
     again.add_argument("jobs", nargs="*", metavar="JOB_ID")
     again.add_argument("--all", action="store_true", help="all that is finished, sent or in quarantine")

@@ -3,15 +3,18 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from agent.database import TooNew, open_alone, queries
 from agent.errors import SpoolLocked, SpoolUnusable, ToolRefused
+from agent.spool.blobs import Blobs
 from agent.spool.folder import Folder
+from agent.spool.key_note import require_key
 from agent.spool.recovery import UNFINISHED
+from agent.spool.sealing import Seal
 from agent.spool.spool import MIGRATIONS
 
 SQL: Final = queries(Path(__file__).with_name("tools.sql"))
@@ -22,6 +25,11 @@ MEND: Final = "start the agent: it sets aside what is damaged and carries over w
 class Opened:
     path: Path
     db: sqlite3.Connection
+    seal: Seal = field(default_factory=Seal)
+
+    @property
+    def blobs(self) -> Blobs:
+        return Blobs(self.path / "blobs", self.seal)
 
     def document_path(self, job_id: str, attempt: int) -> Path:
         """Where the large document of this attempt's result is, if it has one."""
@@ -29,9 +37,15 @@ class Opened:
 
 
 @contextmanager
-def to_look(path: Path) -> Iterator[Opened]:
-    """Everything as it is at one moment, also while the agent runs. Raises `ToolRefused`."""
+def to_look(path: Path, seal: Seal | None = None) -> Iterator[Opened]:
+    """Everything as it is at one moment, also while the agent runs. Raises `ToolRefused`.
+
+    Without `seal` nothing that is sealed is read.
+    """
     database = _database(path)
+    if seal is not None:
+        with refused():
+            require_key(path, seal)
     try:
         db = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         db.row_factory = sqlite3.Row
@@ -40,15 +54,18 @@ def to_look(path: Path) -> Iterator[Opened]:
     except sqlite3.Error as error:
         raise ToolRefused(f"the spool {path} cannot be read: {error}; {MEND}.") from error
     try:
-        yield Opened(path, db)
+        yield Opened(path, db, seal or Seal())
     finally:
         db.close()
 
 
 @contextmanager
-def to_change(path: Path) -> Iterator[Opened]:
+def to_change(path: Path, seal: Seal | None = None) -> Iterator[Opened]:
     """One transaction on a spool that no agent uses. Raises `ToolRefused`; then nothing has changed."""
     _database(path)
+    if seal is not None:
+        with refused():
+            require_key(path, seal)
     try:
         folder = Folder(path)
     except SpoolLocked as error:
@@ -59,7 +76,7 @@ def to_change(path: Path) -> Iterator[Opened]:
         db = open_alone(folder.database, MIGRATIONS)
         try:
             db.execute("BEGIN IMMEDIATE")
-            yield Opened(path, db)
+            yield Opened(path, db, seal or Seal())
             db.execute("COMMIT")
             db.executescript("PRAGMA incremental_vacuum")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -69,6 +86,15 @@ def to_change(path: Path) -> Iterator[Opened]:
         raise ToolRefused(f"the spool {path} cannot be changed: {error}; {MEND}.") from error
     finally:
         folder.release()
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """What is wrong with the spool becomes `ToolRefused`."""
+    try:
+        yield
+    except SpoolUnusable as error:
+        raise ToolRefused(str(error)) from error
 
 
 def _database(path: Path) -> Path:

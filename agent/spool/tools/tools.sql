@@ -59,3 +59,39 @@ DELETE FROM log_chunk WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: lived
 SELECT value FROM meta WHERE key = :key;
+
+-- name: held_ids
+SELECT rowid FROM held;
+
+-- name: held_row
+SELECT rowid AS id, job_id, attempt, body, body_crc, result, result_crc FROM held WHERE rowid = :id;
+
+-- name: seal_held
+UPDATE held SET body = :body, body_crc = :body_crc, result = :result, result_crc = :result_crc WHERE rowid = :id;
+
+-- name: quarantine_ids
+SELECT id FROM quarantine;
+
+-- name: quarantine_row
+SELECT id, job_id, attempt, bytes, crc FROM quarantine WHERE id = :id;
+
+-- name: seal_quarantine
+UPDATE quarantine SET bytes = :bytes, crc = :crc WHERE id = :id;
+
+-- name: log_ids
+SELECT id FROM log_chunk;
+
+-- name: log_row
+SELECT id, job_id, attempt, start, text FROM log_chunk WHERE id = :id;
+
+-- name: seal_log
+UPDATE log_chunk SET text = :text WHERE id = :id;
+
+-- name: meta_ids
+SELECT key FROM meta;
+
+-- name: meta_row
+SELECT key AS id, value FROM meta WHERE key = :id;
+
+-- name: seal_meta
+UPDATE meta SET value = :value WHERE key = :id;

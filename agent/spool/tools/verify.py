@@ -4,11 +4,13 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from hashlib import file_digest
 from pathlib import Path
 
-from agent.spool.rows import checked as kept_in
+from agent.spool.contents import Content, Contents
+from agent.spool.rows import owner_of
+from agent.spool.sealing import Seal
 from agent.spool.tools.listing import Say
 from agent.spool.tools.opened import MEND, SQL, Opened, to_look
 from agent.wire.messages import Job, Result
@@ -20,10 +22,10 @@ class Damage:
     mend: str
 
 
-def verify(path: Path, say: Say, *, as_json: bool) -> int:
+def verify(path: Path, say: Say, seal: Seal, *, as_json: bool) -> int:
     """1 when something is damaged, else 0."""
     checked: Counter[str] = Counter()
-    with to_look(path) as spool:
+    with to_look(path, seal) as spool:
         damages = list(_damages(spool, checked))
         notes = [] if any(one.what.startswith("the database") for one in damages) else _notes(spool)
     if as_json:
@@ -59,9 +61,10 @@ def _of_database(why: str) -> Damage:
 
 def _of_row(spool: Opened, row: sqlite3.Row, checked: Counter[str]) -> Iterator[Damage]:
     key = (row["job_id"], row["attempt"])
+    contents = Contents(spool.seal)
     name = f"job {key[0]} attempt {key[1]}"
     checked["jobs"] += 1
-    if not isinstance(kept_in(key, row["body"], row["body_crc"]), Job):
+    if not isinstance(contents.message(key, row, Content.BODY), Job):
         yield Damage(
             f"{name}: the job's bytes", "the agent sets it aside, and the bridge sends the job again"
         )
@@ -69,7 +72,7 @@ def _of_row(spool: Opened, row: sqlite3.Row, checked: Counter[str]) -> Iterator[
         return
     checked["results"] += 1
     mend = "the agent runs the job again, or ends it where it may run only once"
-    result = kept_in(key, row["result"], row["result_crc"])
+    result = contents.message(key, row, Content.RESULT)
     if not isinstance(result, Result):
         yield Damage(f"{name}: its result", mend)
     elif result.blob_sha256:
@@ -80,13 +83,12 @@ def _of_row(spool: Opened, row: sqlite3.Row, checked: Counter[str]) -> Iterator[
 
 def _document_is_whole(spool: Opened, result: Result) -> bool:
     """A document that went in this moment, because its result has been recorded, is no damage."""
-    try:
-        with spool.document_path(result.job_id, result.attempt).open("rb") as file:
-            return file_digest(file, "sha256").hexdigest() == result.blob_sha256
-    except OSError:
-        with to_look(spool.path) as now:
-            key = {"job_id": result.job_id, "attempt": result.attempt}
-            return now.db.execute(SQL["is_held"], key).fetchone() is None
+    with suppress(OSError):
+        if spool.blobs.is_whole(owner_of((result.job_id, result.attempt)), result.blob_sha256):
+            return True
+    with to_look(spool.path) as now:
+        key = {"job_id": result.job_id, "attempt": result.attempt}
+        return now.db.execute(SQL["is_held"], key).fetchone() is None
 
 
 def _notes(spool: Opened) -> list[str]:

@@ -18,6 +18,7 @@ from agent.wire.arguments import resolved
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import job_in, pack
 from agent.wire.errors import Malformed, TooLarge, Unresolved
+from agent.wire.hidden import listed
 from agent.wire.messages import Result
 from bridge.errors import AnswerLost, ClusterDown, Declined, NotTaken, TokenRefused, TooDeep
 from bridge.relay.ledger import Custody
@@ -192,7 +193,9 @@ class HTTPSource:
         async def look_up(path: str) -> Any:
             return await lane.named_value(path, pulled.token)
 
-        return replace(pulled, args=json.dumps(await resolved(reply, look_up)).encode())
+        found = await resolved(reply, look_up)
+        args = json.dumps(found.values).encode()
+        return replace(pulled, args=args, hidden=listed(list(found.secrets)))
 
     async def _refuse(self, lane: Lane, reply: Any, why: str) -> None:
         """Asked again it would be as malformed, so it is not kept."""

@@ -37,6 +37,7 @@ class Pulled:
     env: Mapping[str, str]
     token: str
     job_json: str
+    hidden: Sequence[str] = ()  # secrets among the arguments
 
     def as_job(self, attempt: Attempt, now: float) -> Job:
         """What travels; `now` is in wall seconds."""
@@ -60,6 +61,7 @@ class Pulled:
             env=dict(self.env),
             token=self.token,
             dispatched_at=now,
+            hidden=list(self.hidden),
         )
 
     def as_custody(self, attempt: Attempt) -> Custody:
@@ -144,6 +146,7 @@ def pulled_from(reply: Mapping[str, Any], code: str | None) -> Pulled:
         permissioned_as=job["permissioned_as"],
         env=reserved_env(job),
         token=reply["token"],
+        hidden=reply.get("hidden") or (),
         job_json=json.dumps({name: job.get(name) for name in (*COMPLETED_FIELDS, "delivery")}),
     )
 

@@ -1,0 +1,48 @@
+"""Secrets come from files, or from systemd, rather than from an environment that shows them to many."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"  # of systemd: LoadCredential= and LoadCredentialEncrypted=
+MOST_BYTES: Final = 1024 * 1024
+ANYBODY: Final = 0o007
+
+
+class BadCredential(ValueError):
+    """A secret cannot be read, or is given twice. The message names the setting and never its value."""
+
+
+def file_of(env: Mapping[str, str], name: str) -> Path | None:
+    """The file that `<name>_FILE` names, or systemd's credential of this name in small letters."""
+    if named := env.get(f"{name}_FILE", "").strip():
+        return Path(named)
+    given = Path(env.get(CREDENTIALS) or "/nowhere") / name.lower()
+    return given if given.is_file() else None
+
+
+def text_of(env: Mapping[str, str], name: str) -> str | None:
+    """A secret setting: `<name>`, or what its file holds. Raises `BadCredential`."""
+    text = env.get(name, "").strip()
+    if text and env.get(f"{name}_FILE", "").strip():
+        raise BadCredential(f"{name} and {name}_FILE are both set; leave one of them out")
+    path = None if text else file_of(env, name)
+    if path is None:
+        return text or None
+    try:
+        return read(path, name).decode().strip()
+    except UnicodeDecodeError:
+        raise BadCredential(f"{name}_FILE: {path} holds no text") from None
+
+
+def read(path: Path, name: str) -> bytes:
+    """The content of a secret's file. Raises `BadCredential` when it is open to every user of the machine."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES)
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise BadCredential(f"{name}_FILE: {path} cannot be read: {error.strerror}") from error
+    if mode & ANYBODY:
+        raise BadCredential(f"{name}_FILE: {path} is open to every user of this machine; chmod 600 {path}")
+    return content

@@ -1,0 +1,44 @@
+"""A device that was revoked keeps nothing of its jobs."""
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from agent.errors import Revoked
+from agent.spool.blobs import fsync_dir, write_durably
+
+NOTE: Final = (
+    "revoked"  # the id of the token that was taken away; written first, so that a wipe goes on after a crash
+)
+KEPT: Final = frozenset({NOTE, "lock", "identity"})
+
+
+def wipe(folder: Path, token_id: str) -> None:
+    """Jobs, results, log text and what links need go. Raises OSError; called again it goes on."""
+    write_durably(folder / NOTE, f"{token_id}\n".encode())
+    _remove(folder)
+
+
+def require_not_revoked(folder: Path, token_id: str) -> None:
+    """Before a spool is opened. With another token its folder is a new one. Raises `Revoked`, OSError."""
+    note = folder / NOTE
+    if not note.exists():
+        return
+    _remove(folder)
+    if note.read_text().strip() == token_id:
+        raise Revoked(
+            f"the token of this agent was revoked, and its spool {folder} was wiped; "
+            "to use the device again, mint a new token for it."
+        )
+    note.unlink()
+
+
+def _remove(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name in KEPT:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    fsync_dir(folder)

@@ -1,0 +1,123 @@
+import io
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+
+import pytest
+import structlog
+
+from agent import logs
+from agent.config import read
+from agent.credentials import BadCredential, text_of
+from agent.errors import ConfigError
+from agent.link.amqp import connect
+from agent.link.link import Enrolment, LinkKind
+from bridge import config as bridge_config
+from bridge.errors import ConfigError as BridgeConfigError
+
+TOKEN = "jwt_agent_eyJplanted.eyJtoken.signature"
+
+
+@contextmanager
+def listening() -> Iterator[io.StringIO]:
+    """What is written to stderr once the log is set up."""
+    with redirect_stderr(io.StringIO()) as stream:
+        logs.configure("json")
+        yield stream
+    structlog.reset_defaults()
+
+
+def test_no_event_and_no_traceback_shows_what_has_become_a_secret() -> None:
+    with listening() as said:
+        secret = logs.Secret("planted-in-the-log")
+        assert f"{secret} {secret!r}" == "*** ***"
+        structlog.get_logger().warning(
+            "link.retry", reason=f"refused {secret.reveal()}", url=["planted-in-the-log"]
+        )
+        try:
+            int(secret.reveal())
+        except ValueError:
+            traceback.print_exc()
+            structlog.get_logger().exception("bug")
+        assert "planted-in-the-log" not in said.getvalue()
+        assert said.getvalue().count("***") >= 4
+        first = json.loads(said.getvalue().splitlines()[0])
+        assert first["reason"] == "refused ***"
+        with pytest.raises(io.UnsupportedOperation):
+            sys.stderr.fileno()
+        assert not sys.stderr.isatty()
+        sys.stderr.flush()
+
+
+def test_what_is_short_is_in_every_log_by_chance() -> None:
+    with listening() as said:
+        logs.hide("guest")
+        sys.stderr.write("guest")
+        assert said.getvalue() == "guest"
+
+
+async def test_the_tokens_and_the_brokers_password_are_such_secrets(
+    tmp_path: Path,
+) -> None:
+    with listening() as said:
+        read({"AGENT_TOKEN": TOKEN, "BASE_INTERNAL_URL": "http://h"}, tmp_path, None, None)
+        sys.stderr.write("Bearer jwt_agent_north-abcde_eyJplanted.eyJtoken.signature\n")
+        url = "amqp://agent:p%2Fassword-1@127.0.0.1:9/"
+        enrolment = Enrolment(
+            worker="w", worker_group="g", tags=(), shared_tags=(), link=LinkKind.AMQP, amqp_url=url
+        )
+        with pytest.raises(Exception, match="broker unreachable"):
+            async with connect(enrolment):
+                pass
+        settings = {
+            "AMQP_URL": "amqp://bridge:password-of-2@h/",
+            "PUBLIC_AMQP_URL": "amqp://a:password-of-3@h/",
+        }
+        bridge_config.read(settings, relay_only=False)
+        sys.stderr.write("p/assword-1 password-of-2 password-of-3\n")
+        assert said.getvalue() == "Bearer jwt_agent_north-abcde_***\n*** *** ***\n"
+
+
+def secret_file(folder: Path, text: str, name: str = "secret", mode: int = 0o600) -> Path:
+    file = folder / name
+    file.write_text(text)
+    file.chmod(mode)
+    return file
+
+
+def test_a_secret_comes_from_its_setting_its_file_or_systemd(tmp_path: Path) -> None:
+    file = secret_file(tmp_path, " from-file\n", "amqp_url")
+    assert text_of({"AMQP_URL": " told "}, "AMQP_URL") == "told"
+    assert text_of({"AMQP_URL_FILE": str(file)}, "AMQP_URL") == "from-file"
+    assert text_of({"CREDENTIALS_DIRECTORY": str(tmp_path)}, "AMQP_URL") == "from-file"
+    assert text_of({"CREDENTIALS_DIRECTORY": str(tmp_path)}, "AGENT_TOKEN") is None
+    assert text_of({}, "AMQP_URL") is None
+
+
+def test_a_file_that_cannot_be_a_secret_is_refused_without_its_content(tmp_path: Path) -> None:
+    open_file, noise = secret_file(tmp_path, TOKEN, "open", 0o644), tmp_path / "noise"
+    noise.write_bytes(b"\xff\xfe")
+    noise.chmod(0o600)
+    for env, wanted in (
+        ({"AGENT_TOKEN": TOKEN, "AGENT_TOKEN_FILE": str(open_file)}, "both set"),
+        ({"AGENT_TOKEN_FILE": str(open_file)}, "chmod 600"),
+        ({"AGENT_TOKEN_FILE": str(tmp_path / "missing")}, "No such file"),
+        ({"AGENT_TOKEN_FILE": str(noise)}, "holds no text"),
+    ):
+        with pytest.raises(BadCredential, match=wanted) as refused:
+            text_of(env, "AGENT_TOKEN")
+        assert "planted" not in str(refused.value)
+        with pytest.raises(ConfigError, match=wanted):
+            read({**env, "BASE_INTERNAL_URL": "http://h"}, tmp_path / "spool", None, None)
+        with pytest.raises(BridgeConfigError, match=wanted):
+            bridge_config.read(env, relay_only=False)
+
+
+def test_the_bridge_reads_its_secrets_from_files_too(tmp_path: Path) -> None:
+    file = secret_file(tmp_path, "amqp://bridge:in-a-file@h/\n")
+    settings = bridge_config.read({"AMQP_URL_FILE": str(file)}, relay_only=False)
+    assert settings.amqp_url is not None
+    assert settings.amqp_url.reveal() == "amqp://bridge:in-a-file@h/"
