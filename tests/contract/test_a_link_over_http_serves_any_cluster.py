@@ -21,6 +21,7 @@ from agent.link.http.doubts import Doubts
 from agent.link.http.link import HttpLink
 from agent.link.http.plain import Plain
 from agent.spool.spool import Spool
+from agent.tls.outbound import SYSTEM
 from agent.wire.claims import Tag
 from agent.wire.messages import Cancel, Log, Receipt, Revoke
 from agent.wire.tokens import bearer_of
@@ -68,8 +69,8 @@ async def linked(url: str, token: str, folder: Path) -> AsyncIterator[Site]:
     spool = await Spool.open(folder / "spool", SystemClock())
     book = Book(spool, SystemClock())
     holdings = SpoolHoldings(spool, book)
-    async with client_for(url, bearer_of(token, "till-a1b2c")) as client:
-        api = Api(client)
+    async with client_for(url, bearer_of(token, "till-a1b2c"), SYSTEM) as client:
+        api = Api(client, SYSTEM)
         dialect = Plain(api, holdings, Doubts(holdings), hostname="till", tags=frozenset(map(Tag, TAGS)))
         link = HttpLink(api, dialect, holdings)
         await link.begin()

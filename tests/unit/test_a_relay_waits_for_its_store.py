@@ -27,7 +27,9 @@ async def test_it_goes_on_by_itself(tmp_path: Path) -> None:
         assert await source.pull(BASH) is not None
         store: Any = running.store
         store.may_use = lambda: False  # what its owner sets when the folder is gone
-        relay = Relay(Desk(broker.connect, ledger), source, ledger, signer, running.clock, Policies(), ready_max=1)
+        relay = Relay(
+            Desk(broker.connect, ledger), source, ledger, signer, running.clock, Policies(), ready_max=1
+        )
         task = asyncio.ensure_future(relay.run())
         await until(lambda: store.failing)
         answer = await running.admin.post(f"/api/w/main/jobs_u/queue/cancel/{job_id}", json={})
