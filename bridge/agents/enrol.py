@@ -21,6 +21,7 @@ from bridge.web.bodies import typed_body
 
 log = structlog.get_logger()
 
+Address = Callable[[str, Claims], str]  # of the broker, for this agent
 Verify = Callable[[str], Awaitable[Claims | None]]
 Admit = Callable[[WorkerName, frozenset[Tag]], Awaitable[None]]
 
@@ -47,6 +48,7 @@ class Enrolments:
         admit: Admit,
         keys: Mapping[str, bytes],
         public_amqp_url: str | None,
+        address: Address,
         *,
         clock: Clock,
         admissions_per_s: int,
@@ -55,7 +57,8 @@ class Enrolments:
         """`public_amqp_url`: where agents find the broker, which may differ from where the bridge does.
 
         `{host}` in it stands for the host name under which the agent reached the bridge. Without one the link
-        is HTTP, at the address that the agent has used. `api_url`: the API that jobs call; empty: there too.
+        is HTTP, at the address that the agent has used. `address` says who an agent is at the broker;
+        `api_url`: the API that jobs call; empty: where agents enrol.
         """
         self._register = register
         self._verify = verify
@@ -63,6 +66,7 @@ class Enrolments:
         self._keys = {kid: base64.b64encode(raw).decode() for kid, raw in keys.items()}
         self._amqp_url = public_amqp_url or ""
         self._api_url = api_url
+        self._address = address
         self._clock = clock
         self._admission = Admission(admissions_per_s, clock.monotonic_s())
 
@@ -102,7 +106,7 @@ class Enrolments:
             "tags": sorted(claims.tags),
             "shared_tags": sorted(claims.tags & {tag for agent in others for tag in agent["tags"]}),
             "link": "amqp" if self._amqp_url else "http",
-            "amqp_url": self._amqp_url.replace("{host}", request.url.hostname or ""),
+            "amqp_url": self._address(self._amqp_url.replace("{host}", request.url.hostname or ""), claims),
             "keys": self._keys,
             "base_url": self._api_url,
             "wall_s": self._clock.wall_s(),
