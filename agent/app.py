@@ -37,14 +37,15 @@ from agent.link.enrol import enrol, keyring
 from agent.link.http.holdings import Holdings
 from agent.link.interfaces import until_interface_up
 from agent.link.link import Enrolment, Link, LinkKind
+from agent.logs import Secret
 from agent.policy import Policy
 from agent.spool.folder import unusable
 from agent.spool.spool import Spool
 from agent.spool.watch import Watch
 from agent.spool.wiping import require_not_revoked, wipe
 from agent.tls.outbound import Outbound, is_in_clear
-from agent.wire.revoked import is_proved, token_id
-from agent.wire.tokens import AGENT_PREFIX
+from agent.wire.revoked import is_proved
+from agent.wire.tokens import AGENT_PREFIX, bearer_of, token_id
 
 if TYPE_CHECKING:
     from agent.link.http import link as http
@@ -229,7 +230,8 @@ class _Links:
             from agent.link import amqp  # noqa: PLC0415 see above
 
             self._warn_once(enrolment.amqp_url)
-            return amqp.connect(enrolment, self._settings.outbound)
+            bearer = Secret(bearer_of(self._settings.token.reveal(), self._suffix))
+            return amqp.connect(enrolment, bearer, self._settings.outbound)
         if self._over_http is None:
             from agent.link.http.link import Links  # noqa: PLC0415 see above
 

@@ -26,6 +26,7 @@ from bench.support.folders import own_folder
 from bench.support.ours import EMAIL, PASSWORD, Api
 from bench.support.work import JobWentWrong, surroundings
 from dev_tools.broker import BrokerError, find
+from dev_tools.brokers.bridges import introduce
 from dev_tools.brokers.vhosts import fresh_vhost
 from dev_tools.places import ROOT
 from dev_tools.ports import free_ports
@@ -108,6 +109,7 @@ class Bridge:
             "BRIDGE_PORT": str(self._port),
             "BRIDGE_STORE": str(folder / "bridge.db"),
             "ADMIN_PASSWORD_FILE": str(folder / "password"),
+            **introduce(amqp_url, self.url, folder / "bridge.db"),
         }
 
     @property

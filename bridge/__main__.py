@@ -1,4 +1,4 @@
-"""`python -m bridge serve` runs cluster, API and relay; `python -m bridge relay` only the relay."""
+"""`python -m bridge serve` runs cluster, API and relay, `relay` only the relay; `broker` is for operators."""
 
 import argparse
 import asyncio
@@ -7,28 +7,26 @@ import sys
 from collections.abc import Sequence
 
 from agent import logs
-from bridge import app, config
+from bridge import app, config, operators
 from bridge.errors import BridgeError, ConfigError
 
 USAGE_ERROR = 2
+BROKER_COMMANDS = {
+    "config": "the lines of rabbitmq.conf by which RabbitMQ asks the bridge at BASE_URL what an agent may do",
+    "permissions": "static users and permissions with the same rights, for a RabbitMQ that cannot load the "
+    "plugin (BROKER_AUTH=static): definitions to import",
+}
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bridge",
-        description="Takes jobs from a cluster to its agents, over RabbitMQ or HTTP, and their results back.",
-        epilog="Settings: AMQP_URL (serve needs none) PUBLIC_AMQP_URL BRIDGE_STORE or DATABASE_URL "
-        "BRIDGE_HOST BRIDGE_PORT BASE_URL "
-        "ADMIN_PASSWORD_FILE READY_MAX ZOMBIE_JOB_TIMEOUT CUSTOM_TAGS DEFAULT_TAGS_PER_WORKSPACE; "
-        "for TLS: TLS_CERT_FILE TLS_KEY_FILE CA_FILE CLIENT_CERT_FILE CLIENT_KEY_FILE; "
-        "for relay: AGENT_TOKEN BASE_INTERNAL_URL.",
-    )
-    parser.add_argument("command", choices=["serve", "relay"])
-    command = parser.parse_args(argv).command
+    asked = _parser().parse_args(argv)
     try:
-        settings = config.read(os.environ, relay_only=command == "relay")
+        if asked.command == "broker":
+            print(operators.broker(asked.what, os.environ))
+            return 0
+        settings = config.read(os.environ, relay_only=asked.command == "relay")
         logs.configure("text" if sys.stderr.isatty() else "json")
-        asyncio.run(app.serve(settings) if command == "serve" else app.relay(settings))
+        asyncio.run(app.serve(settings) if asked.command == "serve" else app.relay(settings))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
@@ -36,6 +34,26 @@ def main(argv: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bridge",
+        description="Takes jobs from a cluster to its agents, over RabbitMQ or HTTP, and their results back.",
+        epilog="Settings: AMQP_URL (serve needs none) PUBLIC_AMQP_URL MANAGEMENT_URL BROKER_AUTH "
+        "BRIDGE_STORE or DATABASE_URL BRIDGE_HOST BRIDGE_PORT BASE_URL "
+        "ADMIN_PASSWORD_FILE READY_MAX ZOMBIE_JOB_TIMEOUT CUSTOM_TAGS DEFAULT_TAGS_PER_WORKSPACE; "
+        "for TLS: TLS_CERT_FILE TLS_KEY_FILE CA_FILE CLIENT_CERT_FILE CLIENT_KEY_FILE; "
+        "for relay: AGENT_TOKEN BASE_INTERNAL_URL.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="serve|relay|broker")
+    commands.add_parser("serve", help="cluster, API and relay")
+    commands.add_parser("relay", help="only the relay, for a cluster at BASE_INTERNAL_URL")
+    broker = commands.add_parser("broker", help="what a RabbitMQ has to be told")
+    whats = broker.add_subparsers(dest="what", required=True, metavar="config|permissions")
+    for what, meaning in BROKER_COMMANDS.items():
+        whats.add_parser(what, help=meaning)
+    return parser
 
 
 if __name__ == "__main__":

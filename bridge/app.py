@@ -4,17 +4,15 @@ import asyncio
 import hashlib
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import structlog
 import uvicorn
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from agent.clock import Clock, SystemClock
 from agent.database import WriteFailed
@@ -22,15 +20,22 @@ from agent.logs import Secret
 from agent.tls.outbound import is_in_clear
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.tokens import instance_of
-from bridge.agents.enrol import Enrolments, ProofOfRevocation, Proofs, Verify, no_proof
+from bridge.agents.broker_auth import BrokerAuth
+from bridge.agents.enrol import Address, Enrolments, ProofOfRevocation, Proofs, Verify, no_proof
 from bridge.agents.introspection import Introspection
+from bridge.agents.revocations import EndConnections, Revocations, Revoked, Take
+from bridge.agents.static_users import StaticUsers, without_login
 from bridge.broker.channel import connect
+from bridge.broker.management import Management
 from bridge.broker.topology import Topology
-from bridge.config import Settings
+from bridge.config import LoginKind, Settings, vhost_of
 from bridge.errors import ClusterDown, ConfigError
 from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
 from bridge.relay.life import Relay
+from bridge.relay.quarantine import Quarantine
+from bridge.relay.recorder import Recorder
+from bridge.relay.routes import CustodyRoutes, QuarantineRoutes
 from bridge.relay.signer import Signer
 from bridge.relay.sources.http import HTTPSource
 from bridge.relay.sources.local import LocalSource
@@ -40,6 +45,8 @@ from bridge.store.leading import Part
 from bridge.store.listener import Listener
 from bridge.store.postgres import PostgresStore
 from bridge.store.sharing import led
+from bridge.store.store import Store
+from bridge.tokens.seen import SeenTokens
 from bridge.upstream import Upstream
 from bridge.web.asgi import build
 from bridge.web.cluster import Cluster, open_cluster
@@ -62,25 +69,36 @@ async def serve(settings: Settings) -> None:
         )
         if cluster.generated_password:
             print(f"superadmin admin@orvanta.local, password {cluster.generated_password}", flush=True)  # noqa: T201 shown once
-        ledger = Ledger(store, clock)
+        ledger, tokens = Ledger(store, clock), cluster.tokens
         lead: dict[str, Part] = {
             "sweep": partial(_sweep, cluster, settings.zombie_timeout_s),
             "schedules": cluster.schedules.run,
         }
         stand_by: dict[str, Part] = {"silence": partial(_keep_up, cluster, settings.zombie_timeout_s)}
+        routes: list[BaseRoute] = [*CustodyRoutes(ledger, cluster.require_superadmin).all()]
+        ending = partial(_ending, settings, tokens.seen, tokens.blacklist.all, clock)
+        takers: list[Take] = [lambda ended: cluster.holding.take_from(ended.worker, ended.why)]
+        address = await _address(settings, store)
         if settings.amqp_url is None:
             await _refuse_to_forget(ledger)
         signer = await Signer.load(ledger)
         desk: Desk | None = None
-        if settings.amqp_url is not None:
+        if settings.amqp_url is None:
+            lead["revocations"] = partial(ending, takers)
+        else:
             source = LocalSource(cluster.jobs, cluster.environments)
             desk = _desk(settings, settings.amqp_url, ledger)
-            lead["relay"] = partial(_relay, settings, desk, source, ledger, signer, clock)
+            quarantine = Quarantine(ledger, Recorder(source, ledger, clock), tokens.blacklist.holds)
+            relaying = partial(_relay, settings, desk, source, ledger, signer, quarantine, clock)
+            lead["relay"] = partial(relaying, lambda relay: ending([*takers, _taker(relay)]))
             stand_by["desk"] = desk.stand_by
-        proofs = Proofs(cluster.tokens.blacklist.holds, signer.sign)
-        verify = cluster.tokens.verify_agent
-        enrolments = _enrolments(settings, ledger, verify, clock, desk, signer, proof_of_revocation=proofs.of)
-        routes = [*enrolments.routes(), *_relay_routes(ledger, cluster), *cluster.routes]
+            routes += QuarantineRoutes(quarantine, cluster.require_superadmin, cluster.audit.note).all()
+            routes += BrokerAuth(tokens.verify_agent, tokens.seen, vhost_of(settings.amqp_url)).routes()
+        proofs = Proofs(tokens.blacklist.holds, signer.sign)
+        enrolments = _enrolments(
+            settings, ledger, tokens.verify_agent, address, clock, desk, signer, proof_of_revocation=proofs.of
+        )
+        routes = [*enrolments.routes(), *routes, *cluster.routes]
         beside: dict[str, Part] = {
             "leading": partial(leadership.run, partial(_together, lead), partial(_together, stand_by))
         }
@@ -101,23 +119,29 @@ async def relay(settings: Settings) -> None:
     clock = SystemClock()
     store, leadership = led(await open_store(settings.store), clock)
     upstream = Upstream(settings.upstream_url, clock, outbound=settings.outbound)
-    ledger = Ledger(store, clock)
+    ledger, seen = Ledger(store, clock), SeenTokens(store, clock)
     source = HTTPSource(upstream, settings.agent_tokens, _suffix(settings.store), ledger, clock)
-    introspection = Introspection(upstream, clock)
+    introspection = Introspection(upstream, seen, clock)
     try:
         signer = await Signer.load(ledger)
         desk = _desk(settings, settings.amqp_url, ledger)
+        address = await _address(settings, store)
         enrolments = _enrolments(
-            settings, ledger, introspection.verify, clock, desk, signer, api_url=settings.base_url
+            settings, ledger, introspection.verify, address, clock, desk, signer, api_url=settings.base_url
         )
+        auth = BrokerAuth(introspection.verify, seen, vhost_of(settings.amqp_url))
+        quarantine = Quarantine(ledger, Recorder(source, ledger, clock), introspection.is_refused)
+        relaying = partial(_relay, settings, desk, source, ledger, signer, quarantine, clock)
+        ending = partial(_ending, settings, seen, introspection.refused, clock)
         lead: dict[str, Part] = {
-            "relay": partial(_relay, settings, desk, source, ledger, signer, clock),
+            "relay": partial(relaying, lambda relay: ending([_taker(relay)])),
             "announcement": partial(_announce, source),
         }
         running: dict[str, Part] = {
             "leading": partial(leadership.run, partial(_together, lead), desk.stand_by)
         }
-        await _until_signal(settings, enrolments.routes(), running, lambda: None)
+        routes = [*enrolments.routes(), *auth.routes()]
+        await _until_signal(settings, routes, running, lambda: None)
     finally:
         source.close()
         await upstream.close()
@@ -136,17 +160,64 @@ def _desk(settings: Settings, url: Secret, ledger: Ledger) -> Desk:
 
 
 async def _relay(
-    settings: Settings, desk: Desk, source: Source, ledger: Ledger, signer: Signer, clock: Clock
+    settings: Settings,
+    desk: Desk,
+    source: Source,
+    ledger: Ledger,
+    signer: Signer,
+    quarantine: Quarantine,
+    clock: Clock,
+    ending: Callable[[Relay], Coroutine[Any, Any, None]],
 ) -> None:
-    """A new one for each time of leading: what the last one remembered may be wrong by now."""
-    ready_max = settings.ready_max
-    await Relay(desk, source, ledger, signer, clock, settings.policies, ready_max=ready_max).run()
+    """A new one for each time of leading: what the last one remembered may be wrong by now.
+
+    `ending`: what carries out the end of agents' tokens, and takes from the relay what they hold.
+    """
+    ready_max, policies = settings.ready_max, settings.policies
+    relay = Relay(desk, source, ledger, signer, clock, policies, quarantine, ready_max=ready_max)
+    await _together({"jobs": relay.run, "revocations": lambda: ending(relay)})
+
+
+def _taker(relay: Relay) -> Take:
+    return lambda ended: relay.take_from(ended.worker, ended.why, is_trusted=ended.is_trusted)
+
+
+async def _ending(
+    settings: Settings, seen: SeenTokens, revoked: Revoked, clock: Clock, takers: Sequence[Take]
+) -> None:
+    """For ever: the end of tokens is carried out."""
+    async with _connections(settings) as end_connections:
+        await Revocations(seen, revoked, end_connections, clock).run(takers)
+
+
+@asynccontextmanager
+async def _connections(settings: Settings) -> AsyncIterator[EndConnections]:
+    """How connections of agents are ended, for as long as the block lasts."""
+    if settings.management_url is None:
+        if settings.amqp_url is not None:
+            log.warning("management.missing", mend="set MANAGEMENT_URL: without it a revoked agent that is "
+                        "linked over RabbitMQ goes on receiving until its link breaks")  # fmt: skip
+        yield _end_nothing
+        return
+    async with Management(settings.management_url, settings.outbound) as management:
+        yield management.end_connections
+
+
+async def _end_nothing(_login: str, _reason: str) -> None:
+    """There is no broker, or no way to its connections."""
+
+
+async def _address(settings: Settings, store: Store) -> Address:
+    if settings.broker_auth is LoginKind.BRIDGE:
+        return without_login
+    return (await StaticUsers.open(store)).address
 
 
 def _enrolments(
     settings: Settings,
     ledger: Ledger,
     verify: Verify,
+    address: Address,
     clock: Clock,
     desk: Desk | None,
     signer: Signer,
@@ -165,6 +236,7 @@ def _enrolments(
         _let_in if desk is None else desk.admit,
         signer.public_keys(),
         None if public is None else public.reveal(),
+        address,
         clock=clock,
         admissions_per_s=settings.admissions_per_s,
         api_url=api_url,
@@ -251,16 +323,6 @@ async def _announce(source: HTTPSource) -> None:
             log.warning("cluster.down", reason=str(error))
             ping_type = "Initial"
         await asyncio.sleep(ANNOUNCE_EVERY_S)
-
-
-def _relay_routes(ledger: Ledger, cluster: Cluster) -> list[Route]:
-    """Custody and agents for people (superadmin): where every job is, and who holds it."""
-
-    async def custody(request: Request) -> Response:
-        await cluster.require_superadmin(request)
-        return JSONResponse({"custody": await ledger.custody(), "agents": await ledger.agents()})
-
-    return [Route("/api/custody", custody, methods=["GET"])]
 
 
 def _password(settings: Settings) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -23,11 +24,20 @@ from bridge.web.tls import Pair
 SECRETS: Final = ("AGENT_TOKEN", "AMQP_URL", "PUBLIC_AMQP_URL")  # each also from a file: AMQP_URL_FILE
 
 
+class LoginKind(StrEnum):
+    """How the broker knows what an agent may do."""
+
+    BRIDGE = "bridge"  # it asks us
+    STATIC = "static"  # an operator has told it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     store: Path | OnServer
     amqp_url: Secret | None  # None: no broker, the agents' link is HTTP
     public_amqp_url: Secret | None
+    management_url: Secret | None  # of RabbitMQ's management API; None: nobody's connections can be ended
+    broker_auth: LoginKind
     host: str
     port: int
     base_url: str  # of the cluster, as sites and people reach it
@@ -62,6 +72,8 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         store=_store(env),
         amqp_url=amqp_url,
         public_amqp_url=public,
+        management_url=_management(env),
+        broker_auth=_broker_auth(env),
         host=host,
         port=port,
         base_url=env.get("BASE_URL") or upstream or f"{'http' if pair is None else 'https'}://{host}:{port}",
@@ -165,6 +177,23 @@ def _brokers(env: Mapping[str, str], *, needed: bool) -> tuple[Secret | None, Se
     for url in (own, public):
         hide(unquote(urlsplit(url).password or ""))
     return Secret(own), Secret(public)
+
+
+def _management(env: Mapping[str, str]) -> Secret | None:
+    if not env.get("MANAGEMENT_URL"):
+        return None
+    return Secret(_url(env, "MANAGEMENT_URL", ("http", "https"), "").rstrip("/"))
+
+
+def _broker_auth(env: Mapping[str, str]) -> LoginKind:
+    raw = env.get("BROKER_AUTH", LoginKind.BRIDGE)
+    if raw not in list(LoginKind):
+        raise ConfigError(f"BROKER_AUTH must be one of {', '.join(LoginKind)}, not {raw!r}")
+    return LoginKind(raw)
+
+
+def vhost_of(amqp_url: Secret) -> str:
+    return unquote(urlsplit(amqp_url.reveal()).path[1:]) or "/"
 
 
 def _names(env: Mapping[str, str], name: str) -> list[str]:

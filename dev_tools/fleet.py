@@ -19,6 +19,7 @@ from agent.link.enrol import ENROL_S, enrol_by
 from agent.link.link import Enrolment, Link
 from agent.logs import Secret
 from agent.spool.spool import Spool
+from agent.wire.tokens import bearer_of
 
 OPENED_AT_ONCE: Final = 16
 
@@ -31,7 +32,15 @@ class Member:
         self._base_url = base_url
         self._token = token
         clock = SystemClock()
-        self.life: Final = Life(spool, Book(spool, clock), clock, enrol=self._enrol, connect=connect, slots=1)
+        bearer = Secret(bearer_of(token.reveal(), spool.folder.identity))
+        self.life: Final = Life(
+            spool,
+            Book(spool, clock),
+            clock,
+            enrol=self._enrol,
+            connect=lambda enrolment: connect(enrolment, bearer),
+            slots=1,
+        )
         self.waits: Final[
             list[tuple[float, float]]
         ] = []  # when it was told its turn, and how far ahead that is

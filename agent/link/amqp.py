@@ -8,7 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import aio_pika
 import structlog
@@ -18,12 +18,13 @@ from agent.broker_session import Session, Unroutable, open_session, session_erro
 from agent.compression import compress
 from agent.errors import LinkDown
 from agent.link.link import Enrolment
-from agent.logs import hide
+from agent.logs import Secret, hide
 from agent.tls.outbound import SYSTEM, Outbound
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.envelope import CONTENT_TYPE, pack, seal
 from agent.wire.messages import Message
 from agent.wire.routing import CANARY, UP, control_queue, job_queue, up_key
+from agent.wire.tokens import broker_login, token_id
 
 log = structlog.get_logger()
 
@@ -65,8 +66,9 @@ class AmqpLink:
 
     vouches = False  # I4: whoever may write to the broker could have put a job there
 
-    def __init__(self, worker: WorkerName, session: Session) -> None:
+    def __init__(self, worker: WorkerName, login: str, session: Session) -> None:
         self._worker = worker
+        self._login = login  # the broker refuses a message that names another sender
         self._session = session
         self._channel: AbstractChannel
         self._consumers: dict[Tag, str] = {}
@@ -91,6 +93,7 @@ class AmqpLink:
             content_encoding=envelope.content_encoding,
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
             type=kind,
+            user_id=self._login,
         )
         try:
             await self._session.publish(UP, message, up_key(kind, self._worker))
@@ -148,7 +151,11 @@ class AmqpLink:
         self._canary = secrets.token_hex(8)
         self._canary_back.clear()
         message = aio_pika.Message(
-            b"", type=CANARY, correlation_id=self._canary, expiration=CANARY_LIVES_MS / 1000
+            b"",
+            type=CANARY,
+            correlation_id=self._canary,
+            expiration=CANARY_LIVES_MS / 1000,
+            user_id=self._login,
         )
         await self._session.publish(UP, message, up_key(CANARY, self._worker))
         while True:
@@ -209,12 +216,25 @@ class AmqpLink:
             await message.ack()
 
 
+def address(enrolment: Enrolment, bearer: Secret) -> Secret:
+    """Where and as whom to log in: with the token, or with a static user that the enrolment names."""
+    parts = urlsplit(enrolment.amqp_url)
+    if parts.username:
+        return Secret(enrolment.amqp_url)
+    login = broker_login(WorkerName(enrolment.worker), token_id(bearer.reveal()))
+    named = f"{quote(login, safe='')}:{quote(bearer.reveal(), safe='')}@{parts.netloc}"
+    return Secret(parts._replace(netloc=named).geturl())
+
+
 @asynccontextmanager
-async def connect(enrolment: Enrolment, outbound: Outbound = SYSTEM) -> AsyncIterator[AmqpLink]:
+async def connect(
+    enrolment: Enrolment, bearer: Secret, outbound: Outbound = SYSTEM
+) -> AsyncIterator[AmqpLink]:
     """A link for as long as the block lasts. Raises `LinkDown`."""
     worker = WorkerName(enrolment.worker)
-    hide(unquote(urlsplit(enrolment.amqp_url).password or ""))
-    async with open_session(enrolment.amqp_url, worker, HEARTBEAT_S, link_down, outbound) as session:
-        link = AmqpLink(worker, session)
+    url = address(enrolment, bearer)
+    hide(unquote(urlsplit(url.reveal()).password or ""))
+    async with open_session(url.reveal(), worker, HEARTBEAT_S, link_down, outbound) as session:
+        link = AmqpLink(worker, unquote(urlsplit(url.reveal()).username or ""), session)
         await link._begin()  # noqa: SLF001 the second half of making one
         yield link

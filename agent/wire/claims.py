@@ -7,6 +7,7 @@ JobId = NewType("JobId", str)
 WorkerName = NewType("WorkerName", str)
 Tag = NewType("Tag", str)
 Attempt = NewType("Attempt", int)
+TokenId = NewType("TokenId", str)  # names an agent token and gives nothing of it away
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Claims:
     worker_group: str
     tags: frozenset[Tag]
     expires_s: int  # seconds since the epoch, UTC
+    token_id: TokenId = TokenId("")  # of the token that proved it
 
     def may_run(self, tag: Tag) -> bool:
         return tag in self.tags  # I4: no other line in the agent compares tags

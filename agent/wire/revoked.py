@@ -1,22 +1,16 @@
 """The bridge's word that a token was taken away: only this, and no mere refusal, wipes a spool."""
 
 import base64
-import hashlib
 from collections.abc import Callable
 from typing import Final
 
 from agent.wire.envelope import Verify
-from agent.wire.tokens import AGENT_PREFIX
+from agent.wire.tokens import token_id
 
 HEADER: Final = "orvanta-revoked"  # of the 401: `<key id> <base64 of the signature>`
 MEANT: Final = b"orvanta: this agent token was revoked\0"  # no job and no other message begins so
 
 Sign = Callable[[bytes], tuple[str, bytes]]
-
-
-def token_id(token: str) -> str:
-    """Names a token without giving it away. `token`: as minted, or its JWT."""
-    return hashlib.sha256(token.removeprefix(AGENT_PREFIX).encode()).hexdigest()
 
 
 def proof_of(token: str, sign: Sign) -> str:

@@ -17,6 +17,8 @@ PINGS: Final = "orvanta.pings"
 LOGS: Final = "orvanta.logs"
 CANARY: Final = "canary"  # a kind of message that an agent sends to itself, through the broker
 
+UP_KINDS: Final = ("event", "result", "blob", "log", "ping", CANARY)  # what an agent writes
+
 NAME_MAX_BYTES: Final = 255  # AMQP 0-9-1 short string
 
 # `quote` never escapes these two, and a dot would split a word while a tilde is outside our alphabet.

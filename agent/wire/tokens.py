@@ -1,10 +1,14 @@
 """The agent token and the worker's suffix as text (agent-api.md 1.3). Nothing here proves anything."""
 
 import base64
+import hashlib
 import json
 from typing import Any, Final
 
+from agent.wire.claims import TokenId, WorkerName
+
 AGENT_PREFIX: Final = "jwt_agent_"
+ID_CHARS: Final = 16  # 64 bits: nobody but the cluster can choose the text that is hashed
 JWT_START: Final = "_eyJ"  # every JWT starts with `{"` in base64url; a suffix may contain `_`
 
 
@@ -17,6 +21,31 @@ def split_bearer(bearer: str) -> tuple[str, str] | None:
     """(suffix, JWT) of a bearer, or None when it has no suffix."""
     suffix, start, rest = bearer.removeprefix(AGENT_PREFIX).partition(JWT_START)
     return (suffix, JWT_START[1:] + rest) if start else None
+
+
+def token_id(token: str) -> TokenId:
+    """Of a token in any spelling: as minted, or as an agent sends it with its suffix.
+
+    Made of what is signed: the signature itself can be written in several ways that all verify.
+    """
+    parts = split_bearer(token)
+    jwt = token.removeprefix(AGENT_PREFIX) if parts is None else parts[1]
+    signed = jwt.rpartition(".")[0] or jwt
+    return TokenId(hashlib.sha256(signed.encode()).hexdigest()[:ID_CHARS])
+
+
+def broker_login(worker: WorkerName, token: TokenId) -> str:
+    """The name under which an agent logs in at the broker, and which the broker puts on what it sends.
+
+    With the token in it, what a name may do never changes: two tokens of one worker are two names.
+    """
+    return f"{worker}@{token}"
+
+
+def split_login(login: str) -> tuple[WorkerName, TokenId]:
+    """Both are empty when it is no name of an agent."""
+    worker, at, token = login.rpartition("@")
+    return (WorkerName(worker), TokenId(token)) if at else (WorkerName(""), TokenId(""))
 
 
 def said_by(jwt: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from agent.jobs.inquiry import Inquiry
 from agent.jobs.reporter import Reporter
 from agent.link.amqp import connect
 from agent.link.link import Enrolment
+from agent.logs import Secret
 from agent.spool.spool import Spool
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.envelope import CONTENT_TYPE, pack
@@ -56,7 +57,7 @@ async def drain(folder: Path, amqp_url: str) -> float:
         await book.load()
         results = book.backlog
         enrolment = Enrolment(worker=WORKER, worker_group="bench", tags=(), shared_tags=(), amqp_url=amqp_url)
-        async with connect(enrolment) as link:
+        async with connect(enrolment, Secret("")) as link:
             clock = SystemClock()
             reporter = Reporter(book, spool, clock, Inquiry(book, spool, clock))
             began_s = time.monotonic()

@@ -14,6 +14,7 @@ from typing import Any, Final
 from agent import status
 from bench.support import proc
 from bench.support.work import SLOTS, SOURCE, JobWentWrong, Work, surroundings
+from dev_tools.brokers.bridges import introduce
 from dev_tools.places import ROOT
 from dev_tools.ports import free_ports
 from dev_tools.processes import Running
@@ -143,6 +144,7 @@ def ours(
         "BRIDGE_STORE": str(folder / "bridge.db"),
         "ADMIN_PASSWORD_FILE": str(password),
         "PUBLIC_AMQP_URL": public_amqp_url or amqp_url,
+        **introduce(amqp_url, f"http://127.0.0.1:{port}", folder / "bridge.db"),
     }
     bridge_words = [sys.executable, *under.get("bridge", ()), "-m", "bridge", "serve"]
     with Running(bridge_words, env=bridge_env, log=folder / "bridge.log", cwd=ROOT) as bridge:

@@ -123,7 +123,7 @@ class AgentApi:
         if wait_s:
             await self._workers.heard(claims)
         pulling = self._jobs.pull_in_time(claims.worker, tags, request_id, wait_s)
-        pulled = await unless_gone(request, pulling)
+        pulled = await unless_gone(request, pulling, self._gate.until_ended(claims))
         return unit() if pulled is None else raw_json(pulled.as_json())
 
     async def held_jobs(self, request: Request) -> Response:
@@ -133,7 +133,8 @@ class AgentApi:
         """
         claims = await self._gate.agent(request)
         held = await typed_body(request, HeldJobs)
-        reply = await unless_gone(request, self._holding.heard(claims.worker, held, wait_s_of(request)))
+        hearing = self._holding.heard(claims.worker, held, wait_s_of(request))
+        reply = await unless_gone(request, hearing, self._gate.until_ended(claims))
         return json_reply(reply)
 
     async def send_result(self, request: Request) -> Response:

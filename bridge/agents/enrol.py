@@ -13,16 +13,17 @@ from starlette.routing import Route
 from agent.clock import Clock
 from agent.wire import revoked
 from agent.wire.admission import headers_of
-from agent.wire.claims import Claims, Tag, WorkerName
+from agent.wire.claims import Claims, Tag, TokenId, WorkerName
 from agent.wire.errors import WireError
 from agent.wire.routing import job_queue
-from agent.wire.tokens import split_bearer
+from agent.wire.tokens import token_id
 from bridge.agents.admission import Admission, Turn
 from bridge.errors import BadRequest, BrokerDown, ClusterDown
 from bridge.web.bodies import typed_body
 
 log = structlog.get_logger()
 
+Address = Callable[[str, Claims], str]  # of the broker, for this agent
 Verify = Callable[[str], Awaitable[Claims | None]]
 ProofOfRevocation = Callable[[str], Awaitable[str]]  # of a bearer's token; empty: it was not taken away
 Admit = Callable[[WorkerName, frozenset[Tag]], Awaitable[None]]
@@ -50,15 +51,14 @@ async def no_proof(_bearer: str) -> str:
 class Proofs:
     """The bridge's signed word that it was itself that took a token away."""
 
-    def __init__(self, is_blacklisted: Callable[[str], Awaitable[bool]], sign: revoked.Sign) -> None:
+    def __init__(self, is_blacklisted: Callable[[TokenId], Awaitable[bool]], sign: revoked.Sign) -> None:
         self._is_blacklisted = is_blacklisted
         self._sign = sign
 
     async def of(self, bearer: str) -> str:
-        if not await self._is_blacklisted(bearer):
+        if not await self._is_blacklisted(token_id(bearer)):
             return ""
-        parts = split_bearer(bearer)
-        return revoked.proof_of(bearer if parts is None else parts[1], self._sign)
+        return revoked.proof_of(bearer, self._sign)
 
 
 class Enrolments:
@@ -69,6 +69,7 @@ class Enrolments:
         admit: Admit,
         keys: Mapping[str, bytes],
         public_amqp_url: str | None,
+        address: Address,
         *,
         clock: Clock,
         admissions_per_s: int,
@@ -78,7 +79,8 @@ class Enrolments:
         """`public_amqp_url`: where agents find the broker, which may differ from where the bridge does.
 
         `{host}` in it stands for the host name under which the agent reached the bridge. Without one the link
-        is HTTP, at the address that the agent has used. `api_url`: the API that jobs call; empty: there too.
+        is HTTP, at the address that the agent has used. `address` says who an agent is at the broker;
+        `api_url`: the API that jobs call; empty: where agents enrol.
         """
         self._register = register
         self._verify = verify
@@ -86,6 +88,7 @@ class Enrolments:
         self._keys = {kid: base64.b64encode(raw).decode() for kid, raw in keys.items()}
         self._amqp_url = public_amqp_url or ""
         self._api_url = api_url
+        self._address = address
         self._clock = clock
         self._proof_of_revocation = proof_of_revocation
         self._admission = Admission(admissions_per_s, clock.monotonic_s())
@@ -128,7 +131,7 @@ class Enrolments:
             "tags": sorted(claims.tags),
             "shared_tags": sorted(claims.tags & {tag for agent in others for tag in agent["tags"]}),
             "link": "amqp" if self._amqp_url else "http",
-            "amqp_url": self._amqp_url.replace("{host}", request.url.hostname or ""),
+            "amqp_url": self._address(self._amqp_url.replace("{host}", request.url.hostname or ""), claims),
             "keys": self._keys,
             "base_url": self._api_url,
             "wall_s": self._clock.wall_s(),

@@ -35,6 +35,15 @@ class Holding:
                     await news.wait()
         return await self._reply(worker, held)
 
+    async def take_from(self, worker: WorkerName, why: str) -> None:
+        """All that was handed to this worker over HTTP, now: its token has ended."""
+
+        def look(connection: Connection) -> list[str]:
+            return [row["id"] for row in connection.execute(SQL["given_to"], {"worker": worker})]
+
+        if given := await self._store.read(look):
+            await self._jobs.give_up(dict.fromkeys(given, why))
+
     async def _take_back(self, worker: WorkerName, held: HeldJobs) -> None:
         """What the worker lost, or what never reached it, runs anew or ends as its rules say (I1, I2)."""
         if not held.all and not held.lost:

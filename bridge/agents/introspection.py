@@ -7,9 +7,10 @@ from typing import Final
 import structlog
 
 from agent.clock import Clock
-from agent.wire.claims import Claims, Tag, WorkerName
-from agent.wire.tokens import said_by, split_bearer
+from agent.wire.claims import Claims, Tag, TokenId, WorkerName
+from agent.wire.tokens import said_by, split_bearer, token_id
 from bridge.errors import ClusterDown, TokenRefused
+from bridge.tokens.seen import SeenTokens
 from bridge.upstream import Upstream
 
 REMEMBER_S: Final = 60.0
@@ -32,8 +33,9 @@ class Introspection:
     While the cluster is away, what it took before goes on being taken, until its `exp`.
     """
 
-    def __init__(self, upstream: Upstream, clock: Clock) -> None:
+    def __init__(self, upstream: Upstream, seen: SeenTokens, clock: Clock) -> None:
         self._upstream = upstream
+        self._seen = seen
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._at_once = asyncio.Semaphore(AT_ONCE)
@@ -47,9 +49,30 @@ class Introspection:
         if claims is None or claims.expires_s <= self._clock.wall_s():
             return None
         known = self._known.get(bearer)
-        if known is None or self._clock.monotonic_s() - known.asked_s >= REMEMBER_S:
+        if known is None or _is_old(known, self._clock.monotonic_s()):
             known = await self._asked(bearer, known)
-        return claims if known.is_good else None
+        if not known.is_good:
+            return None
+        await self._seen.note(claims)
+        return claims
+
+    async def refused(self) -> frozenset[TokenId]:
+        """Those that the cluster took once and takes no more. What is in use is asked about once a minute.
+
+        Of a token that was last used before this process began, it learns when it is used again.
+        """
+        now_s = self._clock.monotonic_s()
+        due = [bearer for bearer, known in self._known.items() if known.is_good and _is_old(known, now_s)]
+        try:
+            for bearer in due:
+                await self._asked(bearer, None)
+        except ClusterDown as error:
+            log.warning("cluster.down", reason=str(error))
+        return frozenset(token_id(bearer) for bearer, known in self._known.items() if not known.is_good)
+
+    async def is_refused(self, token: TokenId) -> bool:
+        """As far as is known."""
+        return any(token_id(bearer) == token for bearer, known in self._known.items() if not known.is_good)
 
     async def _asked(self, bearer: str, before: _Known | None) -> _Known:
         try:
@@ -76,6 +99,10 @@ class Introspection:
         return True
 
 
+def _is_old(known: _Known, now_s: float) -> bool:
+    return now_s - known.asked_s >= REMEMBER_S
+
+
 def unverified(bearer: str) -> Claims | None:
     """What a bearer `jwt_agent_<suffix>_<jwt>` says of itself, or None (agent-api.md 1.3)."""
     parts = split_bearer(bearer)
@@ -89,6 +116,7 @@ def unverified(bearer: str) -> Claims | None:
             worker_group=claims["worker_group"],
             tags=frozenset(Tag(tag) for tag in claims["tags"]),
             expires_s=int(claims["exp"]),
+            token_id=token_id(bearer),
         )
     except (ValueError, KeyError, TypeError, IndexError, OverflowError):
         return None

@@ -35,6 +35,11 @@ class News:
         for name in self._waited_for:
             self.note(name)
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody waits for anything."""
+        return bool(self._waited_for)
+
     @contextmanager
     def watched(self, name: str) -> Iterator[asyncio.Event]:
         """An event that is set once it happens while the block lasts."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
-from urllib.parse import unquote
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
@@ -34,11 +33,14 @@ from agent.wire.routing import EVENTS, LOGS, PINGS, RESULTS
 from bridge.broker.channel import Broker, broker_errors
 from bridge.cancelling import heed_cancellation
 from bridge.errors import BrokerDown, ClusterDown
+from bridge.relay.assembling import Assembly
 from bridge.relay.checking import check_held
-from bridge.relay.ledger import Ledger
+from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
+from bridge.relay.quarantine import Quarantine
 from bridge.relay.recorder import Recorder
 from bridge.relay.revoking import revoke_all, revoke_lost
+from bridge.relay.sender import sender_of
 from bridge.relay.sources.source import Source
 from bridge.relay.telling import tell
 from bridge.relay.turns import Turns, all_over
@@ -50,7 +52,6 @@ RESULT_WORKERS: Final = 16
 RESULTS_AT_ONCE: Final = 64  # on their way to the cluster, of all messages
 EVENT_WORKERS: Final = 4
 CLUSTER_RETRY_S: Final = 2.0
-PARTS_WAIT_S: Final = 10.0
 
 Handle = Callable[[WorkerName, list[Message]], Awaitable[bool]]
 
@@ -65,6 +66,7 @@ class Collector:
         broker: Broker,
         lost: Lost,
         recorder: Recorder,
+        quarantine: Quarantine,
         clock: Clock,
     ) -> None:
         self._source = source
@@ -72,8 +74,9 @@ class Collector:
         self._broker = broker
         self._lost = lost
         self._recorder = recorder
+        self._quarantine = quarantine
         self._clock = clock
-        self._part_came = asyncio.Event()
+        self._assembly = Assembly(ledger)
         self._at_once = asyncio.Semaphore(RESULTS_AT_ONCE)
         self._events_in_hand = Turns()
         self._results_in_hand = Turns()
@@ -94,18 +97,46 @@ class Collector:
     async def _work(self, arrived: asyncio.Queue[AbstractIncomingMessage], handle: Handle) -> None:
         while True:
             message = await arrived.get()
-            worker = WorkerName(unquote((message.routing_key or ".").partition(".")[2]))
             try:
-                messages = unpack(unseal(message.body, message.content_encoding, decompress))
+                done = await self._take(message, handle)
             except WireError as error:
-                reason = f"{type(error).__name__}: {error}"
-                log.warning("message.refused", worker=worker, reason=reason)
-                await self._broker.publish_dead(message.body, reason, {"worker": worker})
+                await self._refuse(message, f"{type(error).__name__}: {error}")
                 done = True
-            else:
-                done = await handle(worker, messages)
             with broker_errors():
                 await (message.ack() if done else message.nack(requeue=True))
+
+    async def _take(self, message: AbstractIncomingMessage, handle: Handle) -> bool:
+        """False: it has to come again. Raises `WireError`."""
+        sender = sender_of(message)
+        if sender is None:
+            await self._refuse(message, "the broker does not vouch for its sender")
+            return True
+        messages = unpack(unseal(message.body, message.content_encoding, decompress))
+        if await self._quarantine.is_revoked(sender.token_id):
+            return await self._distrusted(sender.worker, messages)
+        return await handle(sender.worker, messages)
+
+    async def _refuse(self, message: AbstractIncomingMessage, reason: str) -> None:
+        about = {"worker": message.user_id or "", "routing_key": message.routing_key or ""}
+        log.warning("message.refused", reason=reason, **about)
+        await self._broker.publish_dead(message.body, reason, about)
+
+    async def _distrusted(self, worker: WorkerName, messages: list[Message]) -> bool:
+        """The token of its sender was revoked. Nobody is told anything: it may be anybody."""
+        for message in messages:
+            match message:
+                case Blob():
+                    await self._assembly.add(message)
+                case Result():
+                    await self._quarantine.keep(worker, message, self._assembly)
+                case Accepted():  # the job has left its queue: from whoever has it now, it has to be taken
+                    await self._ledger.accept((message.job_id, message.attempt), worker)
+                    await self._until_taken(
+                        lambda: self._lost.take_from(worker, "its token was revoked", is_trusted=False)
+                    )
+                case _:
+                    log.warning("message.distrusted", worker=worker, kind=message.KIND)
+        return True
 
     async def _results(self, worker: WorkerName, messages: list[Message]) -> bool:
         """What asks is answered when all that came before it has been dealt with, receipts too."""
@@ -122,8 +153,7 @@ class Collector:
         """All of one message are taken at once, so that their commits share an fsync."""
         for part in messages:
             if isinstance(part, Blob):
-                await self._ledger.add_part(part)
-                self._part_came.set()
+                await self._assembly.add(part)
         results = [message for message in messages if isinstance(message, Result)]
         receipts: list[Message] = []
         try:
@@ -150,16 +180,35 @@ class Collector:
                 pack([result]), "a result of a job that is not in the ledger", {"worker": worker}
             )
             return True
+        if not await self._is_its_own(worker, result, custody):
+            await self._broker.publish_dead(
+                pack([result]), "a result of a job that is not this agent's", {"worker": worker}
+            )
+            return True
+        if await self._is_distrusted(worker, result, custody):
+            await self._quarantine.keep(worker, result, self._assembly)
+            return True
         if not custody.is_open:
             await self._late(worker, result)
             return True
         try:
-            document = await self._assemble(result) if result.blob_sha256 else result.document
+            document = await self._assembly.document_of(result)
         except TimeoutError:
             log.warning("result.parts_missing", job_id=result.job_id, sha256=result.blob_sha256)
             return False
         await self._until_taken(lambda: self._record(worker, result, document))
         return True
+
+    async def _is_its_own(self, worker: WorkerName, result: Result, custody: Custody) -> bool:
+        """I4: the attempt is or was in its custody; or it holds the tag, and its acceptance is to come."""
+        if custody.custodian == worker:
+            return True
+        return await self._ledger.concerns((result.job_id, result.attempt), worker)
+
+    async def _is_distrusted(self, worker: WorkerName, result: Result, custody: Custody) -> bool:
+        if custody.attempt == result.attempt and custody.custodian == worker:
+            return bool(custody.distrusted)
+        return await self._ledger.is_distrusted((result.job_id, result.attempt), worker)
 
     async def _record(self, worker: WorkerName, result: Result, document: bytes) -> None:
         custody = await self._recorder.record(result, document)
@@ -184,19 +233,6 @@ class Collector:
                 await asyncio.sleep(CLUSTER_RETRY_S)
             else:
                 return
-
-    async def _assemble(self, result: Result) -> bytes:
-        """The parts were confirmed before the result, so they are here or in another worker's hands.
-
-        Raises `TimeoutError`.
-        """
-        async with asyncio.timeout(PARTS_WAIT_S):
-            while True:
-                self._part_came.clear()
-                whole = await self._ledger.assemble(result.job_id, result.blob_sha256)
-                if whole is not None:
-                    return whole
-                await self._part_came.wait()
 
     async def _events(self, worker: WorkerName, messages: list[Message]) -> bool:
         with self._events_in_hand.turn() as earlier:
@@ -278,11 +314,15 @@ class Collector:
         if custody and custody.is_open and custody.attempt == message.attempt:
             if custody.custodian not in (None, worker):
                 return  # another agent holds it
+            if not await self._ledger.concerns((custody.job_id, custody.attempt), worker):
+                return  # it could never have had it
             await self._lost.given_up(custody, f"{worker}: {message.reason}")
 
     async def _refused(self, worker: WorkerName, message: Rejected) -> None:
         custody = await self._ledger.find((JobId(message.claimed_job_id), Attempt(message.claimed_attempt)))
         if custody is None or not custody.is_open or custody.custodian is not None:
+            return
+        if not await self._ledger.concerns((custody.job_id, custody.attempt), worker):
             return
         if custody.attempt == message.claimed_attempt:
             await self._lost.refused(custody, message.sha256, f"{worker}: {message.reason}")
@@ -301,6 +341,8 @@ class Collector:
         key = (message.job_id, message.attempt)
         custody = await self._ledger.attempt(key)
         if custody is None:
+            return
+        if custody.custodian != worker and not await self._ledger.concerns(key, worker):
             return
         before, after = await self._ledger.log_chars(key, worker), message.offset + len(message.text)
         if after <= before:

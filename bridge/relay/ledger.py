@@ -40,6 +40,7 @@ class Custody:
     replace: Replace | None = None
     not_after: float | None = None  # wall seconds of this bridge
     published_at: float | None = None  # wall seconds of this bridge
+    distrusted: int = 0  # its custodian's token was revoked
 
     @property
     def is_open(self) -> bool:
@@ -181,6 +182,41 @@ class Ledger:
         rows = await self._fetch("held_by", values)
         return [(row["job_id"], row["attempt"]) for row in rows]
 
+    async def concerns(self, key: Key, worker: WorkerName) -> bool:
+        """Whether `worker` has a word to say about this attempt (I4)."""
+        return bool(await self._fetch("concerns", _of(key) | {"worker": worker}))
+
+    async def distrust(self, worker: WorkerName) -> None:
+        """What it holds, or was taken from it, it may no longer end."""
+        await self._execute("distrust", {"worker": worker})
+
+    async def is_distrusted(self, key: Key, worker: WorkerName) -> bool:
+        rows = await self._fetch("is_distrusted", _of(key) | {"worker": worker})
+        return any(row["distrusted"] for row in rows)
+
+    async def quarantine(
+        self, job_id: JobId, attempt: Attempt, worker: WorkerName, result: bytes, document: bytes | None
+    ) -> None:
+        """The first that came with its document stays."""
+        await self._execute("quarantine", {
+            "job_id": job_id, "attempt": attempt, "worker": worker, "result": result, "document": document,
+        })  # fmt: skip
+
+    async def quarantined(self) -> list[dict[str, Any]]:
+        return [dict(row) for row in await self._fetch("quarantined", {})]
+
+    async def in_quarantine(
+        self, job_id: JobId, attempt: Attempt, worker: WorkerName
+    ) -> Mapping[str, Any] | None:
+        rows = await self._fetch("in_quarantine", _of((job_id, attempt)) | {"worker": worker})
+        return dict(rows[0]) if rows else None
+
+    async def decide(
+        self, job_id: JobId, attempt: Attempt, worker: WorkerName, decision: str, by: str
+    ) -> None:
+        values = {"worker": worker, "decision": decision, "by": by}
+        await self._execute("decide", _of((job_id, attempt)) | values)
+
     async def late(self, key: Key) -> None:
         await self._execute("late", _of(key))
 
@@ -207,9 +243,12 @@ class Ledger:
 
     async def prune(self) -> None:
         """Forget what was closed long ago (I6). Too early is harmless: the cluster keeps the first result."""
+        before = {"before": self._clock.wall_s() - CLOSED_KEPT_S}
         await self._execute("restamp", {})
-        await self._execute("prune", {"before": self._clock.wall_s() - CLOSED_KEPT_S})
+        await self._execute("prune", before)
         await self._execute("prune_log_progress", {})
+        await self._execute("prune_quarantine", before)
+        await self._execute("prune_parts", before)
 
     async def add_part(self, blob: Blob) -> None:
         await self._execute("add_part", {

@@ -26,11 +26,37 @@ UPDATE ledger SET state = 'taken', published_at = NULL WHERE tag = :tag AND stat
 
 -- name: accept
 -- Compare and set: the first acceptor of an attempt is its custodian (I1, I2).
--- One row: yours, also when asked twice. No row: somebody else holds it, or it is closed or about to be.
+-- One row: yours, also when asked twice. No row: somebody else holds it, or it is closed or about to be, or it is
+-- of a tag that this agent does not hold (I4).
 UPDATE ledger SET custodian = :worker, accepted_at = coalesce(accepted_at, :now), state = 'accepted'
  WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed'
    AND coalesce(custodian, :worker) = :worker AND (custodian IS NOT NULL OR cancel_sent IS NULL)
+   AND (custodian = :worker OR EXISTS (
+     SELECT 1 FROM enrolled_agent, json_each(enrolled_agent.tags) AS held
+      WHERE enrolled_agent.worker = :worker AND held.value = ledger.tag))
 RETURNING job_json;
+
+-- name: accept for postgresql
+UPDATE ledger SET custodian = :worker, accepted_at = coalesce(accepted_at, :now), state = 'accepted'
+ WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed'
+   AND coalesce(custodian, :worker) = :worker AND (custodian IS NOT NULL OR cancel_sent IS NULL)
+   AND (custodian = :worker OR EXISTS (
+     SELECT 1 FROM enrolled_agent, jsonb_array_elements_text(enrolled_agent.tags::jsonb) AS held
+      WHERE enrolled_agent.worker = :worker AND held = ledger.tag))
+RETURNING job_json;
+
+-- name: concerns
+-- Whether this agent has a word to say about an attempt: it holds the tag, or the attempt itself (I4).
+SELECT 1 FROM ledger
+ WHERE job_id = :job_id AND attempt = :attempt AND (custodian = :worker OR EXISTS (
+     SELECT 1 FROM enrolled_agent, json_each(enrolled_agent.tags) AS held
+      WHERE enrolled_agent.worker = :worker AND held.value = ledger.tag));
+
+-- name: concerns for postgresql
+SELECT 1 FROM ledger
+ WHERE job_id = :job_id AND attempt = :attempt AND (custodian = :worker OR EXISTS (
+     SELECT 1 FROM enrolled_agent, jsonb_array_elements_text(enrolled_agent.tags::jsonb) AS held
+      WHERE enrolled_agent.worker = :worker AND held = ledger.tag));
 
 -- name: refuse
 -- Compare and set against `accept`: nobody holds this attempt, and from now on nobody can (I7).
@@ -56,12 +82,12 @@ UPDATE ledger SET cancel_sent = NULL
 
 -- name: find
 SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
-       lost_after_s, replace, not_after, published_at
+       lost_after_s, replace, not_after, published_at, distrusted
   FROM ledger WHERE job_id = :job_id ORDER BY state = 'closed', attempt = :attempt DESC, attempt DESC LIMIT 1;
 
 -- name: attempt
 SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
-       lost_after_s, replace, not_after, published_at
+       lost_after_s, replace, not_after, published_at, distrusted
   FROM ledger WHERE job_id = :job_id AND attempt = :attempt AND coalesce(outcome, '') <> 'superseded';
 
 -- name: close
@@ -108,7 +134,7 @@ UPDATE ledger SET body = :body WHERE job_id = :job_id AND attempt = :attempt AND
 -- of `not_after` is taken: by the state every job that waits would be read, and SQLite would prepare the statement
 -- anew for each state.
 SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
-       lost_after_s, replace, not_after, published_at
+       lost_after_s, replace, not_after, published_at, distrusted
   FROM ledger
  WHERE not_after IS NOT NULL AND state <> 'closed' AND state || '' = :state AND not_after <= :before;
 
@@ -137,7 +163,7 @@ UPDATE ledger SET late = late + 1 WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: in_custody
 SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
-       lost_after_s, replace, not_after, published_at
+       lost_after_s, replace, not_after, published_at, distrusted
   FROM ledger WHERE state <> 'closed';
 
 -- name: waiting
@@ -146,6 +172,37 @@ SELECT tag, count(*) AS jobs FROM ledger WHERE state IN ('taken', 'published') G
 
 -- name: cancel_sent
 UPDATE ledger SET cancel_sent = :by WHERE job_id = :job_id AND attempt = :attempt;
+
+-- name: distrust
+-- The token of this agent was revoked: what it holds, and what was taken from it before, it may no longer end.
+UPDATE ledger SET distrusted = 1 WHERE custodian = :worker AND (state = 'accepted' OR outcome = 'lost');
+
+-- name: is_distrusted
+SELECT distrusted FROM ledger WHERE job_id = :job_id AND attempt = :attempt AND custodian = :worker;
+
+-- name: quarantine
+INSERT INTO quarantined_result (job_id, attempt, worker, came_at, result, document)
+VALUES (:job_id, :attempt, :worker, :now, :result, :document)
+ON CONFLICT (job_id, attempt, worker) DO UPDATE
+   SET document = coalesce(quarantined_result.document, excluded.document)
+ WHERE quarantined_result.decision IS NULL;
+
+-- name: quarantined
+SELECT job_id, attempt, worker, came_at, length(document) AS bytes, decision, decided_by, decided_at,
+       CASE WHEN EXISTS (SELECT 1 FROM ledger WHERE ledger.job_id = quarantined_result.job_id AND state <> 'closed')
+            THEN 1 ELSE 0 END AS may_accept
+  FROM quarantined_result ORDER BY came_at DESC;
+
+-- name: in_quarantine
+SELECT result, document FROM quarantined_result
+ WHERE job_id = :job_id AND attempt = :attempt AND worker = :worker AND decision IS NULL;
+
+-- name: decide
+UPDATE quarantined_result SET decision = :decision, decided_by = :by, decided_at = :now, document = NULL
+ WHERE job_id = :job_id AND attempt = :attempt AND worker = :worker;
+
+-- name: prune_quarantine
+DELETE FROM quarantined_result WHERE came_at < :before;
 
 -- name: log_chars
 SELECT chars FROM log_progress WHERE job_id = :job_id AND attempt = :attempt AND worker = :worker;
@@ -166,15 +223,19 @@ UPDATE ledger SET closed_at = :now WHERE state = 'closed' AND closed_at > :now +
 DELETE FROM ledger WHERE state = 'closed' AND closed_at < :before;
 
 -- name: add_part
--- Parts belong to one job: another with the same document may come home earlier. Of a job that is over none is kept.
+-- Parts belong to one job: another with the same document may come home earlier. Of a job that is over none is kept,
+-- unless its result may go to quarantine.
 INSERT INTO blob_part (job_id, sha256, part_index, part_count, part, at)
 SELECT :job_id, :sha256, :index, :of, :part, :now
  WHERE length(:sha256) = 64  -- what is none an agent made up, and no index takes it at any length
-   AND EXISTS (SELECT 1 FROM ledger WHERE job_id = :job_id AND state <> 'closed')
+   AND EXISTS (SELECT 1 FROM ledger WHERE job_id = :job_id AND (state <> 'closed' OR distrusted = 1))
 ON CONFLICT DO NOTHING;
 
 -- name: parts
 SELECT part FROM blob_part WHERE job_id = :job_id AND sha256 = :sha256 ORDER BY part_index;
+
+-- name: prune_parts
+DELETE FROM blob_part WHERE at < :before;
 
 -- name: drop_parts
 DELETE FROM blob_part WHERE job_id = :job_id;

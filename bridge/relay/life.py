@@ -18,6 +18,7 @@ from bridge.relay.dispatcher import Dispatcher
 from bridge.relay.ledger import Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies
+from bridge.relay.quarantine import Quarantine
 from bridge.relay.recorder import Recorder
 from bridge.relay.signer import Signer
 from bridge.relay.sources.source import Source
@@ -39,6 +40,7 @@ class Relay:
         signer: Signer,
         clock: Clock,
         policies: Policies,
+        quarantine: Quarantine,
         *,
         ready_max: int,
     ) -> None:
@@ -50,6 +52,7 @@ class Relay:
         self._policies = policies
         self._recorder = Recorder(source, ledger, clock)
         self._lost = Lost(self._recorder, ledger, clock, policies)
+        self._quarantine = quarantine
         self._ready_max = ready_max
 
     async def run(self) -> None:
@@ -75,6 +78,10 @@ class Relay:
             group.create_task(watch.run(), name="watch")
             group.create_task(self._desk.sessions(self._session), name="broker sessions")
 
+    async def take_from(self, worker: WorkerName, why: str, *, is_trusted: bool) -> None:
+        """All that this agent holds: its token has ended. Raises `ClusterDown`."""
+        await self._lost.take_from(worker, why, is_trusted=is_trusted)
+
     def _taking_broker(self) -> Broker | None:
         """None also while it is blocked: then no agent can be told anything, and none can be heard."""
         broker = self._desk.broker
@@ -95,7 +102,9 @@ class Relay:
             self._recorder,
             ready_max=self._ready_max,
         )
-        collector = Collector(self._source, self._ledger, broker, self._lost, self._recorder, self._clock)
+        collector = Collector(
+            self._source, self._ledger, broker, self._lost, self._recorder, self._quarantine, self._clock
+        )
         self._lost.listen_anew()
         up()
         async with asyncio.TaskGroup() as group:

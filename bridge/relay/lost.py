@@ -79,6 +79,16 @@ class Lost:
         """A new session with the broker: what waited in its queues has not been heard yet."""
         self._silence.hearing(now=False)
 
+    async def take_from(self, worker: WorkerName, why: str, *, is_trusted: bool) -> None:
+        """All that this agent holds, now: its token has ended. Raises `ClusterDown`; then some is left."""
+        if not is_trusted:
+            await self._ledger.distrust(worker)
+        for custody in await self._ledger.in_custody():
+            if custody.custodian == worker:
+                log.warning("custodian.ended", job_id=custody.job_id, attempt=custody.attempt,
+                            worker=worker, reason=why)  # fmt: skip
+                await self._again_or_end(custody, "CustodianLost", f"{worker} held the job and {why}")
+
     async def given_up(self, custody: Custody, reason: str) -> None:
         """An agent said that it does not have this attempt (any more)."""
         if custody.attempt >= GIVEN_UP_MAX:

@@ -7,7 +7,7 @@ import structlog
 
 from agent.clock import Clock
 from agent.wire.claims import Claims, Tag, WorkerName
-from agent.wire.tokens import AGENT_PREFIX, split_bearer
+from agent.wire.tokens import AGENT_PREFIX, split_bearer, token_id
 from bridge.errors import BadRequest
 from bridge.tokens.model import AgentClaims, NewAgentToken
 from bridge.tokens.signing import BadToken, Remembered, Signer
@@ -23,7 +23,7 @@ class AgentTokens:
     def __init__(self, signer: Signer, clock: Clock) -> None:
         self._signer = signer
         self._clock = clock
-        self._opened: Remembered[tuple[AgentClaims, str]] = Remembered()
+        self._opened: Remembered[Claims] = Remembered()
 
     def mint(self, asked: NewAgentToken) -> str:
         """The stored form, `jwt_agent_<jwt>`. Raises `BadRequest` that says how to mend the request."""
@@ -47,27 +47,20 @@ class AgentTokens:
 
     def verify(self, bearer: str) -> Claims | None:
         """`bearer` is `jwt_agent_<suffix>_<jwt>`. None: it proves nothing. `exp` is checked every time."""
-        opened = self._opened.get(bearer)
-        if opened is None:
+        claims = self._opened.get(bearer)
+        if claims is None:
             try:
-                opened = self._open(bearer)
+                claims = self._open(bearer)
             except BadToken as error:
                 log.warning("token.refused", kind="agent", reason=str(error))
                 return None
-            self._opened.put(bearer, opened)
-        claims, suffix = opened
-        worker = WorkerName(f"ag-{claims.worker_group}-{suffix}")
-        if claims.exp <= self._clock.wall_s():
-            log.warning("token.refused", kind="agent", reason="expired", worker=worker)
+            self._opened.put(bearer, claims)
+        if claims.expires_s <= self._clock.wall_s():
+            log.warning("token.refused", kind="agent", reason="expired", worker=claims.worker)
             return None
-        return Claims(
-            worker=worker,
-            worker_group=claims.worker_group,
-            tags=frozenset(map(Tag, claims.tags)),
-            expires_s=claims.exp,
-        )
+        return claims
 
-    def _open(self, bearer: str) -> tuple[AgentClaims, str]:
+    def _open(self, bearer: str) -> Claims:
         if not bearer.startswith(AGENT_PREFIX):
             raise BadToken("not an agent token")
         parts = split_bearer(bearer)
@@ -79,4 +72,10 @@ class AgentTokens:
         claims = self._signer.open(token, AgentClaims)
         if claims.suffix is not None and claims.suffix != suffix:
             raise BadToken("the token belongs to another suffix")
-        return claims, suffix
+        return Claims(
+            worker=WorkerName(f"ag-{claims.worker_group}-{suffix}"),
+            worker_group=claims.worker_group,
+            tags=frozenset(map(Tag, claims.tags)),
+            expires_s=claims.exp,
+            token_id=token_id(bearer),
+        )

@@ -8,9 +8,11 @@ from typing import Any, Final
 from msgspec import Struct
 
 from agent.clock import Clock
-from agent.wire.tokens import AGENT_PREFIX, said_by, split_bearer
+from agent.wire.claims import TokenId
+from agent.wire.tokens import AGENT_PREFIX, said_by, split_bearer, token_id
 from bridge.errors import BadRequest
 from bridge.jobs.model import rfc3339
+from bridge.jobs.news import News
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Store
 
@@ -49,17 +51,27 @@ class Blacklist:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._ends: dict[str, float] = {}  # token → when its entry ends; the store wins
+        self._ends: dict[TokenId, float] = {}  # when the token's entry ends; the store wins
         self._read_s: float | None = None
         self._changes = 0
         self._reading = asyncio.Lock()
+        self.news = News()  # by token
 
-    async def holds(self, token: str) -> bool:
+    async def holds(self, token: TokenId) -> bool:
         """Whether the token is refused now."""
+        await self._be_fresh()
+        return self._ends.get(token, 0.0) > self._clock.wall_s()
+
+    async def all(self) -> frozenset[TokenId]:
+        """The tokens that are refused now."""
+        await self._be_fresh()
+        now_s = self._clock.wall_s()
+        return frozenset(token for token, ends_s in self._ends.items() if ends_s > now_s)
+
+    async def _be_fresh(self) -> None:
         if not self._is_fresh():
             async with self._reading:  # of many agents that ask at once, one reads
                 await self._refresh()
-        return self._ends.get(bare(token), 0.0) > self._clock.wall_s()
 
     async def add(self, asked: BlacklistedToken, by: str) -> None:
         """Refused from now on; without `expires_at` as long as it would have held. Raises `BadRequest`."""
@@ -69,6 +81,7 @@ class Blacklist:
         row = {"token": token, "expires_at": _end_of(asked), "now": self._clock.wall_s(), "by": by}
         await self._store.write(lambda connection: connection.execute(SQL["blacklist"], row))
         self._changed()
+        self.news.note(token_id(token))
 
     async def remove(self, token: str) -> None:
         """It holds again, if it ever did."""
@@ -86,7 +99,9 @@ class Blacklist:
             changes, now_s = self._changes, self._clock.monotonic_s()
             rows = await self._rows(self._clock.wall_s())
             if changes == self._changes:  # else an entry was made meanwhile that this reading may not have
-                self._ends = {row["token"]: row["expires_at"] for row in rows}
+                before, self._ends = self._ends, {token_id(row["token"]): row["expires_at"] for row in rows}
+                for token in self._ends.keys() - before.keys():  # another process has added it
+                    self.news.note(token)
                 self._read_s = now_s
                 return
 

@@ -70,3 +70,7 @@ class Gate:
         if claims is None:
             raise NotAuthorized("Unauthorized")
         return claims
+
+    async def until_ended(self, claims: Claims) -> None:
+        """Returns once the agent's token no longer holds."""
+        await self._tokens.until_ended(claims)

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import secrets
 import string
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ from bridge.tokens.attempts import Attempts
 from bridge.tokens.blacklist import Blacklist
 from bridge.tokens.jobs import JobTokens
 from bridge.tokens.model import JOB_PREFIX, Identity, NewAgentToken, NewPersonToken
+from bridge.tokens.seen import SeenTokens
 from bridge.tokens.signing import Remembered, Signer
 
 SQL: Final = queries(Path(__file__).with_name("tokens.sql"))
@@ -56,6 +58,7 @@ class Tokens:
         self.agents = AgentTokens(signer, clock)
         self.blacklist = Blacklist(store, clock)
         self._attempts = Attempts(clock)
+        self.seen = SeenTokens(store, clock)
         self._hasher = argon2.PasswordHasher()
         self._hashing = asyncio.Semaphore(HASHERS_MAX)
         self._holders: Remembered[_Holder] = Remembered()
@@ -142,10 +145,21 @@ class Tokens:
     async def verify_agent(self, bearer: str) -> Claims | None:
         """What an agent's bearer token proved, or None; the reason is in our log (agent-api.md 1.3)."""
         claims = self.agents.verify(bearer)
-        if claims is not None and await self.blacklist.holds(bearer):
+        if claims is None:
+            return None
+        if await self.blacklist.holds(claims.token_id):
             log.warning("token.refused", kind="agent", reason="blacklisted", worker=claims.worker)
             return None
+        await self.seen.note(claims)
         return claims
+
+    async def until_ended(self, claims: Claims) -> None:
+        """Returns once this token is blacklisted or has expired."""
+        with self.blacklist.news.watched(claims.token_id) as told, suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, claims.expires_s - self._clock.wall_s())):
+                while not await self.blacklist.holds(claims.token_id):
+                    await told.wait()
+                    told.clear()
 
     async def email_of(self, username: str) -> str:
         """Raises `NotFound`."""

@@ -56,14 +56,15 @@ class Cluster:
     schedules: Schedules
     tokens: Tokens
     workers: Workers
+    holding: Holding
     gate: Gate
     audit: Audit
     routes: Sequence[BaseRoute]
     generated_password: str | None  # print it once: only its hash is kept
 
-    async def require_superadmin(self, request: Request) -> None:
-        """For routes beside ours. Raises `NotAuthorized` and `PermissionDenied`."""
-        await self.gate.superadmin(request)
+    async def require_superadmin(self, request: Request) -> str:
+        """The user's name, for routes beside ours. Raises `NotAuthorized` and `PermissionDenied`."""
+        return (await self.gate.superadmin(request)).username
 
 
 async def open_cluster(
@@ -86,6 +87,7 @@ async def open_cluster(
     bulletin = Bulletin(store)
     jobs = Jobs(store, bulletin, clock, tokens.jobs, Arguments(interpolation, base_url), tags, policies)
     workers = Workers(store, clock)
+    holding = Holding(store, jobs)
     records = Records(store, clock, jobs.heartbeats)
     details = Details(store, clock)
     environments = Environments(store)
@@ -97,13 +99,14 @@ async def open_cluster(
         schedules=schedules,
         tokens=tokens,
         workers=workers,
+        holding=holding,
         gate=gate,
         audit=audit,
         routes=[  # the busiest first: routes are tried in order
             *agent_api.routes(
                 jobs,
                 Parts(store),
-                Holding(store, jobs),
+                holding,
                 details,
                 environments,
                 workers,

@@ -7,6 +7,8 @@ from typing import Any, Final, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
+from bridge.errors import NotAuthorized
+
 WAIT_MAX_S: Final = 60.0  # proxies on the way end a request that is silent for longer
 WAIT: Final = re.compile(r"\bwait=(\d{1,9})\b")
 
@@ -19,18 +21,24 @@ def wait_s_of(request: Request) -> float:
     return min(float(found[1]), WAIT_MAX_S) if found else 0.0
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` gives. Raises `ClientDisconnect`, and ends the work, when the client leaves before."""
-    working = asyncio.ensure_future(work)
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T], ended: Coroutine[Any, Any, None]) -> T:
+    """What `work` gives.
+
+    Raises `ClientDisconnect`, and ends the work, when the client leaves before; `NotAuthorized` when `ended`
+    does, which returns once the client may no longer be told.
+    """
+    working, ending = asyncio.ensure_future(work), asyncio.ensure_future(ended)
     leaving = asyncio.ensure_future(_until_gone(request))
     try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
+        await asyncio.wait((working, ending, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        if ending.done():
+            raise NotAuthorized("Unauthorized: the token has ended")
+        raise ClientDisconnect
     finally:
-        working.cancel()
-        leaving.cancel()
+        for one in (working, ending, leaving):
+            one.cancel()
 
 
 async def _until_gone(request: Request) -> None:

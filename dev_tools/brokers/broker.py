@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
+from dev_tools.brokers.bridges import Bridges
 from dev_tools.certificates import ThrowAwayCA
 
 
@@ -28,6 +29,11 @@ class Broker(ABC):
     tls_url: str | None = None  # amqps://user:password@host:port/; a client certificate may be shown to it
     ca: ThrowAwayCA | None = None  # what it shows there is issued by this one
     is_ours: bool = True  # False: start, stop and kill raise OutOfReach
+
+    @property
+    def bridges(self) -> Bridges | None:
+        """The bridges that it asks. None: it asks none of ours."""
+        return None
 
     @abstractmethod
     def start(self) -> None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bridge.broker.setup import PLUGINS, rabbitmq_conf
+from dev_tools.brokers.bridges import Bridges, serve_vhost
 from dev_tools.brokers.broker import Broker, BrokerError, NotHere
 from dev_tools.brokers.leftovers import CONTAINER, abandoned_containers, new_folder
 from dev_tools.brokers.readiness import wait_until_ready
@@ -24,7 +26,12 @@ PING_S: Final = 5
 START_S: Final = 120.0
 STOP_S: Final = 30
 LOG_TAIL: Final = 2_000  # characters shown when it does not start
-SETTINGS: Final = "disk_free_limit.absolute = 50MB\nlisteners.ssl.default = 5671\n"
+SETTINGS: Final = """\
+disk_free_limit.absolute = 50MB
+default_user_tags.administrator = true
+default_user_tags.impersonator = true
+listeners.ssl.default = 5671
+"""
 TLS: Final = Path("/etc/rabbitmq/tls")
 
 
@@ -76,11 +83,13 @@ class ContainerBroker(Broker):
         self.management_url = f"http://{USER}:{password}@127.0.0.1:{management}"
         self.tls_url = f"amqps://{USER}:{password}@127.0.0.1:{amqps}/"
         self._management_url: Final = self.management_url
+        self._bridges: Final = Bridges("0.0.0.0")  # noqa: S104 the engine decides from which network it asks
+        serve_vhost("/", self._bridges, self.management_url)
         _remove_abandoned()
         self._folder: Final = new_folder()
         self.ca = ThrowAwayCA(self._folder / "tls")
         self._container: Final = _describe({5672: amqp, 5671: amqps, 15672: management}, password)
-        _give_tls(self._container, self.ca)
+        _configure(self._container, self.ca, self._bridges.port)
         self._is_made = False
 
     def start(self) -> None:
@@ -112,7 +121,12 @@ class ContainerBroker(Broker):
             raise BrokerError(f"rabbitmqctl {arguments[0]} failed: {ended.output.decode(errors='replace')}")
         return ended.output.decode(errors="replace")
 
+    @property
+    def bridges(self) -> Bridges:
+        return self._bridges
+
     def close(self) -> None:
+        self._bridges.close()
         if self._is_made:
             with _engine_errors():
                 self._container.stop(force=True, delete_volume=True)
@@ -148,13 +162,28 @@ def _describe(ports: dict[int, int], password: str) -> "DockerContainer":
     return container
 
 
-def _give_tls(container: "DockerContainer", ca: ThrowAwayCA) -> None:
+def _configure(container: "DockerContainer", ca: ThrowAwayCA, bridges: int) -> None:
     pair = ca.issue("broker")
     inside = Pair(TLS / pair.cert.name, TLS / pair.key.name)
-    settings = SETTINGS + tls_settings(TLS / ca.file.name, inside)
+    asking = rabbitmq_conf(f"http://{_gateway()}:{bridges}")
+    settings = SETTINGS + tls_settings(TLS / ca.file.name, inside) + asking
     container.with_copy_into_container(settings.encode(), "/etc/rabbitmq/conf.d/20-orvanta.conf")
+    container.with_copy_into_container(f"[{','.join(PLUGINS)}].\n".encode(), "/etc/rabbitmq/enabled_plugins")
     for file in (ca.file, pair.cert, pair.key):
         container.with_copy_into_container(file.read_bytes(), str(TLS / file.name))
+
+
+def _gateway() -> str:
+    """This machine, as a container finds it. Podman does not know Docker's name for it."""
+    import docker  # noqa: PLC0415 - see above
+
+    client = docker.from_env()
+    try:
+        # Podman's answer to a search by name is empty.
+        usual = next(one for one in client.networks.list() if one.name == "bridge")
+        return str(usual.attrs["IPAM"]["Config"][0]["Gateway"])
+    finally:
+        client.close()
 
 
 def _remove_abandoned() -> None:

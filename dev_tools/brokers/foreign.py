@@ -4,6 +4,7 @@ import os
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+from dev_tools.brokers.bridges import serve_vhost
 from dev_tools.brokers.broker import Broker, NotHere, OutOfReach
 from dev_tools.brokers.readiness import answers_amqp, answers_management
 
@@ -24,6 +25,7 @@ class ForeignBroker(Broker):
         usual = f"http://{login}@{address.hostname}:15672"
         guess = os.environ.get("RABBITMQ_MANAGEMENT_URL", usual).rstrip("/")
         self.management_url = guess if answers_management(guess) else None
+        serve_vhost("/", None, self.management_url)
 
     def start(self) -> NoReturn:
         raise OutOfReach("the RabbitMQ of AMQP_URL is not ours to start")

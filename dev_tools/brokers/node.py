@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from bridge.broker.setup import PLUGINS, rabbitmq_conf
+from dev_tools.brokers.bridges import Bridges, serve_vhost
 from dev_tools.brokers.broker import Broker, BrokerError
 from dev_tools.brokers.leftovers import new_folder, note_process
 from dev_tools.brokers.readiness import wait_until_ready
@@ -30,6 +32,8 @@ management.tcp.ip = 127.0.0.1
 management.tcp.port = {management}
 default_user = {user}
 default_pass = {password}
+default_user_tags.administrator = true
+default_user_tags.impersonator = true
 disk_free_limit.absolute = 50MB
 {tls}log.console = true
 log.file = false
@@ -56,6 +60,8 @@ class PrivateNode(Broker):
         self._management_url: Final = self.management_url
         self._server: Final = server
         self._folder: Final = new_folder()
+        self._bridges: Final = Bridges()
+        serve_vhost("/", self._bridges, self.management_url)
         self._node: Running | None = None
         self._epmd: Running | None = None
         (self._folder / "home").mkdir()
@@ -65,8 +71,9 @@ class PrivateNode(Broker):
             CONFIG.format(
                 amqp=amqp, amqps=amqps, tls=tls, management=management, user=USER, password=password
             )
+            + rabbitmq_conf(f"http://127.0.0.1:{self._bridges.port}")
         )
-        (self._folder / "plugins").write_text("[rabbitmq_management,rabbitmq_auth_backend_http].\n")
+        (self._folder / "plugins").write_text(f"[{','.join(PLUGINS)}].\n")
 
     def start(self) -> None:
         if self._node and self._node.is_running():
@@ -87,10 +94,15 @@ class PrivateNode(Broker):
         if self._node:
             self._node.kill()
 
+    @property
+    def bridges(self) -> Bridges:
+        return self._bridges
+
     def close(self) -> None:
         self.kill()  # nobody reads its data again
         if self._epmd:
             self._epmd.kill()
+        self._bridges.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def ctl(self, *arguments: str) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from dev_tools.brokers.bridges import serve_vhost
 from dev_tools.brokers.broker import Broker, BrokerError
 
 REQUEST_S: Final = 15.0
@@ -30,6 +31,7 @@ def fresh_vhost(broker: Broker) -> Iterator[str]:
         api.put(f"/vhosts/{name}").raise_for_status()
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
         api.put(f"/permissions/{name}/{user}", json=everything).raise_for_status()
+    serve_vhost(name, broker.bridges, broker.management_url)
     yield urlsplit(broker.url)._replace(path=f"/{name}").geturl()
     broker_address = f"{broker.management_url}/api/vhosts/{name}"
     httpx.delete(broker_address, timeout=REQUEST_S).raise_for_status()

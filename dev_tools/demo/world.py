@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from agent.tls.outbound import Outbound
 from dev_tools.broker import Broker
+from dev_tools.brokers.bridges import introduce
 from dev_tools.certificates import ThrowAwayCA
 from dev_tools.demo.cluster import Cluster
 from dev_tools.demo.link import SiteLink
@@ -70,6 +72,12 @@ class World:
             "BRIDGE_PORT": str(self.port),
             "BRIDGE_STORE": str(self._folder / "bridge.db"),
             "ADMIN_PASSWORD_FILE": str(self._folder / "password"),
+            **introduce(
+                self.broker.url,
+                self.url,
+                self._folder / "bridge.db",
+                Outbound(ca_file=self.ca_file).context(),
+            ),
         }
         if self._pair is not None:
             settings |= {"TLS_CERT_FILE": str(self._pair.cert), "TLS_KEY_FILE": str(self._pair.key)}

@@ -1,5 +1,6 @@
 """blacklist_token ends an agent token on every endpoint at once; another process sees it in seconds."""
 
+import asyncio
 import time
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from bridge.web.asgi import build
 from bridge.web.cluster import open_cluster
 from tests.support.cluster import BASE_URL, PASSWORD, Running, client_of
+from tests.support.until import until
 
 ALL = "/api/agent_workers"
 
@@ -47,6 +49,28 @@ async def test_another_process_on_the_store_sees_it_in_seconds(cluster: Running)
     await cluster.admin.post(f"{ALL}/blacklist_token", json={"token": token})
     cluster.clock.ahead_s = 2
     assert await answers(agent) == 401
+
+
+async def test_a_signature_that_is_written_in_another_way_opens_nothing(cluster: Running) -> None:
+    """base64 may end in padding, or not."""
+    token = await minted(cluster)
+    spellings = [cluster.client(wire(one)) for one in (token, f"{token}=")]
+    assert [await answers(one) for one in spellings] == [200, 200]
+    await cluster.admin.post(f"{ALL}/blacklist_token", json={"token": token})
+    assert [await answers(one) for one in spellings] == [401, 401]
+
+
+@pytest.mark.parametrize("path", ["pull_job", "held_jobs"])
+async def test_whoever_waits_for_a_job_is_sent_away(cluster: Running, path: str) -> None:
+    token = await minted(cluster)
+    body = {"pull_job": None, "held_jobs": {"jobs": []}}[path]
+    waiting = asyncio.ensure_future(
+        cluster.client(wire(token)).post(f"{ALL}/{path}", json=body, headers={"Prefer": "wait=60"})
+    )
+    await until(lambda: cluster.cluster.tokens.blacklist.news.is_watched)
+    await cluster.admin.post(f"{ALL}/blacklist_token", json={"token": token})
+    async with asyncio.timeout(20):
+        assert (await waiting).status_code == 401
 
 
 @pytest.mark.parametrize("spelling", ["minted", "bare", "wire"])

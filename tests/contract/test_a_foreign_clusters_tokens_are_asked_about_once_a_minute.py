@@ -10,8 +10,10 @@ import pytest
 
 from bridge.agents.enrol import Enrolments
 from bridge.agents.introspection import AT_ONCE, Introspection
+from bridge.agents.static_users import without_login
 from bridge.relay.ledger import Ledger
 from bridge.store.connection import open_store
+from bridge.tokens.seen import SeenTokens
 from bridge.upstream import Upstream
 from bridge.web.asgi import build
 from tests.support.cluster import MovedClock, client_of
@@ -47,12 +49,12 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
     async with fake_cluster() as fake:
         store, clock = await open_store(tmp_path / "relay.db"), MovedClock()
         upstream = Upstream(fake.url, clock, PATIENCE_S)
-        verify = Introspection(upstream, clock).verify
+        verify = Introspection(upstream, SeenTokens(store, clock), clock).verify
         yield Door(
             fake,
             clock,
             Enrolments(
-                Ledger(store, clock), verify, admit, {}, "amqp://broker.test/",
+                Ledger(store, clock), verify, admit, {}, "amqp://broker.test/", without_login,
                 clock=clock, admissions_per_s=10_000,
             ),
         )  # fmt: skip

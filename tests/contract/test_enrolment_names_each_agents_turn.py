@@ -10,6 +10,7 @@ from agent.link.enrol import enrol
 from agent.logs import Secret
 from agent.wire.claims import Tag, WorkerName
 from bridge.agents.enrol import Enrolments
+from bridge.agents.static_users import without_login
 from bridge.errors import BrokerDown
 from bridge.relay.ledger import Ledger
 from bridge.web.asgi import build
@@ -63,6 +64,7 @@ async def door(cluster: Running) -> Door:
         admit,
         {},
         "amqp://broker.test/",
+        without_login,
         clock=clock,
         admissions_per_s=2,
     )

@@ -114,7 +114,7 @@ async def _row(ledger: Ledger, row: dict[str, Any]) -> Row:
 def out(number: int) -> list[list[LedgerCall]]:
     a, b, c, d = (_key(number, name) for name in "abcd")
     return [
-        [add_key(f"k{number}"), enrol(NORTH)],
+        [add_key(f"k{number}"), enrol(NORTH), enrol(SOUTH)],
         [take(a), take(b), take(c)],
         [published(a), published(b)],
         [accept(a, NORTH), accept(b, NORTH), take(d)],

@@ -46,7 +46,7 @@ async def test_a_silent_resolver_stops_no_work(broker: Broker, tmp_path: Path) -
         await place.agent.start()
         await work.hold()
         hosts.write_text("")
-        await places.management.close_connections()
+        await places.management.close_connections(place.agent)
         await until(lambda: place.agent.links("down"), within_s=FOUND_S)
         work.open_gate()
         await until(lambda: work.ran() == ["running", "waiting"], within_s=AT_ONCE_S)

@@ -8,7 +8,8 @@ import pytest
 from agent.errors import Revoked
 from agent.spool.wiping import NOTE, require_not_revoked, wipe
 from agent.trust import Keyring
-from agent.wire.revoked import is_proved, proof_of, token_id
+from agent.wire.revoked import is_proved, proof_of
+from agent.wire.tokens import token_id
 from bridge.relay.signer import Signer
 from tests.support.until import until
 from tests.support.world import World

@@ -50,17 +50,17 @@ async def close_channels(site: Site) -> None:
 
 
 async def close_connections(site: Site) -> None:
-    await site.places.management.close_connections()
+    await site.places.management.close_connections(site.place.agent)
 
 
-async def change_password(site: Site) -> None:
-    site.places.management.set_password("second")
-    await site.places.management.close_connections()
+async def refuse_logins(site: Site) -> None:
+    site.places.refuse_logins()
+    await site.places.management.close_connections(site.place.agent)
 
 
-async def password_as_before(site: Site) -> None:
+async def allow_logins(site: Site) -> None:
     await until(lambda: "ACCESS_REFUSED" in reasons(site.place.agent, "link.retry"), within_s=FOUND_S)
-    site.places.management.set_password("first")
+    site.places.allow_logins()
 
 
 async def lose_amqp(site: Site) -> None:
@@ -73,7 +73,7 @@ async def amqp_returns(site: Site) -> None:
 
 async def lose_http_and_the_session(site: Site) -> None:
     site.place.http_link.cut()
-    await site.places.management.close_connections()
+    await site.places.management.close_connections(site.place.agent)
 
 
 async def nothing(site: Site) -> None:
@@ -85,7 +85,7 @@ FAULTS: Final[dict[str, tuple[Act, Act]]] = {
     "its control queue is deleted": (delete_control_queue, nothing),
     "the broker closes its channels": (close_channels, nothing),
     "the broker closes its connections": (close_connections, nothing),
-    "its password is refused for a while": (change_password, password_as_before),
+    "the broker cannot ask the bridge whom to let in": (refuse_logins, allow_logins),
     "AMQP is away and HTTP is there": (lose_amqp, amqp_returns),
     "HTTP is away and AMQP is there": (lose_http_and_the_session, nothing),
 }

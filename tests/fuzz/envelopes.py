@@ -88,7 +88,7 @@ def _sent(
     true: Sent, body: bytes, encoding: str | None, headers: Mapping[str, Any], *, proved: bool = False
 ) -> Sent:
     known = dict(headers) if proved else dict(headers) | {"forged": 1}
-    return Sent(true.exchange, Mail(true.mail.key, body, known, encoding), proved)
+    return Sent(true.exchange, Mail(true.mail.key, body, known, encoding, true.mail.user_id), proved)
 
 
 def told(mails: Iterable[Mail]) -> str:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from agent.link.link import Enrolment
-from agent.wire.claims import Claims, Tag, WorkerName
+from agent.wire.claims import Claims, Tag, TokenId, WorkerName
 from agent.wire.envelope import Envelope
 from agent.wire.routing import CONTROL, DEAD, JOBS, LOGS, control_queue, job_key, job_queue
 from bridge.broker.channel import QueueGone, dead_letter
@@ -16,6 +16,8 @@ from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
 from bridge.relay.life import Relay
 from bridge.relay.policy import Policies
+from bridge.relay.quarantine import Quarantine
+from bridge.relay.recorder import Recorder
 from bridge.relay.signer import Signer
 from tests.simulation.broker import Delivered, Mail, Party, Session, SimBroker
 from tests.simulation.clock import SimClock
@@ -23,6 +25,10 @@ from tests.simulation.cluster import SimCluster, SimSource
 from tests.simulation.disk import Disk, SimDatabase
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.process import Process
+
+
+async def _nobody_is_revoked(_token: TokenId) -> bool:
+    return False
 
 
 class SimBridge:
@@ -88,13 +94,16 @@ class SimBridge:
         ledger = Ledger(SimDatabase(self.disk, process), self.clock)
         signer = await Signer.load(ledger)
         desk = Desk(lambda gone: self._connect(process, gone), ledger)
+        source = SimSource(self.cluster, process)
+        quarantine = Quarantine(ledger, Recorder(source, ledger, self.clock), _nobody_is_revoked)
         relay = Relay(
             desk,
-            SimSource(self.cluster, process),
+            source,
             ledger,
             signer,
             self.clock,
             self.policies,
+            quarantine,
             ready_max=self.ready_max,
         )
         self._ledger, self._signer, self._desk = ledger, signer, desk

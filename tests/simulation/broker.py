@@ -29,6 +29,7 @@ class Mail:
     body: bytes
     headers: Mapping[str, Any]
     content_encoding: str | None
+    user_id: str | None = None  # the broker has compared it with the log-in
 
 
 @dataclass(eq=False)
@@ -93,6 +94,7 @@ class Delivered:
         self.headers = mail.headers
         self.content_encoding = mail.content_encoding
         self.routing_key = mail.key
+        self.user_id = mail.user_id
 
     async def ack(self) -> None:
         self.consumer.session.settle(self, requeue=False)

@@ -14,11 +14,12 @@ from agent.errors import LinkDown
 from agent.executor.task import Outcome, Sink, Stop, Task
 from agent.link.link import Enrolment
 from agent.spool.spool import MIGRATIONS, Spool
-from agent.wire.claims import JobId, Tag, WorkerName
+from agent.wire.claims import JobId, Tag, TokenId, WorkerName
 from agent.wire.envelope import pack, seal, unpack, unseal
 from agent.wire.errors import WireError
 from agent.wire.messages import Blob, Cancel, Job, Message
 from agent.wire.routing import UP, control_queue, job_queue, up_key
+from agent.wire.tokens import broker_login
 from tests.simulation.broker import Consumer, Delivered, Mail, Party, Session, SimBroker
 from tests.simulation.clock import SimClock
 from tests.simulation.cluster import SimCluster
@@ -176,7 +177,9 @@ class SimLink:
     async def publish(self, kind: str, messages: Sequence[Message]) -> None:
         self._count_parts(messages)
         envelope = seal(pack(messages), compress)
-        mail = Mail(up_key(kind, self._site.worker), envelope.body, {}, envelope.content_encoding)
+        worker = self._site.worker
+        login = broker_login(worker, TokenId("sim"))
+        mail = Mail(up_key(kind, worker), envelope.body, {}, envelope.content_encoding, login)
         await self._session.publish(UP, mail)
 
     def _count_parts(self, messages: Sequence[Message]) -> None:

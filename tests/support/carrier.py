@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from agent.compression import compress, decompress
-from agent.wire.claims import Attempt, Tag, WorkerName
+from agent.wire.claims import Attempt, Claims, Tag, TokenId, WorkerName
 from agent.wire.envelope import Envelope, pack, seal, unpack, unseal
 from agent.wire.messages import Job, Message
 from agent.wire.routing import job_key, job_queue
+from agent.wire.tokens import broker_login
 from bridge.errors import BrokerDown
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.sources.local import LocalSource
 from tests.support.cluster import Running
+
+TOKEN = TokenId("test")
 
 Arrived = Callable[["Letter"], Awaitable[None]]
 
@@ -25,6 +28,7 @@ class Letter:
     routing_key: str
     body: bytes
     content_encoding: str | None
+    user_id: str
     done: asyncio.Future[bool] = field(default_factory=asyncio.Future)
 
     async def ack(self) -> None:
@@ -64,15 +68,25 @@ class Carrier:
     async def consume(self, queue_name: str, _prefetch: int, arrived: Arrived) -> None:
         self._consumers[queue_name] = arrived
 
-    async def up(self, queue_name: str, worker: WorkerName, *messages: Message) -> bool:
+    async def up(
+        self, queue_name: str, worker: WorkerName, *messages: Message, token: TokenId = TOKEN
+    ) -> bool:
         """An agent sends these. True once the relay has acknowledged them; False: they come again."""
         envelope = seal(pack(messages), compress)
-        return await self.up_raw(queue_name, worker, envelope.body, envelope.content_encoding)
+        login = broker_login(worker, token)
+        return await self.up_raw(queue_name, worker, envelope.body, envelope.content_encoding, login=login)
 
     async def up_raw(
-        self, queue_name: str, worker: WorkerName, body: bytes, content_encoding: str | None = None
+        self,
+        queue_name: str,
+        worker: WorkerName,
+        body: bytes,
+        content_encoding: str | None = None,
+        *,
+        login: str | None = None,
     ) -> bool:
-        letter = Letter(f"any.{quote(worker)}", body, content_encoding)
+        named = broker_login(worker, TOKEN) if login is None else login
+        letter = Letter(f"any.{quote(worker)}", body, content_encoding, named)
         await self._consumers[queue_name](letter)
         return await letter.done
 
@@ -102,3 +116,9 @@ async def taken(running: Running, source: LocalSource, ledger: Ledger) -> Custod
     custody = Custody(**about, token=pulled.token, job_json=pulled.job_json)
     await ledger.take(custody, pack([Job(**about, language="bash", code="", args=b"{}")]))
     return custody
+
+
+async def enrolled(ledger: Ledger, worker: WorkerName, *tags: str) -> None:
+    """It may take jobs of these tags."""
+    claims = Claims(worker=worker, worker_group="shop", tags=frozenset(map(Tag, tags)), expires_s=2**40)
+    await ledger.enrol(claims, "0", 1)

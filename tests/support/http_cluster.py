@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent.wire.claims import Tag, WorkerName
 from bridge.agents.enrol import Enrolments
+from bridge.agents.static_users import without_login
 from bridge.relay.ledger import Ledger
 from bridge.web.asgi import build
 from dev_tools.proxy import Cut, LinkProxy
@@ -91,6 +92,7 @@ async def bridge_cluster(folder: Path) -> AsyncIterator[HttpCluster]:
             _let_in,
             {},
             None,
+            without_login,
             clock=running.clock,
             admissions_per_s=50,
         )

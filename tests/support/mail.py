@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from agent.wire.routing import UP
 from tests.support.world import World
 
 WAIT_S = 10
@@ -19,6 +20,9 @@ async def channel(world: World) -> AsyncIterator[AbstractChannel]:
 
 
 async def put(world: World, exchange: str, key: str, body: bytes, **about: object) -> None:
+    """What goes up says that the agent of its routing key has sent it, unless it says something else."""
+    if exchange == UP:
+        about = {"user_id": f"{key.partition('.')[2]}@test"} | about
     async with channel(world) as opened:
         target = await opened.get_exchange(exchange, ensure=False)
         await target.publish(aio_pika.Message(body, **about), key)  # type: ignore[arg-type]  # keywords of Message
@@ -28,6 +32,7 @@ async def put_again(world: World, exchange: str, message: AbstractIncomingMessag
     """As it was, but for what is `changed` (body, headers)."""
     as_it_was = {
         "body": message.body, "headers": message.headers, "content_encoding": message.content_encoding,
+        "user_id": message.user_id,
     }  # fmt: skip
     await put(world, exchange, message.routing_key or "", **(as_it_was | changed))
 

@@ -1,7 +1,6 @@
 """A world whose sites stand at addresses of their own, so that each one's links break alone."""
 
 import json
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import aio_pika
 import httpx
 
+from agent.wire.tokens import broker_login, token_id
 from dev_tools.brokers.broker import Broker
 from dev_tools.brokers.vhosts import REQUEST_S, fresh_vhost
 from dev_tools.ports import free_ports
@@ -23,24 +23,17 @@ SOON_S: Final = 30.0
 
 
 class Management:
-    """RabbitMQ's management API, for one virtual host and for the user that the agents of a test share."""
+    """RabbitMQ's management API, for one virtual host."""
 
     def __init__(self, broker: Broker, amqp_url: str) -> None:
         assert broker.management_url is not None
-        self.user: Final = f"sites-{secrets.token_hex(4)}"
         self._amqp_url: Final = amqp_url
         self._vhost: Final = quote(urlsplit(amqp_url).path[1:], safe="")
         self._api: Final = httpx.Client(base_url=f"{broker.management_url}/api", timeout=REQUEST_S)
-        self.set_password("first")
-        everything = {"configure": "", "write": ".*", "read": ".*"}  # an agent declares nothing
-        self._api.put(f"/permissions/{self._vhost}/{self.user}", json=everything).raise_for_status()
 
-    def set_password(self, password: str) -> None:
-        self._api.put(f"/users/{self.user}", json={"password": password, "tags": ""}).raise_for_status()
-
-    async def close_connections(self) -> None:
-        """Of the sites: as an operator or a broker that restarts would. Returns when each was there once."""
-        await until(self._closed_some, within_s=SOON_S)
+    async def close_connections(self, agent: Agent) -> None:
+        """As an operator or a broker that restarts would. Returns when it had both."""
+        await until(lambda: self._closed_both(agent), within_s=SOON_S)
 
     def delete_queue(self, name: str) -> None:
         self._api.delete(f"/queues/{self._vhost}/{quote(name, safe='')}").raise_for_status()
@@ -53,16 +46,21 @@ class Management:
             return declared.declaration_result.consumer_count or 0
 
     def close(self) -> None:
-        self._api.delete(f"/users/{self.user}").raise_for_status()
         self._api.close()
 
-    def _closed_some(self) -> bool:
-        """The list is a few seconds late, so what has only just connected is not in it yet."""
-        listed = self._api.get("/connections").json()
-        ours = [one["name"] for one in listed if one.get("user") == self.user]
-        for name in ours:
-            self._api.delete(f"/connections/{quote(name, safe='')}")
-        return len(ours) > 1  # a link is two
+    def connections(self, agent: Agent) -> int:
+        """How many the agent has at this moment."""
+        return len(self._api.get(f"/connections/username/{quote(login_of(agent), safe='')}").json())
+
+    def _closed_both(self, agent: Agent) -> bool:
+        there = self.connections(agent)
+        self._api.delete(f"/connections/username/{quote(login_of(agent), safe='')}").raise_for_status()
+        return there > 1  # a link is two
+
+
+def login_of(agent: Agent) -> str:
+    """Its name at the broker."""
+    return broker_login(agent.status()["worker"], token_id(agent.settings["AGENT_TOKEN"]))
 
 
 class Place:
@@ -75,16 +73,24 @@ class Place:
 
 
 class Places:
-    def __init__(self, world: World, management: Management) -> None:
+    def __init__(self, world: World, management: Management, broker: Broker) -> None:
+        self._broker: Final = broker
         self.world: Final = world
         self.cluster: Final = world.cluster
         self.management: Final = management
         self._http_port, self._amqp_port = free_ports(2)
         self._links: Final[list[LinkProxy]] = []
         vhost = urlsplit(world.amqp_url).path
-        world.bridge.settings["PUBLIC_AMQP_URL"] = (
-            f"amqp://{management.user}:first@{{host}}:{self._amqp_port}{vhost}"
-        )
+        world.bridge.settings["PUBLIC_AMQP_URL"] = f"amqp://{{host}}:{self._amqp_port}{vhost}"
+
+    def refuse_logins(self) -> None:
+        """The broker cannot ask the bridge any more whom to let in."""
+        assert self._broker.bridges is not None
+        self._broker.bridges.forget(self.world.amqp_url)
+
+    def allow_logins(self) -> None:
+        assert self._broker.bridges is not None
+        self._broker.bridges.add(self.world.amqp_url, self.world.bridge.url)
 
     def place(self, *tags: str, name: str | None = None, slots: int = 1, ahead: int = 10) -> Place:
         """A site that is not started yet. It finds the cluster under `name`, or under its bare address."""
@@ -145,7 +151,7 @@ class Work:
 async def opened_places(folder: Path, broker: Broker) -> AsyncIterator[Places]:
     """A world on a virtual host of its own, its bridge up, no site yet."""
     with fresh_vhost(broker) as amqp_url, World(folder, amqp_url) as world:
-        places = Places(world, Management(broker, amqp_url))
+        places = Places(world, Management(broker, amqp_url), broker)
         try:
             await world.open()
             yield places

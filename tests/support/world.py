@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from agent.tls.outbound import SYSTEM, Outbound
+from dev_tools.brokers.bridges import introduce
 from dev_tools.brokers.broker import Broker
 from dev_tools.brokers.vhosts import fresh_vhost
 from dev_tools.certificates import Pair, ThrowAwayCA
@@ -121,6 +122,7 @@ class Bridge(Service):
             "BRIDGE_PORT": str(port),
             "BRIDGE_STORE": str(folder / "bridge.db"),
         }
+        own |= introduce(amqp_url, self.url, folder / "bridge.db", self._trusted)
         super().__init__(folder, ["bridge", command], own | dict(settings))
 
     async def start(self) -> None:

@@ -14,6 +14,8 @@ from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
 from bridge.relay.life import Relay
 from bridge.relay.policy import Policies
+from bridge.relay.quarantine import Quarantine
+from bridge.relay.recorder import Recorder
 from bridge.relay.signer import Signer
 from bridge.relay.sources.local import LocalSource
 from tests.support.carrier import Carrier
@@ -46,7 +48,10 @@ async def test_it_goes_on_by_itself(tmp_path: Path) -> None:
         assert await source.pull(BASH) is None
         signer = await Signer.load(ledger)
         desk = Desk(broker.connect, ledger)
-        relay = Relay(desk, source, ledger, signer, running.clock, Policies(), ready_max=1)
+        kept = Quarantine(
+            ledger, Recorder(source, ledger, running.clock), running.cluster.tokens.blacklist.holds
+        )
+        relay = Relay(desk, source, ledger, signer, running.clock, Policies(), kept, ready_max=1)
         task = asyncio.ensure_future(relay.run())
         await until(lambda: broker.asked > 1)
         with pytest.raises(BrokerDown, match="try again"):

@@ -14,7 +14,7 @@ from bridge.relay.recorder import Recorder
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.sources.source import PingReply
 from bridge.relay.watch import Watch
-from tests.support.carrier import taken
+from tests.support.carrier import enrolled, taken
 from tests.support.cluster import Running, running_cluster
 from tests.support.until import until
 
@@ -50,6 +50,7 @@ async def watched(source: LocalSource, ledger: Ledger, running: Running) -> Asyn
 async def cancelled_and_out(running: Running, source: LocalSource, ledger: Ledger) -> JobId:
     """A job that the bridge has taken, nobody has accepted, and somebody has cancelled."""
     job_id = (await taken(running, source, ledger)).job_id
+    await enrolled(ledger, SHOP, "bash")
     await running.admin.post(f"/api/w/main/jobs_u/queue/cancel/{job_id}", json={"reason": "no"})
     return job_id
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.wire.claims import Claims, Tag, WorkerName
+from agent.wire.claims import WorkerName
 from agent.wire.messages import Check
 from bridge.relay.ledger import Ledger
 from bridge.relay.lost import Lost
@@ -15,7 +15,7 @@ from bridge.relay.policy import Policies
 from bridge.relay.recorder import Recorder
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.watch import CHECK_EVERY_S, Watch
-from tests.support.carrier import Carrier, taken
+from tests.support.carrier import Carrier, enrolled, taken
 from tests.support.cluster import Running, running_cluster
 from tests.support.until import until
 
@@ -42,9 +42,7 @@ class Session:
 async def looked_after(running: Running, session: Session) -> AsyncIterator[Ledger]:
     """The shop holds a job, and somebody has cancelled it."""
     ledger, source = Ledger(running.store, running.clock), QuickSource(running.cluster.jobs)
-    await ledger.enrol(
-        Claims(worker=SHOP, worker_group="shop", tags=frozenset({Tag("t")}), expires_s=0), "0", 1
-    )
+    await enrolled(ledger, SHOP, "bash")
     custody = await taken(running, source, ledger)
     key = (custody.job_id, custody.attempt)
     await ledger.accept(key, SHOP)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.wire.claims import Attempt, Claims, JobId, WorkerName
+from agent.wire.claims import Attempt, JobId, WorkerName
+from agent.wire.envelope import pack
 from agent.wire.messages import (
     Accepted,
     Blob,
@@ -27,9 +28,10 @@ from bridge.relay.collector import Collector
 from bridge.relay.ledger import Ledger
 from bridge.relay.lost import GIVEN_UP_MAX, Lost
 from bridge.relay.policy import Policies
+from bridge.relay.quarantine import Quarantine
 from bridge.relay.recorder import Recorder
 from bridge.relay.sources.local import LocalSource
-from tests.support.carrier import Carrier, taken
+from tests.support.carrier import Carrier, enrolled, taken
 from tests.support.cluster import Running, running_cluster
 
 SHOP = WorkerName("ag-shop-a")
@@ -56,9 +58,11 @@ async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
         source = LocalSource(running.cluster.jobs)
         ledger, carrier = Ledger(running.store, running.clock), Carrier()
         custody = await taken(running, source, ledger)
+        await enrolled(ledger, SHOP, "bash")
         recorder = Recorder(source, ledger, running.clock)
         lost = Lost(recorder, ledger, running.clock, Policies())
-        collector = Collector(source, ledger, carrier, lost, recorder, running.clock)
+        quarantine = Quarantine(ledger, recorder, running.cluster.tokens.blacklist.holds)
+        collector = Collector(source, ledger, carrier, lost, recorder, quarantine, running.clock)
         collecting = asyncio.ensure_future(collector.run())
         await asyncio.sleep(0)
         made = Relay(running, ledger, carrier, custody.job_id, collecting)
@@ -108,8 +112,6 @@ async def test_what_cannot_be_read_or_belongs_to_no_job_ends_in_the_dead_letters
 
 
 async def test_a_bye_is_written_down_and_ends_nothing(relay: Relay) -> None:
-    claims = Claims(worker=SHOP, worker_group="shop", tags=frozenset(), expires_s=0)
-    await relay.ledger.enrol(claims, "0", 1)
     assert await relay.carrier.up(EVENTS, SHOP, Bye(held=1))
     (agent,) = await relay.ledger.agents()
     assert agent["left_at"] is not None
@@ -162,3 +164,30 @@ async def test_a_large_result_waits_for_its_parts(relay: Relay) -> None:
     assert await relay.carrier.up(RESULTS, SHOP, part)
     assert await sending
     assert (await relay.running.job(relay.job_id))["result"] == "large"
+
+
+async def test_nobody_has_a_word_to_say_about_a_job_whose_tag_it_does_not_hold(relay: Relay) -> None:
+    """I4: whoever knows a job's id can name it, and that is all."""
+    waits = await taken(relay.running, LocalSource(relay.running.cluster.jobs), relay.ledger)
+    key = {"job_id": waits.job_id, "attempt": waits.attempt}
+    assert await relay.carrier.up(EVENTS, OTHER, Accepted(**key))
+    assert await relay.carrier.up(EVENTS, OTHER, Rejected(reason="not mine", **key))
+    unproved = Rejected(reason="no", claimed_job_id=waits.job_id, claimed_attempt=waits.attempt, body=b"")
+    assert await relay.carrier.up(EVENTS, OTHER, unproved)
+    assert await relay.carrier.up(LOGS, OTHER, Log(**key, offset=0, text="forged"))
+    for result in (Result(**key, workspace="main", success=True), relay.result()):
+        assert await relay.carrier.up(RESULTS, OTHER, result)
+    assert {row["state"] for row in await relay.ledger.custody()} == {"taken", "accepted"}
+    logged = await relay.running.admin.get(f"/api/w/main/jobs_u/get_logs/{waits.job_id}")
+    assert logged.text == ""
+    assert [reason for _, reason in relay.carrier.dead][2:] == [
+        "a result of a job that is not this agent's"
+    ] * 2
+
+
+async def test_what_the_broker_does_not_vouch_for_has_no_sender(relay: Relay) -> None:
+    forged = relay.result(document=b'"forged"')
+    assert await relay.carrier.up_raw(RESULTS, SHOP, pack([forged]), login="ag-shop-b@token")
+    assert await relay.carrier.up_raw(RESULTS, SHOP, pack([forged]), login="")
+    assert [reason for _, reason in relay.carrier.dead] == ["the broker does not vouch for its sender"] * 2
+    assert await state_of(relay) == "accepted"

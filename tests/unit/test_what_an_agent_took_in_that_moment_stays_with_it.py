@@ -15,6 +15,7 @@ from bridge.relay.lost import TAKING_S, Lost
 from bridge.relay.policy import Policies, Replace
 from bridge.relay.recorder import Recorder
 from bridge.relay.sources.local import LocalSource
+from tests.support.carrier import enrolled
 from tests.support.cluster import Running, running_cluster
 
 SHOP = WorkerName("ag-shop-a")
@@ -56,6 +57,7 @@ class Relay:
         """With long enough in between; the rows then."""
         await self.lost.look(nothing_waits)
         self.running.clock.ahead_s += LOST_AFTER_S + 1
+        await self.ledger.heard(SHOP)
         await self.lost.look(nothing_waits)
         return sorted((row["attempt"], row["state"]) for row in await self.ledger.custody())
 
@@ -68,6 +70,7 @@ async def nothing_waits(_tag: Tag) -> int:
 async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
     async with running_cluster(tmp_path) as running:
         ledger = LedgerThatIsBeaten(running.store, running.clock)
+        await enrolled(ledger, SHOP, "t")
         recorder = Recorder(LocalSource(running.cluster.jobs), ledger, running.clock)
         yield Relay(running, ledger, Lost(recorder, ledger, running.clock, Policies(LOST_AFTER_S)))
 
