@@ -1,14 +1,25 @@
 """A cancellation that meets a failure."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
-def heed_cancellation() -> None:
-    """To be called where a loop goes on after an `except*` around task groups.
+async def apart(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` comes to; when it is cancelled meanwhile it ends as cancelled, whatever `work` fails with.
 
-    A `TaskGroup` of Python 3.11 that is cancelled while it ends because of a failure raises the failure
-    alone; whoever then goes on would never end. Raises `CancelledError`.
+    For a loop that goes on after failures of task groups. A `TaskGroup` of Python 3.11 that is cancelled
+    while it ends because of a failure raises the failure alone, and the loop would never end.
     """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+    task = asyncio.create_task(work, name="apart")
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # it has been looked at, and nobody is told
+        raise
+    return task.result()

@@ -31,7 +31,7 @@ from agent.wire.messages import (
 )
 from agent.wire.routing import EVENTS, LOGS, PINGS, RESULTS
 from bridge.broker.channel import Broker, broker_errors
-from bridge.cancelling import heed_cancellation
+from bridge.cancelling import apart
 from bridge.errors import BrokerDown, ClusterDown
 from bridge.relay.assembling import Assembly
 from bridge.relay.checking import check_held
@@ -240,10 +240,9 @@ class Collector:
                 await all_over(earlier)  # what was accepted before a restart must be known to the check
             taken = True
             try:
-                await self._take_events(worker, messages)
+                await apart(self._take_events(worker, messages))
             except* ClusterDown as group:  # they come again; what was done of them may be done twice
                 log.warning("cluster.down", reason=str(group.exceptions[0]))
-                heed_cancellation()
                 await asyncio.sleep(CLUSTER_RETRY_S)
                 taken = False
         return taken

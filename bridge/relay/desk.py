@@ -9,7 +9,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from agent.wire.claims import Tag, WorkerName
 from bridge.broker.channel import Broker, QueueGone
-from bridge.cancelling import heed_cancellation
+from bridge.cancelling import apart
 from bridge.errors import BrokerDown
 from bridge.relay.ledger import Ledger
 
@@ -58,7 +58,7 @@ class Desk:
             )
             async for attempt in policy:
                 with attempt:
-                    await self._one(session)
+                    await apart(self._one(session))
 
     async def _one(self, session: Session) -> None:
         """Any failure of the broker ends all of the session; the ledger knows where to go on.
@@ -75,7 +75,6 @@ class Desk:
                 await session(broker, up)
         except* BrokerDown as errors:
             log.warning("broker.down", reason=str(errors.exceptions[0]))
-            heed_cancellation()
             if self._broker is None:
                 raise BrokerDown(str(errors.exceptions[0])) from errors
         finally:

@@ -14,7 +14,7 @@ from agent.wire.envelope import pack, seal, unpack
 from agent.wire.errors import WireError
 from agent.wire.messages import Job
 from bridge.broker.channel import Broker
-from bridge.cancelling import heed_cancellation
+from bridge.cancelling import apart
 from bridge.errors import ClusterDown
 from bridge.relay.ledger import Key, Ledger
 from bridge.relay.pacing import room_in
@@ -59,11 +59,9 @@ class Dispatcher:
             self._ledger.room.clear()
             pulled = 0
             try:
-                await self._publish_left()
-                pulled = await self._round()
+                pulled = await apart(self._round())
             except* ClusterDown as group:
                 log.warning("cluster.down", reason=str(group.exceptions[0]))
-                heed_cancellation()
                 await asyncio.sleep(CLUSTER_RETRY_S)
             if not pulled:
                 await self._wait()
@@ -84,7 +82,8 @@ class Dispatcher:
         return aged
 
     async def _round(self) -> int:
-        """One look at every lane. Returns how many jobs came."""
+        """What is left goes out, then one look at every lane. Returns how many jobs came."""
+        await self._publish_left()
         waiting = await self._ledger.waiting()
         pulled = 0
         for lane in self._source.lanes(await self._ledger.served()):

@@ -10,7 +10,7 @@ from agent.clock import Clock
 from agent.database import WriteFailed
 from agent.wire.claims import Tag, WorkerName
 from bridge.broker.channel import Broker
-from bridge.cancelling import heed_cancellation
+from bridge.cancelling import apart
 from bridge.errors import BrokerDown
 from bridge.relay.collector import Collector
 from bridge.relay.desk import Desk
@@ -62,10 +62,9 @@ class Relay:
         """
         while True:
             try:
-                await self._while_the_store_is_there()
+                await apart(self._while_the_store_is_there())
             except* (WriteFailed, BrokerDown) as errors:  # the broker may fall in the same moment
                 log.warning("store.down", reason=_first(errors))
-            heed_cancellation()
             await asyncio.sleep(STORE_RETRY_S)
 
     async def _while_the_store_is_there(self) -> None:

@@ -15,7 +15,7 @@ import structlog
 
 from agent.clock import Clock
 from agent.logs import Secret
-from bridge.cancelling import heed_cancellation
+from bridge.cancelling import apart
 from bridge.store.fence import TERM, Deposed, Term
 from bridge.store.leading import Part
 from bridge.store.pg_line import TROUBLE, Line, open_line
@@ -46,7 +46,7 @@ class Lease:
             while True:
                 epoch = await self._try_to_take() or await self._stand_by(stand_by)
                 log.info("bridge.leads", epoch=epoch)
-                await self._lead(epoch, lead)
+                await apart(self._lead(epoch, lead))
                 log.warning("bridge.deposed", epoch=epoch)
         finally:
             await self._hang_up()  # so that the next leader need not wait
@@ -75,7 +75,6 @@ class Lease:
                 leading.cancel()
         except* Deposed as errors:
             log.info("bridge.refused", reason=str(errors.exceptions[0]))
-        heed_cancellation()
 
     async def _hold(self, epoch: int, over: asyncio.Event) -> None:
         """Returns when another bridge leads, or may lead: then nobody should wait for what we hold."""

@@ -26,12 +26,14 @@ class Session:
     def __init__(self) -> None:
         self.ending = asyncio.Event()
         self.may_end = asyncio.Event()
+        self.again = asyncio.Event()
         self.begun = 0
 
     async def __call__(self, _broker: Carrier, up: Callable[[], None]) -> None:
         self.begun += 1
         up()
         if self.begun > 1:
+            self.again.set()
             await asyncio.Event().wait()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._slow())
@@ -62,3 +64,16 @@ async def test_the_desk_ends(tmp_path: Path) -> None:
         await asyncio.wait([task], timeout=SOON_S)
         assert task.cancelled()
         assert session.begun == 1
+
+
+async def test_the_desk_goes_on_after_a_failure_alone(tmp_path: Path) -> None:
+    async with running_cluster(tmp_path) as running:
+        session = Session()
+        session.may_end.set()
+        desk = Desk(connected, Ledger(running.store, running.clock))
+        task = asyncio.ensure_future(desk.sessions(session))
+        async with asyncio.timeout(SOON_S):
+            await session.again.wait()
+        task.cancel()
+        await asyncio.wait([task], timeout=SOON_S)
+        assert task.cancelled()
