@@ -17,6 +17,7 @@ from agent.link.http.link import Links
 from agent.link.link import Enrolment, LinkKind
 from agent.logs import Secret
 from agent.spool.spool import Spool
+from agent.tls.outbound import SYSTEM
 from agent.wire.claims import Attempt, Tag
 from agent.wire.envelope import job_in
 from agent.wire.messages import Job
@@ -48,7 +49,7 @@ async def relay(fake: FakeCluster, folder: Path) -> AsyncIterator[Take]:
 async def agent(fake: FakeCluster, folder: Path) -> AsyncIterator[Take]:
     spool = await Spool.open(folder / "spool", SystemClock())
     holdings = SpoolHoldings(spool, Book(spool, SystemClock()))
-    links = Links(fake.url, Secret(fake.api.token(*TAGS)), "till-a1b2c", "till", holdings)
+    links = Links(fake.url, Secret(fake.api.token(*TAGS)), "till-a1b2c", "till", holdings, SYSTEM)
     enrolment = Enrolment(
         worker="ag-relay-till-a1b2c", worker_group="relay", tags=TAGS, shared_tags=TAGS, link=LinkKind.PLAIN
     )
