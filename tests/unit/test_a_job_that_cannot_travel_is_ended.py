@@ -27,6 +27,8 @@ BASH = Tag("bash")
 class OddCluster(LocalSource):
     """Hands out jobs as no embedded cluster would: changed, or once more."""
 
+    idle_s = 0.1  # what it hands out again nobody has pushed
+
     def __init__(self, running: Running, **changed: Any) -> None:
         super().__init__(running.cluster.jobs)
         self._changed = changed

@@ -8,6 +8,8 @@ from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
 from bridge.relay.life import Relay
 from bridge.relay.policy import Policies
+from bridge.relay.quarantine import Quarantine
+from bridge.relay.recorder import Recorder
 from bridge.relay.signer import Signer
 from bridge.relay.sources.local import LocalSource
 from tests.support.cluster import running_cluster
@@ -27,9 +29,11 @@ async def test_it_goes_on_by_itself(tmp_path: Path) -> None:
         assert await source.pull(BASH) is not None
         store: Any = running.store
         store.may_use = lambda: False  # what its owner sets when the folder is gone
-        relay = Relay(
-            Desk(broker.connect, ledger), source, ledger, signer, running.clock, Policies(), ready_max=1
+        kept = Quarantine(
+            ledger, Recorder(source, ledger, running.clock), running.cluster.tokens.blacklist.holds
         )
+        desk = Desk(broker.connect, ledger)
+        relay = Relay(desk, source, ledger, signer, running.clock, Policies(), kept, ready_max=1)
         task = asyncio.ensure_future(relay.run())
         await until(lambda: store.failing)
         answer = await running.admin.post(f"/api/w/main/jobs_u/queue/cancel/{job_id}", json={})

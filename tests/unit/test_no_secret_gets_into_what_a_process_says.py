@@ -15,6 +15,7 @@ from agent.credentials import BadCredential, text_of
 from agent.errors import ConfigError
 from agent.link.amqp import connect
 from agent.link.link import Enrolment, LinkKind
+from agent.logs import Secret
 from bridge import config as bridge_config
 from bridge.errors import ConfigError as BridgeConfigError
 
@@ -70,7 +71,7 @@ async def test_the_tokens_and_the_brokers_password_are_such_secrets(
             worker="w", worker_group="g", tags=(), shared_tags=(), link=LinkKind.AMQP, amqp_url=url
         )
         with pytest.raises(Exception, match="broker unreachable"):
-            async with connect(enrolment):
+            async with connect(enrolment, Secret("jwt_agent_north-abcde_x")):
                 pass
         settings = {
             "AMQP_URL": "amqp://bridge:password-of-2@h/",

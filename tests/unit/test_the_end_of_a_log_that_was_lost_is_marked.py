@@ -13,7 +13,7 @@ from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.recorder import Recorder
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.tails import PATIENCE_S, Tails
-from tests.support.carrier import taken
+from tests.support.carrier import enrolled, taken
 from tests.support.cluster import Running, running_cluster
 
 SHOP = WorkerName("ag-shop-a")
@@ -48,6 +48,7 @@ async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
     async with running_cluster(tmp_path) as running:
         source, ledger = LocalSource(running.cluster.jobs), Ledger(running.store, running.clock)
         custody = await taken(running, source, ledger)
+        await enrolled(ledger, SHOP, "bash")
         await ledger.accept((custody.job_id, custody.attempt), SHOP)
         recorder = Recorder(source, ledger, running.clock)
         result = Result(

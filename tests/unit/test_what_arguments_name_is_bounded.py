@@ -18,7 +18,7 @@ async def found(args: Any, value: Any = "found") -> dict[str, Any]:
         assert path == "/api/w/s%C3%BCd%2F1/variables/get_value/f/x"
         return value
 
-    return await resolved({"job": JOB | {"args": args}, "token": "jwt_x"}, look_up)
+    return (await resolved({"job": JOB | {"args": args}, "token": "jwt_x"}, look_up)).values
 
 
 def deep(depth: int) -> Any:
