@@ -240,7 +240,11 @@ def _print(bench: Bench) -> None:
             f"  for 1,000 idle agents: {one.cpu_per_thousand() * 100:.1f} % of a core in the bridge"
             + (f", {one.broker_cpu_per_thousand() * 100:.1f} % in RabbitMQ" if one.way == "amqp" else "")
             + f"; an agent: {one.memory_bytes / one.agents / 1024:.0f} KiB in the bridge"
-            + (f", {one.broker_memory_bytes / one.agents / 1024:.0f} KiB in RabbitMQ" if one.way == "amqp" else "")
+            + (
+                f", {one.broker_memory_bytes / one.agents / 1024:.0f} KiB in RabbitMQ"
+                if one.way == "amqp"
+                else ""
+            )
             + f"\n  idle: {one.idle.statements_per_s:.1f} statements and {one.idle.commits_per_s:.1f} commits "
             f"a second ({one.nobody.statements_per_s:.1f} and {one.nobody.commits_per_s:.1f} for nobody)\n"
             f"  a job is with an agent after {percentile(one.pickup_ms, 50):.1f} ms (p50), "
@@ -248,11 +252,15 @@ def _print(bench: Bench) -> None:
         )
     print()
     for one in bench.rounds:
-        poller = next((each for each in bench.rounds if each.way == "polling" and each.agents <= one.agents), None)
+        poller = next(
+            (each for each in bench.rounds if each.way == "polling" and each.agents <= one.agents), None
+        )
         if one.way != "polling" and poller is not None:
             _print_ratios(one, _poller_like(bench.rounds, one.agents))
     if bench.left_out:
-        print("left out for time, or because it is more than a bridge can answer: " + "; ".join(bench.left_out))
+        print(
+            "left out for time, or because it is more than a bridge can answer: " + "; ".join(bench.left_out)
+        )
 
 
 def _poller_like(rounds: Sequence[Round], agents: int) -> Round:

@@ -13,7 +13,7 @@ import random
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AsyncExitStack
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -30,7 +30,7 @@ from agent.wire.agent_api import around_result, worker_ping
 from agent.wire.claims import JobId, Tag, WorkerName
 from agent.wire.envelope import unpack, unseal
 from agent.wire.messages import Accepted, Hello, Job, Ping, Result
-from agent.wire.repeatable import REQUEST_ID
+from agent.wire.repeatable import FIRST, REQUEST_ID
 from agent.wire.tokens import bearer_of
 from bench.support.kept import ConnectionLost, Kept
 
@@ -38,6 +38,7 @@ ALL: Final = "/api/agent_workers"
 JOINING_AT_ONCE: Final = 32
 MIN_VERSION_EVERY_S: Final = 30.0  # agent-api.md 2.1, row 12
 HOSTNAME: Final = "crowd"
+BACKOFF_S: Final = 10.0
 
 
 class Came:
@@ -88,10 +89,11 @@ class HttpAgent:
                 await self.turn()
             except ConnectionLost:
                 self._came.failures += 1
-            except ConnectionError as error:
+            except (ConnectionError, LinkDown) as error:
+                if not self._came.failures:
+                    print(self.name, error, file=sys.stderr)
                 self._came.failures += 1
-                print(self.name, error, file=sys.stderr)
-                await asyncio.sleep(POLL_S)
+                await asyncio.sleep(random.random() * BACKOFF_S)
 
     async def turn(self) -> None:
         raise NotImplementedError
@@ -111,9 +113,12 @@ class LongPoller(HttpAgent):
 
     async def turn(self) -> None:
         headers = {REQUEST_ID: self._key.text, "Prefer": f"wait={PULL_S:.0f}"}
+        if not self._key.was_sent:
+            headers[FIRST] = "1"
+        self._key.was_sent = True
         pulled = await self._api.post(f"{ALL}/pull_job", None, headers)
+        self._key.use_up()
         if pulled is not None:
-            self._key.use_up()
             await self._finish(pulled)
 
 
@@ -150,25 +155,31 @@ class Poller(HttpAgent):
 class AmqpAgent(HttpAgent):
     """Enrolled over HTTP; the real link over RabbitMQ, with its canaries and its pings."""
 
+    _life: AsyncExitStack | None = None
+
     async def join(self) -> None:
         self._enrolment: Enrolment = from_json(json.dumps(await self.enrol()))
         self._api.close()
-        self._link_of: AbstractAsyncContextManager[Link] = connect(self._enrolment)
-        self._link = await self._link_of.__aenter__()
-        await self._link.publish("event", [self._hello()])
-        for tag in self._enrolment.tags:
-            await self._link.open_tag(Tag(tag), 1)
+        async with AsyncExitStack() as life:
+            self._link: Link = await life.enter_async_context(connect(self._enrolment))
+            await self._link.publish("event", [self._hello()])
+            for tag in self._enrolment.tags:
+                await self._link.open_tag(Tag(tag), 1)
+            self._life = life.pop_all()
 
-    async def run(self) -> None:
-        try:
-            async with asyncio.TaskGroup() as group:
-                for work in (self._link.lost, self._ping, self._work, self._obey):
-                    group.create_task(work())
-        except* LinkDown as errors:
-            self._came.failures += 1
-            print(self.name, errors.exceptions[0], file=sys.stderr)
-        finally:
-            await self._link_of.__aexit__(None, None, None)
+    async def turn(self) -> None:
+        """One life of the link."""
+        if self._life is None:
+            await self.join()
+        assert self._life is not None
+        async with self._life:
+            self._life = None
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for work in (self._link.lost, self._ping, self._work, self._obey):
+                        group.create_task(work())
+            except* LinkDown as errors:
+                raise LinkDown(str(errors.exceptions[0])) from errors
 
     def _hello(self) -> Hello:
         return Hello(

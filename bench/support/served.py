@@ -122,9 +122,7 @@ class Server:
 
 
 @contextmanager
-def serving(
-    folder: Path, settings: Mapping[str, str], broker_pid: int | None = None
-) -> Iterator[Server]:
+def serving(folder: Path, settings: Mapping[str, str], broker_pid: int | None = None) -> Iterator[Server]:
     """A bridge on a store of its own. `settings`: of its environment, beside what every one needs."""
     (port,) = free_ports(1)
     folder.mkdir(parents=True)

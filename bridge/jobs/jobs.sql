@@ -17,10 +17,13 @@ VALUES (:id, :workspace_id, :tag, :priority, :scheduled_for, :created_at, :state
 
 -- name: promote
 -- What is due now waits with the rest; keeping the others apart keeps the index of ready jobs in order.
-UPDATE queue SET state = 'ready' WHERE state = 'later' AND scheduled_for <= :now;
+UPDATE queue SET state = 'ready' WHERE state = 'later' AND scheduled_for <= :now RETURNING tag;
 
 -- name: next_due
 SELECT min(scheduled_for) FROM queue WHERE state = 'later';
+
+-- name: ready_tags
+SELECT DISTINCT tag FROM queue WHERE state = 'ready' AND waits_for IS NULL;
 
 -- name: best_of_tag
 -- One tag only: with a list of tags the index no longer gives the order.
