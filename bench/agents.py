@@ -1,11 +1,11 @@
 """What thousands of idle agents cost a bridge, and how soon they have a job: over HTTP, AMQP, and by polling.
 
-`./dev bench agents [--agents N …] [--store sqlite|postgresql] [--minutes M] [--json] [--quick]`. In each round a
-bridge of its own serves N agents of one kind: our HTTP link (a pull that waits 30 s), our link over RabbitMQ, or
-the original's pattern (a pull a second, a ping every 5 s). They join, idle, are given single jobs, and then a
-burst that becomes due in one second. The crowd is one process of real protocol speakers; statements are
-counted in the bridge, where they meet the database. Ends within M minutes: rounds that no longer fit are left
-out, and named.
+`./dev bench agents [--agents N …] [--store sqlite|postgresql] [--minutes M] [--json] [--quick]`. In each
+round a bridge of its own serves N agents of one kind: our HTTP link (a pull that waits 30 s), our link over
+RabbitMQ, or the original's pattern (a pull a second, a ping every 5 s). They join, idle, are given single
+jobs, and then a burst that becomes due in one moment. The crowd is one process of real protocol speakers;
+statements are counted in the bridge, where they meet the database. Ends within M minutes: rounds that no
+longer fit are left out, and named.
 """
 
 import argparse
@@ -245,7 +245,7 @@ def _print(bench: Bench) -> None:
                 if one.way == "amqp"
                 else ""
             )
-            + f"\n  idle: {one.idle.statements_per_s:.1f} statements and {one.idle.commits_per_s:.1f} commits "
+            + f"\n  idle: {one.idle.statements_per_s:.1f} statements, {one.idle.commits_per_s:.1f} commits "
             f"a second ({one.nobody.statements_per_s:.1f} and {one.nobody.commits_per_s:.1f} for nobody)\n"
             f"  a job is with an agent after {percentile(one.pickup_ms, 50):.1f} ms (p50), "
             f"{percentile(one.pickup_ms, 99):.1f} ms (p99); {one.pulls_per_s:.0f} pulls a second in a burst"

@@ -74,7 +74,7 @@ class Member:
         self._thrown_off.clear()
         async with asyncio.TaskGroup() as group:
             group.create_task(link.lost(), name="link")
-            while not self.life.link_up:  # its greeting is on the way, beside this
+            while not self.life.link_up:  # noqa: ASYNC110 its greeting is on the way; nothing tells when it is over
                 await asyncio.sleep(GREETED_PAUSE_S)
             self.up_s.append(time.monotonic())
             self.came_up.note()

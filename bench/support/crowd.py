@@ -1,9 +1,9 @@
-"""Thousands of agents in one process, each with its own name, speaking the real protocols as cheaply as can be.
+"""Thousands of agents in one process, each with its own name, speaking the real protocols cheaply.
 
-    python -m bench.support.crowd WAY URL SIZE    (WAY: http, amqp or polling; the agent token comes as a line)
+    python -m bench.support.crowd WAY URL SIZE    (WAY: http, amqp or polling; the first line: token and tags)
 
-When all have joined, `{"joined": SIZE}` is said. Each further line is answered by the jobs that have come since,
-`{"jobs": {id: monotonic seconds}, "failures": N}`. They run at once, as no-ops, and their results go home.
+When all have joined, `{"joined": SIZE}` is said. Each further line is answered by the jobs that have come
+since, `{"jobs": {id: monotonic seconds}, "failures": N}`. They end at once, and their results go home.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 
 from agent.compression import decompress
 from agent.errors import LinkDown
+from agent.jobs.reporter import PING_EVERY_S
 from agent.link.amqp import connect
 from agent.link.enrol import from_json
 from agent.link.http.edge import PULL_S, PullKey
-from agent.link.link import Enrolment, Link
 from agent.link.http.plain import PING_S, POLL_S
-from agent.jobs.reporter import PING_EVERY_S
+from agent.link.link import Enrolment, Link
 from agent.logs import configure
 from agent.wire.agent_api import around_result, worker_ping
 from agent.wire.claims import JobId, Tag, WorkerName
@@ -39,6 +39,7 @@ JOINING_AT_ONCE: Final = 32
 MIN_VERSION_EVERY_S: Final = 30.0  # agent-api.md 2.1, row 12
 HOSTNAME: Final = "crowd"
 BACKOFF_S: Final = 10.0
+DRAW: Final = random.Random(1)  # noqa: S311 machines do not tick together; the same in each run
 
 
 class Came:
@@ -93,7 +94,7 @@ class HttpAgent:
                 if not self._came.failures:
                     print(self.name, error, file=sys.stderr)
                 self._came.failures += 1
-                await asyncio.sleep(random.random() * BACKOFF_S)
+                await asyncio.sleep(DRAW.random() * BACKOFF_S)
 
     async def turn(self) -> None:
         raise NotImplementedError
@@ -131,10 +132,10 @@ class Poller(HttpAgent):
 
     async def join(self) -> None:
         await self._announce("Initial")
-        self._pinged_s = self._versioned_s = time.monotonic() - random.random() * PING_S
+        self._pinged_s = self._versioned_s = time.monotonic() - DRAW.random() * PING_S
 
     async def run(self) -> None:
-        await asyncio.sleep(random.random() * POLL_S)  # machines do not tick together
+        await asyncio.sleep(DRAW.random() * POLL_S)  # machines do not tick together
         await super().run()
 
     async def turn(self) -> None:
@@ -188,7 +189,7 @@ class AmqpAgent(HttpAgent):
         )  # fmt: skip
 
     async def _ping(self) -> None:
-        await asyncio.sleep(random.random() * PING_EVERY_S)
+        await asyncio.sleep(DRAW.random() * PING_EVERY_S)
         while True:
             await self._link.publish("ping", [Ping(held=0, running=0, backlog=0, wall_s=time.time())])
             await asyncio.sleep(PING_EVERY_S)

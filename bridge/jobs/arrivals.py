@@ -1,7 +1,7 @@
 """Tells agents that wait for a job that one may have come: one of each tag's line, who passes it on.
 
-It knows too where none can be: a tag that was looked at in vain stays empty until news of it. So an idle agent
-costs the store nothing, however often it asks.
+It knows too where none can be: a tag that was looked at in vain stays empty until news of it. So an idle
+agent costs the store nothing, however often it asks.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class Arrivals:
 
     @contextmanager
     def look(self, tags: Sequence[str]) -> "Iterator[_Look]":
-        """While the block lasts the store is asked for a job of these tags. `found_none` says that it has none.
+        """While the block lasts the store is asked for a job of these tags; `found_none`: it has none.
 
         News that comes meanwhile may be of what the look came too early for, so it leaves nothing known.
         """

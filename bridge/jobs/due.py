@@ -1,4 +1,4 @@
-"""When a job that waits for its time becomes ready: asked once, and again only after something has changed."""
+"""When a job that waits for its time becomes ready: asked once, and again only after a change."""
 
 import asyncio
 from math import inf
@@ -28,7 +28,7 @@ class Due:
         self._is_known = False
 
     async def until_s(self) -> float:
-        """Seconds until the next moment, above 0: what is due by now has been made ready, and told, on return."""
+        """Seconds until the next moment, above 0: on return what is due by now is ready, and told."""
         while not self._is_known or self._left_s() <= 0:
             async with self._one:
                 if not self._is_known:

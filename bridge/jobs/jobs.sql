@@ -66,7 +66,9 @@ SELECT queue.id FROM queue JOIN job USING (id)
 
 -- name: ping
 -- No row: completed, restarted, or another worker's, so the caller is told to let go (fencing).
-SELECT canceled_by, canceled_reason FROM queue WHERE id = :id AND state = 'running' AND worker = :worker;
+-- `ids`: a JSON object, by job.
+SELECT id, canceled_by, canceled_reason FROM queue
+ WHERE id IN (SELECT key FROM json_each(:ids)) AND state = 'running' AND worker = :worker;
 
 -- name: standing
 -- Where a job of this workspace stands, and what decides who may speak for it.

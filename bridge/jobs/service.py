@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -122,7 +123,7 @@ class Jobs:
         self._available.clear()
 
     @property
-    def empty_tags(self) -> Set[str]:
+    def empty_tags(self) -> AbstractSet[str]:
         """Of these no job is ready: a pull of them finds none, and costs the store nothing."""
         return self._arrivals.empty
 
@@ -224,19 +225,22 @@ class Jobs:
 
     async def ping(self, job_id: str, worker: str, mem_peak_kb: int | None) -> PingReply:
         """The worker has the job still. Fenced: a stranger is told `already_completed`."""
+        (reply,) = await self.ping_all([job_id], worker)
+        if not reply.already_completed and mem_peak_kb is not None:
+            self.heartbeats.note(job_id, mem_peak_kb)
+        return reply
 
-        def read(connection: Connection) -> Row | None:
-            values = {"id": job_id, "worker": worker}
-            found: Row | None = connection.execute(SQL["ping"], values).fetchone()
-            return found
+    async def ping_all(self, job_ids: Sequence[str], worker: str) -> list[PingReply]:
+        """As `ping` for many, in their order, in one statement."""
+        ids = {"ids": json.dumps(dict.fromkeys(job_ids, 1)), "worker": worker}
 
-        row = await self._store.read(read)
-        if row is None:
-            return PingReply(canceled_by=None, canceled_reason=None, already_completed=True)
-        self.heartbeats.note(job_id, mem_peak_kb)
-        return PingReply(
-            canceled_by=row["canceled_by"], canceled_reason=row["canceled_reason"], already_completed=False
-        )
+        def read(connection: Connection) -> dict[str, Row]:
+            return {row["id"]: row for row in connection.execute(SQL["ping"], ids)}
+
+        held = await self._store.read(read)
+        for job_id in held:
+            self.heartbeats.note(job_id)
+        return [_ping_reply(held.get(job_id)) for job_id in job_ids]
 
     async def complete(
         self, workspace: str, job_id: str, completion: Completion, *, caller: Claims | None = None
@@ -392,6 +396,14 @@ class Jobs:
             "delivery": delivery.value,
         }
         return Pulled(**values, token=token)
+
+
+def _ping_reply(row: Row | None) -> PingReply:
+    if row is None:
+        return PingReply(canceled_by=None, canceled_reason=None, already_completed=True)
+    return PingReply(
+        canceled_by=row["canceled_by"], canceled_reason=row["canceled_reason"], already_completed=False
+    )
 
 
 def _error_text(name: str, message: str) -> bytes:
