@@ -13,8 +13,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +28,8 @@ from bench.support.work import JobWentWrong, surroundings
 from dev_tools.broker import BrokerError, find
 from dev_tools.brokers.broker import Broker
 from dev_tools.brokers.vhosts import fresh_vhost
+from dev_tools.databases import node
+from dev_tools.databases.node import DatabaseError, PrivateDatabase
 from dev_tools.places import ROOT
 from dev_tools.stopping import stop_by_unwinding
 
@@ -120,9 +122,16 @@ class Crowd:
 
 
 class Bench:
-    def __init__(self, options: argparse.Namespace, broker: Broker, console: Console) -> None:
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        broker: Broker,
+        database: PrivateDatabase | None,
+        console: Console,
+    ) -> None:
         self._options = options
         self._broker = broker
+        self._database = database
         self._console = console
         self._ends_s = time.monotonic() + options.minutes * 60
         self.rounds: list[Round] = []
@@ -177,10 +186,15 @@ class Bench:
 
     @contextmanager
     def _server(self, way: str, folder: Path) -> Iterator[Server]:
-        with fresh_vhost(self._broker) if way == "amqp" else nullcontext("") as amqp_url:
-            settings: Mapping[str, str] = {"AMQP_URL": amqp_url} if amqp_url else {}
-            with serving(folder, settings, self._broker.pid if amqp_url else None) as server:
-                yield server
+        with ExitStack() as stack:
+            settings = {"BRIDGE_STORE": str(folder / "bridge.db")}
+            if self._database is not None:
+                name = stack.enter_context(self._database.fresh())
+                settings = {"DATABASE_URL": self._database.url(name)}
+            if way == "amqp":
+                settings["AMQP_URL"] = stack.enter_context(fresh_vhost(self._broker))
+            broker_pid = self._broker.pid if way == "amqp" else None
+            yield stack.enter_context(serving(folder, settings, broker_pid))
 
 
 def _pickup_ms(server: Server, crowd: Crowd, jobs: int) -> list[float]:
@@ -204,10 +218,10 @@ def main(argv: Sequence[str]) -> int:
     stop_by_unwinding()
     console = Console(stderr=True)
     try:
-        with find() as broker:
-            bench = Bench(options, broker, console)
+        with find() as broker, _database(options.store) as database:
+            bench = Bench(options, broker, database, console)
             bench.run()
-    except (BrokerError, JobWentWrong, ConnectionError) as error:
+    except (BrokerError, DatabaseError, JobWentWrong, ConnectionError) as error:
         print(error, file=sys.stderr)
         return 1
     if options.json:
@@ -217,10 +231,15 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def _database(store: str) -> AbstractContextManager[PrivateDatabase | None]:
+    return nullcontext() if store == "sqlite" else node.find(node.DURABLE)
+
+
 def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench agents", description=__doc__.partition("\n")[0])
     parser.add_argument("--agents", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--store", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--minutes", type=float, default=15.0, help="no round begins that would end later")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="100 agents of each kind; four minutes")

@@ -2,22 +2,25 @@
 
     python -m bench.support.counted COUNTERS serve     as `python -m bridge serve`
 
-COUNTERS is a file of two 64-bit numbers, shared by mapping it: the statements that SQLite has run so far, and
-its transactions that wrote. Looking costs the bridge nothing.
+COUNTERS is a file of two 64-bit numbers, shared by mapping it: the statements that the database was given so
+far (each row of an `executemany` is one), and the transactions. Looking costs the bridge nothing.
 """
 
 import mmap
 import struct
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import psycopg
 
 from agent import database
 from bridge.__main__ import main
 
 LAYOUT: Final = struct.Struct("=QQ")
-NO_WORK: Final = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")
+NO_WORK: Final = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA", "SELECT pg_current_xact_id")
 
 
 class Counters:
@@ -56,6 +59,26 @@ def count_sqlite(counters: Counters) -> None:
     database._connect = traced  # noqa: SLF001 see above
 
 
+def count_postgresql(counters: Counters) -> None:
+    """Also what the store says itself: the locks, and what becomes of a commit."""
+    execute, executemany = psycopg.Cursor.execute, psycopg.Cursor.executemany
+
+    def counted(cursor: Any, query: Any, *about: Any, **more: Any) -> Any:
+        counters.note(str(query).lstrip())
+        return execute(cursor, query, *about, **more)
+
+    def all_counted(cursor: Any, query: Any, rows: Iterable[Any], **more: Any) -> Any:
+        rows = list(rows)
+        for _ in rows:
+            counters.note(str(query).lstrip())
+        return executemany(cursor, query, rows, **more)
+
+    psycopg.Cursor.execute = counted  # type: ignore[method-assign]
+    psycopg.Cursor.executemany = all_counted  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
-    count_sqlite(Counters(Path(sys.argv.pop(1))))
+    counters = Counters(Path(sys.argv.pop(1)))
+    count_sqlite(counters)
+    count_postgresql(counters)
     sys.exit(main(sys.argv[1:]))

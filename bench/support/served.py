@@ -130,7 +130,7 @@ def serving(folder: Path, settings: Mapping[str, str], broker_pid: int | None = 
     counters = Counters(folder / "counters")
     env = surroundings() | {
         "BRIDGE_PORT": str(port),
-        "BRIDGE_STORE": str(folder / "bridge.db"),
+        "STORE_KEY_FILE": str(folder / "key"),
         "ADMIN_PASSWORD_FILE": str(folder / "password"),
         "ADMISSIONS_PER_S": str(UNPACED),
         **settings,

@@ -268,7 +268,7 @@ SELECT mine.value AS tag FROM json_each(:tags) AS mine
     WHERE enrolled_agent.worker <> :worker AND theirs.value = mine.value);
 
 -- name: shared_tags for postgresql
-SELECT mine.value AS tag FROM json_array_elements_text(:tags) AS mine(value)
+SELECT mine.value AS tag FROM json_array_elements_text(:tags::json) AS mine(value)
  WHERE EXISTS (
    SELECT 1 FROM enrolled_agent, json_array_elements_text(enrolled_agent.tags::json) AS theirs(value)
     WHERE enrolled_agent.worker <> :worker AND theirs.value = mine.value);
