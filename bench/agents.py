@@ -80,11 +80,14 @@ class Round:
 class Crowd:
     """The other end of `bench.support.crowd`."""
 
-    def __init__(self, way: str, server: Server, size: int) -> None:
+    def __init__(self, way: str, server: Server, size: int, log: Path) -> None:
         command = [sys.executable, "-m", "bench.support.crowd", way, server.url, str(size)]
-        self._process = subprocess.Popen(
-            command, env=surroundings(), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._log = log
+        with log.open("w") as errors:
+            self._process = subprocess.Popen(
+                command, env=surroundings(), cwd=ROOT, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            )  # fmt: skip
         self.failures = 0
         self._came: dict[str, float] = {}
         began_s = time.monotonic()
@@ -116,7 +119,7 @@ class Crowd:
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
-            raise JobWentWrong("the crowd ended")
+            raise JobWentWrong(f"the crowd ended:\n{self._log.read_text()[-2000:]}")
         told: dict[str, Any] = json.loads(answer)
         return told
 
@@ -162,7 +165,7 @@ class Bench:
             time.sleep(NOBODY_S)
             nobody = server.now().since(before)
             memory, broker_memory = server.resident_bytes()
-            crowd = Crowd(way, server, agents)
+            crowd = Crowd(way, server, agents, folder / "crowd.log")
             try:
                 time.sleep(SETTLE_S)
                 before = server.now()

@@ -28,7 +28,7 @@ class Lines(httpx.AsyncBaseTransport):
         self._room = asyncio.Semaphore(most)
         self._idle: deque[_Line] = deque()  # who became idle last is used first
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def answered(self, request: httpx.Request) -> httpx.Response:
         """Raises what httpx's own transport raises."""
         body = await request.aread()
         limits = request.extensions["timeout"]
@@ -54,6 +54,8 @@ class Lines(httpx.AsyncBaseTransport):
         return httpx.Response(
             answer.status, headers=answer.headers, content=bytes(answer.body), request=request
         )
+
+    handle_async_request = answered  # httpx's name for it
 
     async def aclose(self) -> None:
         while self._idle:

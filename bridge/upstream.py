@@ -53,7 +53,7 @@ class Upstream:
         self._client = client(
             outbound,
             base_url=base_url,
-            transport=_straight(base_url),
+            transport=_straight(base_url, outbound),
             timeout=httpx.Timeout(request_s, connect=CONNECT_S, pool=CONNECT_S),
             limits=httpx.Limits(
                 max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=IDLE_S
@@ -130,12 +130,12 @@ class Upstream:
         return Declined(told, status)
 
 
-def _straight(base_url: str) -> Lines | None:
+def _straight(base_url: str, outbound: Outbound) -> Lines | None:
     """None where the environment names a proxy for this cluster: httpx's own transport speaks to those."""
     parts, proxies = urlsplit(base_url), getproxies()
     if {parts.scheme, "all"} & proxies.keys() and not proxy_bypass(parts.hostname or ""):
         return None
-    return Lines(httpx.create_ssl_context(), CONNECTIONS, IDLE_S)
+    return Lines(outbound.context(), CONNECTIONS, IDLE_S)
 
 
 def _retry_after_s(told: str | None, now: float) -> float | None:

@@ -73,8 +73,8 @@ def count_postgresql(counters: Counters) -> None:
             counters.note(str(query).lstrip())
         return executemany(cursor, query, rows, **more)
 
-    psycopg.Cursor.execute = counted  # type: ignore[method-assign]
-    psycopg.Cursor.executemany = all_counted  # type: ignore[method-assign]
+    psycopg.Cursor.execute = counted  # type: ignore[method-assign] # a count from outside
+    psycopg.Cursor.executemany = all_counted  # type: ignore[method-assign] # a count from outside
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ from agent.errors import LinkDown
 from agent.jobs.reporter import PING_EVERY_S
 from agent.link.amqp import connect
 from agent.link.enrol import from_json
-from agent.link.http.edge import PULL_S, PullKey
+from agent.link.http.edge import PULL_S
 from agent.link.http.plain import PING_S, POLL_S
+from agent.link.http.pull_keys import PullKeys
 from agent.link.link import Enrolment, Link
 from agent.logs import configure
 from agent.wire.agent_api import around_result, worker_ping
@@ -105,20 +106,22 @@ class LongPoller(HttpAgent):
 
     def __init__(self, *about: Any) -> None:
         super().__init__(*about)
-        self._key = PullKey()
+        self._keys = PullKeys()
 
     async def join(self) -> None:
         await self.enrol()
         await self._announce("Initial")
-        await self._api.post(f"{ALL}/held_jobs", {"jobs": [], "all": True, "asking": self._key.text})
+        await self._api.post(f"{ALL}/held_jobs", {"jobs": [], "all": True, "asking": self._keys.names()})
 
     async def turn(self) -> None:
-        headers = {REQUEST_ID: self._key.text, "Prefer": f"wait={PULL_S:.0f}"}
-        if not self._key.was_sent:
-            headers[FIRST] = "1"
-        self._key.was_sent = True
-        pulled = await self._api.post(f"{ALL}/pull_job", None, headers)
-        self._key.use_up()
+        is_first, key = not self._keys.any_unanswered, self._keys.next()
+        headers = {REQUEST_ID: key, "Prefer": f"wait={PULL_S:.0f}"} | ({FIRST: "1"} if is_first else {})
+        try:
+            pulled = await self._api.post(f"{ALL}/pull_job", None, headers)
+        except ConnectionError:
+            self._keys.unanswered(key)
+            raise
+        self._keys.use_up(key)
         if pulled is not None:
             await self._finish(pulled)
 

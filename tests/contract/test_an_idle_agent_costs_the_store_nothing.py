@@ -1,15 +1,12 @@
 """However many agents ask and ping, the store is asked only when something has happened."""
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncIterator
-from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from agent import database
-from tests.support.cluster import Running, running_cluster
+from tests.support.cluster import Running
 
 PULL = "/api/agent_workers/pull_job"
 PING = "/api/agent_workers/update_ping"
@@ -19,28 +16,20 @@ NO_WORK = ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT", "PRAGMA")
 
 
 @pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+async def statements(cluster: Running) -> list[str]:
     """What SQLite has run since, as it was given to it."""
     seen: list[str] = []
-    connect = database._connect
 
     def note(statement: str) -> None:
         if not statement.startswith(NO_WORK):
             seen.append(statement)
 
-    def traced(path: Path, mode: str = "rwc") -> sqlite3.Connection:
-        connection = connect(path, mode)
+    def trace(connection: Any) -> None:
         connection.set_trace_callback(note)
-        return connection
 
-    monkeypatch.setattr(database, "_connect", traced)
+    await cluster.store.write(trace)
+    await cluster.store.read(trace)
     return seen
-
-
-@pytest.fixture
-async def cluster(statements: list[str], tmp_path: Path) -> AsyncIterator[Running]:
-    async with running_cluster(tmp_path) as running:
-        yield running
 
 
 async def crowd(cluster: Running) -> list[httpx.AsyncClient]:

@@ -64,7 +64,9 @@ class Edge:
         wanted = (
             None if frozenset(tags) == self._tags else ",".join(quote(tag, safe="") for tag in sorted(tags))
         )
-        pulling = asyncio.ensure_future(self._api.pull(key=key, is_first=is_first, tags=wanted, wait_s=wait_s))
+        pulling = asyncio.ensure_future(
+            self._api.pull(key=key, is_first=is_first, tags=wanted, wait_s=wait_s)
+        )
         changing = asyncio.ensure_future(changed.wait())
         try:
             await asyncio.wait((pulling, changing), return_when=asyncio.FIRST_COMPLETED)
