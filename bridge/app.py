@@ -55,6 +55,7 @@ log = structlog.get_logger()
 
 SWEEP_EVERY_S: Final = 10.0
 ANNOUNCE_EVERY_S: Final = 10.0
+LOOK_FOR_UNTOLD_EVERY_S: Final = 30.0
 DRAIN_S: Final = 3
 
 
@@ -100,7 +101,9 @@ async def serve(settings: Settings) -> None:
         )
         routes = [*enrolments.routes(), *routes, *cluster.routes]
         beside: dict[str, Part] = {
-            "leading": partial(leadership.run, partial(_together, lead), partial(_together, stand_by))
+            "leading": partial(leadership.run, partial(_together, lead), partial(_together, stand_by)),
+            "presence": cluster.workers.run,
+            "what nobody was told of": partial(_look_for_untold, cluster),
         }
         if isinstance(opened, PostgresStore):
             beside["listening"] = Listener(opened.url, cluster.bulletin).run
@@ -310,6 +313,16 @@ async def _keep_up(cluster: Cluster, timeout_s: float) -> None:
         await asyncio.sleep(SWEEP_EVERY_S)
         with suppress(WriteFailed):
             await cluster.jobs.silent(timeout_s)
+
+
+async def _look_for_untold(cluster: Cluster) -> None:
+    """An idle agent is looked for no job, so no news of one may be lost for long, whatever loses it."""
+    while True:
+        await asyncio.sleep(LOOK_FOR_UNTOLD_EVERY_S)
+        try:
+            await cluster.jobs.look_for_untold()
+        except WriteFailed as error:
+            log.warning("jobs.not_looked_for", reason=str(error))
 
 
 async def _announce(source: HTTPSource) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -14,6 +16,7 @@ from agent.tls.http import client, why_http
 from agent.tls.outbound import SYSTEM, Outbound
 from agent.tls.reasons import tls_error
 from bridge.errors import AnswerLost, ClusterDown, Declined, NotTaken, TokenRefused, TooDeep
+from bridge.lines import Lines
 
 USER_AGENT: Final = "Windmill-Agent/1.0"
 CONNECT_S: Final = 10.0
@@ -50,6 +53,7 @@ class Upstream:
         self._client = client(
             outbound,
             base_url=base_url,
+            transport=_straight(base_url, outbound),
             timeout=httpx.Timeout(request_s, connect=CONNECT_S, pool=CONNECT_S),
             limits=httpx.Limits(
                 max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=IDLE_S
@@ -124,6 +128,14 @@ class Upstream:
         if response.is_server_error:  # also a gateway's 502 or 503, behind which the call may have been done
             return AnswerLost(told)
         return Declined(told, status)
+
+
+def _straight(base_url: str, outbound: Outbound) -> Lines | None:
+    """None where the environment names a proxy for this cluster: httpx's own transport speaks to those."""
+    parts, proxies = urlsplit(base_url), getproxies()
+    if {parts.scheme, "all"} & proxies.keys() and not proxy_bypass(parts.hostname or ""):
+        return None
+    return Lines(outbound.context(), CONNECTIONS, IDLE_S)
 
 
 def _retry_after_s(told: str | None, now: float) -> float | None:

@@ -22,6 +22,7 @@ from agent.spool.spool import Spool
 from agent.wire.tokens import bearer_of
 
 OPENED_AT_ONCE: Final = 16
+GREETED_PAUSE_S: Final = 0.01
 
 
 class Member:
@@ -70,11 +71,13 @@ class Member:
         return enrolment
 
     async def _one_life(self, link: Link, _enrolment: Enrolment) -> None:
-        self.up_s.append(time.monotonic())
-        self.came_up.note()
         self._thrown_off.clear()
         async with asyncio.TaskGroup() as group:
             group.create_task(link.lost(), name="link")
+            while not self.life.link_up:  # noqa: ASYNC110 its greeting is on the way; nothing tells when it is over
+                await asyncio.sleep(GREETED_PAUSE_S)
+            self.up_s.append(time.monotonic())
+            self.came_up.note()
             await self._thrown_off.wait()
             raise LinkDown("thrown off")
 

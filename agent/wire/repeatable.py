@@ -10,6 +10,7 @@ REPEATABLE: Final = "Orvanta-Repeatable"
 PUSH_LOGS: Final = "push_logs"  # with the queries `writer` and `offset`
 PULL_JOB: Final = "pull_job"  # with the header below
 REQUEST_ID: Final = "Idempotency-Key"
+FIRST: Final = "Orvanta-First"  # with a key that was never sent: nothing can have been got by it
 
 
 def headers_of(*calls: str) -> dict[str, str]:

@@ -45,3 +45,9 @@ def written_bytes(pid: int) -> int:
 def children(pid: int) -> list[int]:
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(word) for word in listed.split()]
+
+
+def resident_bytes(pid: int) -> int:
+    """Of memory that the process holds now."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) * 1024

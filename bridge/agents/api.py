@@ -6,7 +6,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from agent.wire.repeatable import PULL_JOB, PUSH_LOGS, REQUEST_ID, headers_of
+from agent.wire.repeatable import FIRST, PULL_JOB, PUSH_LOGS, REQUEST_ID, headers_of
 from bridge.agents.holding import Holding
 from bridge.agents.model import (
     HeldJobs,
@@ -108,8 +108,9 @@ class AgentApi:
     async def pull_job(self, request: Request) -> Response:
         """The best ready job of the token's tags, or null; `true` asks for a shell, and gets null.
 
-        With the header `Idempotency-Key` a request that is sent again gets the job that it got before; with
-        `Prefer: wait=<seconds>` it is answered as soon as there is a job.
+        With the header `Idempotency-Key` a request that is sent again gets the job that it got before
+        (`Orvanta-First` says that this key was never sent); with `Prefer: wait=<seconds>` it is answered as
+        soon as there is a job.
         """
         claims = await self._gate.agent(request)
         body = await body_of(request)
@@ -121,8 +122,9 @@ class AgentApi:
         tags = sorted(typed_query(request, PullFrom).wanted(claims.tags))
         wait_s = wait_s_of(request)
         if wait_s:
-            await self._workers.heard(claims)
-        pulling = self._jobs.pull_in_time(claims.worker, tags, request_id, wait_s)
+            self._workers.heard(claims)
+        is_repeat = FIRST not in request.headers
+        pulling = self._jobs.pull_in_time(claims.worker, tags, request_id, wait_s, is_repeat=is_repeat)
         pulled = await unless_gone(request, pulling, self._gate.until_ended(claims))
         return unit() if pulled is None else raw_json(pulled.as_json())
 
@@ -133,6 +135,7 @@ class AgentApi:
         """
         claims = await self._gate.agent(request)
         held = await typed_body(request, HeldJobs)
+        await self._holding.take_back(claims.worker, held)  # to its end, even if the client leaves
         hearing = self._holding.heard(claims.worker, held, wait_s_of(request))
         reply = await unless_gone(request, hearing, self._gate.until_ended(claims))
         return json_reply(reply)
@@ -171,7 +174,7 @@ class AgentApi:
     async def update_ping(self, request: Request) -> Response:
         """The worker is there."""
         claims = await self._gate.agent(request)
-        await self._workers.ping(claims, await typed_body(request, Ping))
+        self._workers.ping(claims, await typed_body(request, Ping))
         return unit()
 
     async def ping_job(self, request: Request) -> Response:

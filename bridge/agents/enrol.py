@@ -1,8 +1,8 @@
 """Enrolment: an agent token in, the link to use out (DESIGN section 6); and who is enrolled, for people."""
 
 import base64
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Annotated, Protocol
 
 import structlog
 from msgspec import Meta, Struct
@@ -40,7 +40,7 @@ class About(Struct):
 class Register(Protocol):
     async def enrol(self, claims: Claims, version: str, slots: int, clock_offset_ms: int | None) -> None: ...
 
-    async def agents(self) -> list[dict[str, Any]]: ...
+    async def shared_tags(self, worker: WorkerName, tags: Iterable[Tag]) -> frozenset[Tag]: ...
 
 
 async def no_proof(_bearer: str) -> str:
@@ -123,13 +123,13 @@ class Enrolments:
             await self._admit(claims.worker, claims.tags)
         except BrokerDown as error:
             return PlainTextResponse(str(error), 503)
-        others = [agent for agent in await self._register.agents() if agent["worker"] != claims.worker]
+        shared = await self._register.shared_tags(claims.worker, claims.tags)
         await self._register.enrol(claims, about.version, about.slots, self._offset_ms(about.wall_s))
         return JSONResponse({
             "worker": claims.worker,
             "worker_group": claims.worker_group,
             "tags": sorted(claims.tags),
-            "shared_tags": sorted(claims.tags & {tag for agent in others for tag in agent["tags"]}),
+            "shared_tags": sorted(shared),
             "link": "amqp" if self._amqp_url else "http",
             "amqp_url": self._address(self._amqp_url.replace("{host}", request.url.hostname or ""), claims),
             "keys": self._keys,

@@ -25,7 +25,6 @@ class Holding:
 
         Of a job that the agent has got since it asked there may be something to say too: then it asks again.
         """
-        await self._take_back(worker, held)
         with self._jobs.cancels.watched(worker) as news:
             reply = await self._reply(worker, held)
             if reply != HeldReply() or self._jobs.closing:
@@ -44,7 +43,7 @@ class Holding:
         if given := await self._store.read(look):
             await self._jobs.give_up(dict.fromkeys(given, why))
 
-    async def _take_back(self, worker: WorkerName, held: HeldJobs) -> None:
+    async def take_back(self, worker: WorkerName, held: HeldJobs) -> None:
         """What the worker lost, or what never reached it, runs anew or ends as its rules say (I1, I2)."""
         if not held.all and not held.lost:
             return

@@ -1,54 +1,54 @@
 """The workers' pings, kept so that people see who is there."""
 
+import asyncio
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import structlog
 from msgspec import Raw
 
 from agent.clock import Clock
+from agent.database import WriteFailed
 from agent.wire.claims import Claims
 from bridge.agents.model import HeldScript, Ping, ScriptMeta, WorkerRow, WorkersFilter
+from bridge.agents.presence import Presence
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs.model import rfc3339
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
 
 SQL: Final = queries(Path(__file__).with_name("agents.sql"))
-KEPT_S: Final = 30 * 24 * 3600.0
 SERVING_S: Final = 300.0  # agent-api.md 2.3
+RECORD_EVERY_S: Final = 5.0
+
+log = structlog.get_logger()
 
 
 class Workers:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._presence = Presence(store, clock)
 
-    async def ping(self, claims: Claims, ping: Ping) -> None:
+    def ping(self, claims: Claims, ping: Ping) -> None:
         """Raises `BadRequest` when a first ping does not say who it is."""
-        starts = ping.ping_type == "Initial"
-        if starts and None in (ping.worker_instance, ping.ip, ping.version):
+        if ping.ping_type == "Initial" and None in (ping.worker_instance, ping.ip, ping.version):
             raise BadRequest("an Initial ping needs worker_instance, ip and version")
-        now_s = self._clock.wall_s()
-        row = {
-            **msgspec.structs.asdict(ping),
-            "worker": claims.worker,
-            "worker_group": claims.worker_group,
-            "tags": msgspec.json.encode(sorted(claims.tags)).decode(),  # what the token says, not the ping
-            "now": now_s,
-        }
+        self._presence.ping(claims, ping)
 
-        def record(connection: Connection) -> None:
-            if starts:
-                connection.execute(SQL["forget"], {"before": now_s - KEPT_S})
-            connection.execute(SQL["ping"], row)
-
-        await self._store.write(record)
-
-    async def heard(self, claims: Claims) -> None:
+    def heard(self, claims: Claims) -> None:
         """An agent that waits for a job is there, and says so with nothing else."""
-        values = {"worker": claims.worker, "now": self._clock.wall_s()}
-        await self._store.write(lambda connection: connection.execute(SQL["heard"], values))
+        self._presence.heard(claims)
+
+    async def run(self) -> None:
+        """For ever: record who was heard of, all of them at once."""
+        while True:
+            await asyncio.sleep(RECORD_EVERY_S)
+            try:
+                await self._presence.record()
+            except WriteFailed as error:
+                log.warning("presence.waits_for_the_disk", reason=str(error))
 
     async def heard_since(self, wanted: WorkersFilter) -> list[WorkerRow]:
         now_s = self._clock.wall_s()
@@ -62,6 +62,7 @@ class Workers:
             rows = connection.execute(SQL["heard_since"], values)
             return [_as_row(dict(row), now_s) for row in rows]
 
+        await self._presence.record()
         return await self._store.read(read)
 
     async def tags_served(self) -> set[str]:
@@ -72,6 +73,7 @@ class Workers:
             rows = connection.execute(SQL["tags_heard_since"], since)
             return {tag for row in rows for tag in msgspec.json.decode(row["tags"], type=list[str])}
 
+        await self._presence.record()
         return await self._store.read(read)
 
     async def script_held(self, claims: Claims, script_hash: str) -> HeldScript:

@@ -1,7 +1,11 @@
-"""Tells agents that wait for a job that one may have come: one of each tag's line, who passes it on."""
+"""Tells agents that wait for a job that one may have come: one of each tag's line, who passes it on.
+
+It knows too where none can be: a tag that was looked at in vain stays empty until news of it. So an idle
+agent costs the store nothing, however often it asks.
+"""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -10,13 +14,43 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._lines: dict[str, dict[asyncio.Event, None]] = {}  # by tag, first come first
+        self._looks: set[_Look] = set()
+        self.empty: set[str] = set()  # tags of which no job is ready
 
-    def note(self, tags: Sequence[str] | None = None) -> None:
+    def note(self, tags: Iterable[str] | None = None) -> None:
         """A job of these tags may be there; None: of any."""
-        for tag in self._lines if tags is None else tags:
+        named = None if tags is None else set(tags)
+        for look in self._looks:
+            look.met_news = look.met_news or named is None or not named.isdisjoint(look.tags)
+        if named is None:
+            self.empty.clear()
+        else:
+            self.empty -= named
+        for tag in self._lines if named is None else named:
             waiting = (event for event in self._lines.get(tag, ()) if not event.is_set())
             if (first := next(waiting, None)) is not None:
                 first.set()
+
+    def are_empty(self, tags: Iterable[str]) -> bool:
+        return self.empty.issuperset(tags)
+
+    @contextmanager
+    def look(self, tags: Sequence[str]) -> "Iterator[_Look]":
+        """While the block lasts the store is asked for a job of these tags; `found_none`: it has none.
+
+        News that comes meanwhile may be of what the look came too early for, so it leaves nothing known.
+        """
+        look = _Look(tags)
+        self._looks.add(look)
+        try:
+            yield look
+        except BaseException:
+            self.note(tags)  # what it had in hand looked taken to others
+            raise
+        finally:
+            self._looks.remove(look)
+        if look.found_none and not look.met_news:
+            self.empty.update(tags)
 
     def note_to_all(self) -> None:
         for line in self._lines.values():
@@ -42,3 +76,10 @@ class Arrivals:
                     del self._lines[tag]
             if event.is_set():
                 self.note(tags)
+
+
+class _Look:
+    def __init__(self, tags: Sequence[str]) -> None:
+        self.tags = tags
+        self.met_news = False
+        self.found_none = False

@@ -17,10 +17,13 @@ VALUES (:id, :workspace_id, :tag, :priority, :scheduled_for, :created_at, :state
 
 -- name: promote
 -- What is due now waits with the rest; keeping the others apart keeps the index of ready jobs in order.
-UPDATE queue SET state = 'ready' WHERE state = 'later' AND scheduled_for <= :now;
+UPDATE queue SET state = 'ready' WHERE state = 'later' AND scheduled_for <= :now RETURNING tag;
 
 -- name: next_due
 SELECT min(scheduled_for) FROM queue WHERE state = 'later';
+
+-- name: ready_tags
+SELECT DISTINCT tag FROM queue WHERE state = 'ready' AND waits_for IS NULL;
 
 -- name: best_of_tag
 -- One tag only: with a list of tags the index no longer gives the order.
@@ -63,7 +66,9 @@ SELECT queue.id FROM queue JOIN job USING (id)
 
 -- name: ping
 -- No row: completed, restarted, or another worker's, so the caller is told to let go (fencing).
-SELECT canceled_by, canceled_reason FROM queue WHERE id = :id AND state = 'running' AND worker = :worker;
+-- `ids`: a JSON object, by job.
+SELECT id, canceled_by, canceled_reason FROM queue
+ WHERE id IN (SELECT key FROM json_each(:ids)) AND state = 'running' AND worker = :worker;
 
 -- name: standing
 -- Where a job of this workspace stands, and what decides who may speak for it.

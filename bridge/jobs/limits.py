@@ -8,13 +8,15 @@ place that becomes free lets one in.
 from pathlib import Path
 from typing import Final
 
+from bridge.jobs.news import LATER, Kind
+from bridge.store.bulletin import Note, Tell
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row
 
 SQL: Final = queries(Path(__file__).with_name("limits.sql"))
 
 
-def may_start(connection: Connection, job_id: str) -> bool:
+def may_start(connection: Connection, job_id: str, tell: Tell) -> bool:
     """Take a place for the job; False: its key is full, and it is held back until a place is free."""
     job = _limit_of(connection, job_id)
     if job is None:
@@ -23,30 +25,32 @@ def may_start(connection: Connection, job_id: str) -> bool:
     (taken,) = connection.execute(SQL["taken"], place).fetchone()
     if taken >= job["concurrent_limit"]:
         connection.execute(SQL["hold_back"], place)
+        tell(LATER)  # the end of a window may be waited for now
         return False
     connection.execute(SQL["occupy"], place)
     return True
 
 
-def ended(connection: Connection, job_id: str, now_s: float) -> bool:
-    """Before the job leaves the queue; whether that lets another one in.
+def ended(connection: Connection, job_id: str, now_s: float, tell: Tell) -> None:
+    """Before the job leaves the queue; it may let another one in, now or when its window is over.
 
     One that had its turn passes it on, one that is held back has none.
     """
     job = _limit_of(connection, job_id)
     if job is None or job["waits_for"] is not None:
-        return False
+        return
     window_s = job["concurrency_time_window_s"]
     if window_s and connection.execute(SQL["keep"], {"id": job_id, "free_at": now_s + window_s}).rowcount:
-        return False
+        tell(LATER)
+        return
     connection.execute(SQL["free"], {"id": job_id})
-    return _let_in(connection, job["concurrency_key"])
+    _let_in(connection, job["concurrency_key"], tell)
 
 
-def free_due(connection: Connection, now_s: float) -> None:
+def free_due(connection: Connection, now_s: float, tell: Tell) -> None:
     """Places whose window is over."""
     for row in connection.execute(SQL["free_due"], {"now": now_s}).fetchall():
-        _let_in(connection, row["concurrency_key"])
+        _let_in(connection, row["concurrency_key"], tell)
 
 
 def next_free(connection: Connection) -> float | None:
@@ -55,8 +59,10 @@ def next_free(connection: Connection) -> float | None:
     return None if free_at_s is None else float(free_at_s)
 
 
-def _let_in(connection: Connection, key: str) -> bool:
-    return connection.execute(SQL["let_in"], {"concurrency_key": key}).rowcount > 0
+def _let_in(connection: Connection, key: str, tell: Tell) -> None:
+    rows = connection.execute(SQL["let_in"], {"concurrency_key": key}).fetchall()
+    for tag in {row["tag"] for row in rows}:
+        tell(Note(Kind.PUSHED, tag))
 
 
 def _limit_of(connection: Connection, job_id: str) -> Row | None:

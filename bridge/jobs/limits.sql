@@ -38,4 +38,5 @@ UPDATE queue SET waits_for = NULL
      SELECT id, row_number() OVER (
               PARTITION BY tag, met_limit ORDER BY priority DESC NULLS LAST, scheduled_for, created_at) AS place
        FROM queue WHERE waits_for = :concurrency_key) AS ranked
-    WHERE place = 1);
+    WHERE place = 1)
+RETURNING tag;

@@ -11,14 +11,16 @@ from bridge.store.bulletin import Note
 class Kind(StrEnum):
     """The kinds of notes that the jobs' room tells and hears."""
 
-    PUSHED = "pushed"  # name: the tag of the new job
+    PUSHED = "pushed"  # name: the tag of which there is a job that was not ready before, now or at its time
     READY = "ready"  # jobs of any tag may be there that nobody pushed now
+    LATER = "later"  # some job may become ready sooner than was known
     OVER = "over"  # name: the job whose run is over: it has ended, or goes to another worker
     CANCELED = "canceled"  # name: the worker that has the job
     ALIVE = "alive"  # name: the job that was heard of, and the memory that it has used
 
 
 READY = Note(Kind.READY)
+LATER = Note(Kind.LATER)
 
 
 class News:

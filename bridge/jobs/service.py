@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -19,6 +20,7 @@ from bridge.errors import BadRequest, NotFound
 from bridge.jobs import joblog, push, repeats, transitions
 from bridge.jobs.arguments import Arguments, Unresolved
 from bridge.jobs.arrivals import Arrivals
+from bridge.jobs.due import Due
 from bridge.jobs.giving_up import GivenUp, give_up
 from bridge.jobs.heartbeats import Heartbeats
 from bridge.jobs.model import Completed, Completion, Order, PingReply, Pulled, error_object
@@ -77,12 +79,14 @@ class Jobs:
         self._rules = rules
         self._available = asyncio.Event()
         self._arrivals = Arrivals()
+        self._due = Due(store, bulletin, clock)
         self.heartbeats = Heartbeats(clock)
         self.endings = News()  # by job: of its runs
         self.cancels = News()  # by the worker that has the job
         self.closing = False
         bulletin.on(Kind.PUSHED, self._pushed, self._wake)
         bulletin.on(Kind.READY, lambda _: self._wake(), self._wake)
+        bulletin.on(Kind.LATER, lambda _: self._later(), self._wake)
         bulletin.on(Kind.OVER, self._over, self.endings.note_all)
         bulletin.on(Kind.CANCELED, self.cancels.note, self.cancels.note_all)
         bulletin.on(Kind.ALIVE, self.heartbeats.note_of_another, self.heartbeats.forget_all)
@@ -112,24 +116,37 @@ class Jobs:
         Pushed, due by its `scheduled_for`, given up by a silent worker, or let in by its concurrency key.
         For one waiter: whoever returns first has taken the news.
         """
-        due_s = await self._store.read(transitions.next_due)
-        until_due_s = float("inf") if due_s is None else due_s - self._clock.wall_s()
         with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, min(timeout_s, until_due_s))):
+            async with asyncio.timeout(min(timeout_s, await self._due.until_s())):
                 await self._available.wait()
+        await self._due.until_s()
         self._available.clear()
-        if due_s is not None and due_s <= self._clock.wall_s():
-            now_s = self._clock.wall_s()
-            await self._store.write(lambda connection: transitions.promote(connection, now_s))
 
-    async def pull(self, worker: str, tags: Sequence[str], request_id: str | None = None) -> Pulled | None:
+    @property
+    def empty_tags(self) -> AbstractSet[str]:
+        """Of these no job is ready: a pull of them finds none, and costs the store nothing."""
+        return self._arrivals.empty
+
+    async def look_for_untold(self) -> None:
+        """Ask the store for what is ready and nobody was told of. It costs one statement, whoever waits."""
+        rows = await self._store.read(lambda connection: connection.execute(SQL["ready_tags"]).fetchall())
+        for tag in self._arrivals.empty & {row["tag"] for row in rows}:
+            log.warning("job.untold", tag=tag)
+            self._pushed(tag)
+
+    async def pull(
+        self, worker: str, tags: Sequence[str], request_id: str | None = None, *, is_repeat: bool = True
+    ) -> Pulled | None:
         """The best ready job of these tags, now running on `worker`; None when there is none.
 
         Best: highest priority, then longest due, then oldest (agent-api.md 2.2). Asked again with the same
-        `request_id`, it is the same job, so that a lost answer strands none. A job whose arguments name
-        what is not there ends here instead.
+        `request_id`, it is the same job, so that a lost answer strands none; `is_repeat`: it may have been
+        asked before. A job whose arguments name what is not there ends here instead.
         """
         while True:
+            await self._due.until_s()
+            if self._arrivals.are_empty(tags) and (request_id is None or not is_repeat):
+                return None
             row = await self._take(worker, tags, request_id)
             if row is None:
                 return None
@@ -141,17 +158,27 @@ class Jobs:
                 await self.complete(row["workspace"], row["job_id"], ended)
 
     async def _take(self, worker: str, tags: Sequence[str], request_id: str | None) -> Row | None:
+        """Ask the store."""
         asked = (worker, tags, self._clock.wall_s(), request_id)
 
         def alone(connection: Connection, tell: Tell) -> Row | None:
             return repeats.take(connection, *asked, partial(transitions.take_best, tell=tell))
 
-        return await self._bulletin.write_beside(
-            lambda connection, _: repeats.take(connection, *asked, transitions.take_beside), alone
-        )
+        with self._arrivals.look(tags) as look:
+            row = await self._bulletin.write_beside(
+                lambda connection, _: repeats.take(connection, *asked, transitions.take_beside), alone
+            )
+            look.found_none = row is None
+        return row
 
     async def pull_in_time(
-        self, worker: str, tags: Sequence[str], request_id: str | None, wait_s: float
+        self,
+        worker: str,
+        tags: Sequence[str],
+        request_id: str | None,
+        wait_s: float,
+        *,
+        is_repeat: bool = True,
     ) -> Pulled | None:
         """As `pull`, but when there is none, wait for one up to `wait_s`."""
         until_s = self._clock.monotonic_s() + wait_s
@@ -159,16 +186,17 @@ class Jobs:
             while True:
                 news.clear()
                 try:
-                    pulled = await self.pull(worker, tags, request_id)
+                    pulled = await self.pull(worker, tags, request_id, is_repeat=is_repeat)
                 except BaseException:
                     news.set()  # it was told for somebody who can take the job
                     raise
+                is_repeat = False  # what it got before would have been found
                 left_s = until_s - self._clock.monotonic_s()
                 if pulled is not None or left_s <= 0 or self.closing:
                     news.set() if pulled else news.clear()
                     return pulled
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(min(left_s, await self._until_due_s())):
+                    async with asyncio.timeout(min(left_s, await self._due.until_s())):
                         await news.wait()
 
     def close(self) -> None:
@@ -197,19 +225,22 @@ class Jobs:
 
     async def ping(self, job_id: str, worker: str, mem_peak_kb: int | None) -> PingReply:
         """The worker has the job still. Fenced: a stranger is told `already_completed`."""
+        (reply,) = await self.ping_all([job_id], worker)
+        if not reply.already_completed and mem_peak_kb is not None:
+            self.heartbeats.note(job_id, mem_peak_kb)
+        return reply
 
-        def read(connection: Connection) -> Row | None:
-            values = {"id": job_id, "worker": worker}
-            found: Row | None = connection.execute(SQL["ping"], values).fetchone()
-            return found
+    async def ping_all(self, job_ids: Sequence[str], worker: str) -> list[PingReply]:
+        """As `ping` for many, in their order, in one statement."""
+        ids = {"ids": json.dumps(dict.fromkeys(job_ids, 1)), "worker": worker}
 
-        row = await self._store.read(read)
-        if row is None:
-            return PingReply(canceled_by=None, canceled_reason=None, already_completed=True)
-        self.heartbeats.note(job_id, mem_peak_kb)
-        return PingReply(
-            canceled_by=row["canceled_by"], canceled_reason=row["canceled_reason"], already_completed=False
-        )
+        def read(connection: Connection) -> dict[str, Row]:
+            return {row["id"]: row for row in connection.execute(SQL["ping"], ids)}
+
+        held = await self._store.read(read)
+        for job_id in held:
+            self.heartbeats.note(job_id)
+        return [_ping_reply(held.get(job_id)) for job_id in job_ids]
 
     async def complete(
         self, workspace: str, job_id: str, completion: Completion, *, caller: Claims | None = None
@@ -323,11 +354,6 @@ class Jobs:
             log.warning("job.zombie", job_id=job_id, outcome=outcome.value)
         return len(lost) - became.count(GivenUp.GONE)
 
-    async def _until_due_s(self) -> float:
-        """Seconds until a job that waits for its time becomes due."""
-        due_s = await self._store.read(transitions.next_due)
-        return float("inf") if due_s is None else max(0.0, due_s - self._clock.wall_s())
-
     async def tell_heartbeats(self) -> None:
         """For ever: other bridges learn whom this one has heard of."""
         while True:
@@ -337,16 +363,21 @@ class Jobs:
             await asyncio.sleep(HEARTBEATS_S)
 
     def _pushed(self, tag: str) -> None:
-        self._available.set()
+        self._later()
         self._arrivals.note([tag])
 
     def _over(self, job_id: str) -> None:
         self.heartbeats.forget(job_id)
         self.endings.note(job_id)
 
+    def _later(self) -> None:
+        """Another moment may be the next to wait for."""
+        self._due.forget()
+        self._available.set()
+
     def _wake(self) -> None:
         """Jobs may be there that nobody pushed now."""
-        self._available.set()
+        self._later()
         self._arrivals.note()
 
     def _pulled(self, row: Row) -> Pulled:
@@ -365,6 +396,14 @@ class Jobs:
             "delivery": delivery.value,
         }
         return Pulled(**values, token=token)
+
+
+def _ping_reply(row: Row | None) -> PingReply:
+    if row is None:
+        return PingReply(canceled_by=None, canceled_reason=None, already_completed=True)
+    return PingReply(
+        canceled_by=row["canceled_by"], canceled_reason=row["canceled_reason"], already_completed=False
+    )
 
 
 def _error_text(name: str, message: str) -> bytes:

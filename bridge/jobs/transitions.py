@@ -13,7 +13,7 @@ from agent.wire.messages import Delivery
 from bridge.errors import NotFound
 from bridge.jobs import limits, retries
 from bridge.jobs.model import Completed, Completion, error_object
-from bridge.jobs.news import READY, Kind
+from bridge.jobs.news import LATER, READY, Kind
 from bridge.jobs.rules import Rules
 from bridge.store.bulletin import Note, Tell
 from bridge.store.statements import queries
@@ -47,20 +47,21 @@ def error_text(error: Mapping[str, Any]) -> Storable:
 def take_best(
     connection: Connection, worker: str, tags: Sequence[str], now_s: float, tell: Tell
 ) -> Row | None:
-    """Hand the best ready job of these tags to `worker`.
+    """Hand the best ready job of these tags to `worker`; None: none of them is ready.
 
     One whose `not_after` passed ends here instead, one whose key is full is held back.
     """
-    promote(connection, now_s)
+    promote(connection, now_s, tell)
     for _ in range(PASSED_OVER_MAX):
         best = _best(connection, tags)
         if best is None:
-            break
+            return None
         if best["not_after"] is not None and best["not_after"] <= now_s:
             expire(connection, best["id"], now_s, tell)
-        elif limits.may_start(connection, best["id"]):
+        elif limits.may_start(connection, best["id"], tell):
             connection.execute(SQL["take"], {"id": best["id"], "worker": worker, "now": now_s})
             return read_pulled(connection, best["id"])
+    tell(READY)  # there may be more behind those
     return None
 
 
@@ -85,10 +86,12 @@ def take_beside(connection: Connection, worker: str, tags: Sequence[str], now_s:
     return None
 
 
-def promote(connection: Connection, now_s: float) -> None:
+def promote(connection: Connection, now_s: float, tell: Tell) -> None:
     """What is due now waits with the rest: jobs by their time, and places of keys by their window."""
-    connection.execute(SQL["promote"], {"now": now_s})
-    limits.free_due(connection, now_s)
+    due = connection.execute(SQL["promote"], {"now": now_s}).fetchall()
+    for tag in {row["tag"] for row in due}:
+        tell(Note(Kind.PUSHED, tag))
+    limits.free_due(connection, now_s, tell)
 
 
 def next_due(connection: Connection) -> float | None:
@@ -179,7 +182,7 @@ def complete(
     failed = not completion.success and canceled_by in (None, TIME_LIMIT) and completion.may_retry
     once = rules.delivery(Tag(row["tag"]), Delivery(row["delivery"])) is Delivery.AT_MOST_ONCE  # I2
     if failed and not once and retries.push_next(connection, job_id, now_s):
-        tell(READY)
+        tell(LATER)
     return Completed.RECORDED
 
 
@@ -205,8 +208,7 @@ def record_end(connection: Connection, job_id: str, end: End, tell: Tell) -> Non
     }
     connection.execute(SQL["insert_completed"], values)
     connection.execute(SQL["drop_parts"], {"id": job_id})
-    if limits.ended(connection, job_id, end.now_s):
-        tell(READY)
+    limits.ended(connection, job_id, end.now_s, tell)
     connection.execute(SQL["delete_queue"], {"id": job_id})
     tell(Note(Kind.OVER, job_id))
 

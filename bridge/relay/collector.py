@@ -264,8 +264,8 @@ class Collector:
             case Started():
                 await self._ledger.started((message.job_id, message.attempt), message.started_at)
             case Hello():
-                await self._heard(worker, message)
-                self._ledger.room.set()  # it may have enrolled with another bridge
+                self._ledger.presence.note(worker, message)
+                self._ledger.agent_came()  # it may have enrolled with another bridge
                 if message.hello_id:
                     answer = Settings(wall_s=self._clock.wall_s(), hello_id=message.hello_id)
                     await self._tell(worker, [answer])
@@ -273,18 +273,13 @@ class Collector:
                 if message.restarted:
                     await check_held(self._ledger, self._broker, worker)
             case Ping():
-                await self._heard(worker, message)
+                self._ledger.presence.note(worker, message)
             case Bye():
                 await self._ledger.heard(worker, held=message.held, left=True)
             case Rejected():
                 await self._rejected(worker, message)
             case _:
                 log.warning("event.unexpected", worker=worker, kind=message.KIND)
-
-    async def _heard(self, worker: WorkerName, message: Hello | Ping) -> None:
-        await self._ledger.heard(
-            worker, held=message.held, backlog=message.backlog, clock_offset_ms=message.clock_offset_ms
-        )
 
     async def _accepted(self, worker: WorkerName, message: Accepted) -> Message | None:
         """Compare and set: the first acceptor of an attempt is its custodian (I1, I2)."""

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ from agent.clock import Clock
 from agent.wire.claims import Attempt, Claims, JobId, Tag, WorkerName
 from agent.wire.messages import Blob, Delivery, Result
 from bridge.relay.policy import Replace
+from bridge.relay.presence import Presence
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
 
@@ -53,6 +54,9 @@ class Ledger:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self.presence: Final = Presence(store, clock)
+        self._served: frozenset[Tag] | None = None  # None: somebody came since they were read
+        self._comings = 0
         self.room = asyncio.Event()  # there may be more to publish or to pull; the dispatcher clears it
 
     async def next_attempt(self, job_id: JobId) -> Attempt | None:
@@ -270,6 +274,12 @@ class Ledger:
             "tags": json.dumps(sorted(claims.tags)), "version": version, "slots": slots,
             "clock_offset_ms": clock_offset_ms,
         })  # fmt: skip
+        self.agent_came()
+
+    def agent_came(self) -> None:
+        """One has enrolled, here or with another bridge: there may be a tag that nobody served before."""
+        self._served = None
+        self._comings += 1
         self.room.set()
 
     async def heard(
@@ -281,18 +291,35 @@ class Ledger:
         clock_offset_ms: int | None = None,
         left: bool = False,
     ) -> None:
+        self.presence.forget(worker)
         await self._execute("heard", {
             "worker": worker, "held": held, "backlog": backlog, "clock_offset_ms": clock_offset_ms,
             "left_at": self._clock.wall_s() if left else None,
         })  # fmt: skip
 
+    async def last_heard(self) -> dict[WorkerName, float]:
+        """When each agent was heard of, in wall seconds."""
+        await self.presence.record()
+        return {row["worker"]: row["last_heard"] for row in await self._fetch("last_heard", {})}
+
+    async def shared_tags(self, worker: WorkerName, tags: Iterable[Tag]) -> frozenset[Tag]:
+        """Those of `tags` that other agents serve too."""
+        values = {"worker": worker, "tags": json.dumps(sorted(tags))}
+        return frozenset(row["tag"] for row in await self._fetch("shared_tags", values))
+
     async def agents(self) -> list[dict[str, Any]]:
+        await self.presence.record()
         rows = [dict(row) for row in await self._fetch("agents", {})]
         return [row | {"tags": json.loads(row["tags"])} for row in rows]
 
     async def served(self) -> frozenset[Tag]:
-        """The tags of all enrolled agents."""
-        return frozenset(row["tag"] for row in await self._fetch("served", {}))
+        """The tags of all enrolled agents. Read again only when one came."""
+        while self._served is None:
+            comings = self._comings
+            served = frozenset(row["tag"] for row in await self._fetch("served", {}))
+            if comings == self._comings:  # else that reading may have been too early
+                self._served = served
+        return self._served
 
     async def custody(self) -> list[dict[str, Any]]:
         """Every row, for people: where each job is."""

@@ -257,6 +257,22 @@ SELECT worker, worker_group, tags, version, slots, held, backlog, enrolled_at, l
        clock_offset_ms
   FROM enrolled_agent ORDER BY worker;
 
+-- name: last_heard
+SELECT worker, last_heard FROM enrolled_agent;
+
+-- name: shared_tags
+-- Those of `tags`, a JSON list, that another agent serves too.
+SELECT mine.value AS tag FROM json_each(:tags) AS mine
+ WHERE EXISTS (
+   SELECT 1 FROM enrolled_agent, json_each(enrolled_agent.tags) AS theirs
+    WHERE enrolled_agent.worker <> :worker AND theirs.value = mine.value);
+
+-- name: shared_tags for postgresql
+SELECT mine.value AS tag FROM json_array_elements_text(:tags::json) AS mine(value)
+ WHERE EXISTS (
+   SELECT 1 FROM enrolled_agent, json_array_elements_text(enrolled_agent.tags::json) AS theirs(value)
+    WHERE enrolled_agent.worker <> :worker AND theirs.value = mine.value);
+
 -- name: served
 SELECT DISTINCT value AS tag FROM enrolled_agent, json_each(tags);
 

@@ -87,10 +87,6 @@ class Relay:
         return None if broker is None or broker.blocked else broker
 
     async def _session(self, broker: Broker, up: Callable[[], None]) -> None:
-        for agent in await self._ledger.agents():
-            await broker.ensure_agent(WorkerName(agent["worker"]))
-            for tag in agent["tags"]:
-                await broker.ensure_tag(Tag(tag))
         dispatcher = Dispatcher(
             self._source,
             self._ledger,
@@ -108,9 +104,18 @@ class Relay:
         up()
         async with asyncio.TaskGroup() as group:
             group.create_task(broker.lost(), name="broker")
+            group.create_task(self._ensure_queues(broker), name="queues")
             group.create_task(self._say_blocked(broker), name="blocking")
             group.create_task(collector.run(), name="collector")
             group.create_task(dispatcher.run(), name="dispatcher")
+
+    async def _ensure_queues(self, broker: Broker) -> None:
+        """Of every agent: what is gone is found, also where nothing is sent. Of many it takes a while."""
+        agents = await self._ledger.agents()
+        for tag in sorted({Tag(tag) for agent in agents for tag in agent["tags"]}):
+            await broker.ensure_tag(tag)
+        for agent in agents:
+            await broker.ensure_agent(WorkerName(agent["worker"]))
 
     async def _say_blocked(self, broker: Broker) -> None:
         """A memory or disk alarm pauses what we publish and ends nothing."""

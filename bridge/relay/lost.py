@@ -46,7 +46,7 @@ class Lost:
         in_custody = await self._ledger.in_custody()
         if waiting is not None:
             await self._take_from_the_broker([one for one in in_custody if not one.custodian], waiting)
-        last_heard = {agent["worker"]: agent["last_heard"] for agent in await self._ledger.agents()}
+        last_heard = await self._ledger.last_heard()
         silent_s = {worker: self._silence.of(worker, heard) for worker, heard in last_heard.items()}
         lost = [custody for custody in in_custody if self._is_lost(custody, silent_s)]
         for custody in lost:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -59,19 +59,27 @@ class Watch:
     async def _ping_for_ever(self) -> None:
         """For every job in custody, spread over the interval; stops exactly when custody ends.
 
-        Each of thousands is asked about half as often, which is still three times in the cluster's 60 s.
+        Each of thousands is asked about half as often, which is still three times in the cluster's 60 s. As
+        many go in one call as the cluster takes.
         """
-        bound, every_s = asyncio.Semaphore(AT_ONCE), self._source.ping_every_s
+        bound, every_s, together = (
+            asyncio.Semaphore(AT_ONCE),
+            self._source.ping_every_s,
+            self._source.pings_at_once,
+        )
         while True:
             began_s, due = self._clock.monotonic_s(), await self._ledger.in_custody()
-            takes_s = min(max(every_s, len(due) / PINGS_PER_S), 2 * every_s)
+            calls = [due[start : start + together] for start in range(0, len(due), together)]
+            takes_s = min(max(every_s, len(calls) / PINGS_PER_S), 2 * every_s)
             async with asyncio.TaskGroup() as group:
-                for place, one in enumerate(due):
-                    await self._until(began_s + takes_s * place / len(due))
-                    if place % math.ceil(len(due) / LOOKS) == 0:
+                for place, call in enumerate(calls):
+                    await self._until(began_s + takes_s * place / len(calls))
+                    if place and place % math.ceil(len(calls) / LOOKS) == 0:
                         held = {custody.job_id: custody for custody in await self._ledger.in_custody()}
-                    if one.job_id in held:
-                        group.create_task(self._ping(held[one.job_id], bound), name="custody ping")
+                    elif not place:
+                        held = {custody.job_id: custody for custody in due}
+                    if still := [held[one.job_id] for one in call if one.job_id in held]:
+                        group.create_task(self._ping(still, bound), name="custody ping")
             await self._until(began_s + takes_s)
 
     async def _until(self, at_s: float) -> None:
@@ -122,12 +130,14 @@ class Watch:
         now_s = self._clock.wall_s()
         return [one["worker"] for one in await self._ledger.agents() if now_s - one["last_heard"] < THERE_S]
 
-    async def _ping(self, custody: Custody, bound: asyncio.Semaphore) -> None:
+    async def _ping(self, custodies: Sequence[Custody], bound: asyncio.Semaphore) -> None:
         async with bound:
             try:
-                await self._act(custody, await self._source.ping(custody))
+                for custody, reply in zip(custodies, await self._source.ping_all(custodies), strict=True):
+                    await self._act(custody, reply)
             except (ClusterDown, BrokerDown, TimeoutError) as error:
-                log.warning("custody.ping_failed", job_id=custody.job_id, reason=str(error))
+                about = {"job_id": custodies[0].job_id, "jobs": len(custodies)}
+                log.warning("custody.ping_failed", **about, reason=str(error))
 
     async def _act(self, custody: Custody, reply: PingReply) -> None:
         key = (custody.job_id, custody.attempt)

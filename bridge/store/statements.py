@@ -11,6 +11,7 @@ from typing import Final, Self
 
 HEADING: Final = re.compile(r"^-- name: (\w+)( for postgresql)?\n", re.MULTILINE)
 ROW_LOCK: Final = re.compile(r"\s+FOR UPDATE( OF \w+)? SKIP LOCKED")  # SQLite's one writer needs none
+OF_JSON: Final = re.compile(r"json_each\((:\w+)\)")  # PostgreSQL wants to be told that a text is JSON
 TOKEN: Final = re.compile(r"(?P<text>'(?:[^']|'')*')|(?P<comment>--[^\n]*)|::|:(?P<name>[a-z]\w*)|%")
 
 
@@ -38,7 +39,7 @@ def queries(path: Path) -> Mapping[str, Statement]:
 
 def for_psycopg(text: str) -> str:
     """With psycopg's placeholders and without comments."""
-    return TOKEN.sub(_in_psycopg, text).strip()
+    return TOKEN.sub(_in_psycopg, OF_JSON.sub(r"json_each(\1::json)", text)).strip()
 
 
 def _in_psycopg(found: re.Match[str]) -> str:

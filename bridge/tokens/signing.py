@@ -9,7 +9,9 @@ from jwt.types import Options
 from agent.logs import Secret
 
 ALGORITHM: Final = "HS256"
-REMEMBERED_MAX: Final = 1000
+REMEMBERED_MAX: Final = (
+    20_000  # more than the agents of a bridge: else each of their requests is verified anew
+)
 
 T = TypeVar("T")
 

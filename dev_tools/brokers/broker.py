@@ -29,6 +29,7 @@ class Broker(ABC):
     tls_url: str | None = None  # amqps://user:password@host:port/; a client certificate may be shown to it
     ca: ThrowAwayCA | None = None  # what it shows there is issued by this one
     is_ours: bool = True  # False: start, stop and kill raise OutOfReach
+    pid: int | None = None  # of its process, where that is ours and on this machine
 
     @property
     def bridges(self) -> Bridges | None:

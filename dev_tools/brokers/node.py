@@ -81,6 +81,7 @@ class PrivateNode(Broker):
         if self._epmd is None:
             self._epmd = self._run([_epmd(), "-port", str(self._epmd_port), "-address", "127.0.0.1"])
         self._node = self._run([self._server])
+        self.pid = self._node.pid
         try:
             wait_until_ready(self.url, self._management_url, START_S, self._node.is_running)
         except BrokerError as error:

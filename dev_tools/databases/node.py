@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -27,14 +27,13 @@ START_S: Final = 60.0
 STOP_S: Final = 30.0
 PAUSE_S: Final = 0.05
 LOG_TAIL: Final = 2_000  # characters shown when it does not start
-SETTINGS: Final = (
+DURABLE: Final = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
-    "fsync=off",  # tests kill the server, never the machine
-    "full_page_writes=off",
     "shared_buffers=32MB",
     "max_connections=200",
 )
+SETTINGS: Final = (*DURABLE, "fsync=off", "full_page_writes=off")  # tests kill the server, never the machine
 
 
 class DatabaseError(Exception):
@@ -44,8 +43,9 @@ class DatabaseError(Exception):
 class PrivateDatabase:
     """Its address outlasts `stop`, `kill` and `start`."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, settings: Sequence[str] = SETTINGS) -> None:
         """Lays out its data; `start` starts it."""
+        self._settings: Final = settings
         (self._port,) = free_ports(1)
         self._password: Final = secrets.token_hex(16)
         self._programs: Final = programs
@@ -71,7 +71,7 @@ class PrivateDatabase:
             time.sleep(PAUSE_S)
 
     def _launched(self) -> Running:
-        settings = [word for setting in SETTINGS for word in ("-c", setting)]
+        settings = [word for setting in self._settings for word in ("-c", setting)]
         data = self._place / "data"
         command = [str(self._programs / "postgres"), "-D", str(data), "-p", str(self._port), *settings]
         launched = Running(
@@ -140,7 +140,7 @@ class PrivateDatabase:
         self.close()
 
 
-def find() -> PrivateDatabase:
+def find(settings: Sequence[str] = SETTINGS) -> PrivateDatabase:
     """A PostgreSQL that answers; close it. Raises `DatabaseError`, which says what to type."""
     programs = _programs()
     if programs is None:
@@ -152,7 +152,7 @@ def find() -> PrivateDatabase:
         programs = _programs()
     if programs is None:
         raise DatabaseError(f"{PACKAGE} is installed but its programs were not found")
-    made = PrivateDatabase(programs)
+    made = PrivateDatabase(programs, settings)
     try:
         made.start()
     except BaseException:

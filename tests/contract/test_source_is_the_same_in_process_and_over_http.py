@@ -165,14 +165,14 @@ async def test_a_time_limit_is_a_failure_and_no_cancel(here: Here) -> None:
 
 
 async def test_a_ping_keeps_custody_and_says_nothing_new(here: Here) -> None:
-    reply = await here.source.ping(custody_of(await new_job(here)))
+    (reply,) = await here.source.ping_all([custody_of(await new_job(here))])
     assert (reply.canceled_by, reply.already_completed) == (None, False)
 
 
 async def test_a_ping_tells_of_a_cancel(here: Here) -> None:
     job = await new_job(here)
     await here.cluster.cancel(job.job_id, "not wanted")
-    reply = await here.source.ping(custody_of(job))
+    (reply,) = await here.source.ping_all([custody_of(job)])
     assert (reply.canceled_by, reply.canceled_reason) == ("admin", "not wanted")
     await finish(here, job, ended(job, b'{"name":"Canceled","message":"x"}', success=False, by="admin"))
     assert (await here.cluster.record(job.job_id)).canceled_by == "admin"
@@ -181,7 +181,9 @@ async def test_a_ping_tells_of_a_cancel(here: Here) -> None:
 async def test_a_ping_tells_of_a_job_that_was_ended_elsewhere(here: Here) -> None:
     job = await new_job(here)
     await here.cluster.force_cancel(job.job_id)
-    assert (await here.source.ping(custody_of(job))).already_completed
+    still = await new_job(here)
+    gone, kept = await here.source.ping_all([custody_of(job), custody_of(still)])  # in their order
+    assert (gone.already_completed, kept.already_completed) == (True, False)
 
 
 async def test_log_text_is_appended_in_order(here: Here) -> None:

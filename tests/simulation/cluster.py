@@ -120,6 +120,7 @@ class SimSource:
     """One bridge's way to the cluster. A call may fail before it had an effect, or after."""
 
     ping_every_s = 30.0
+    pings_at_once = 2
     idle_s = 20.0
 
     def __init__(self, cluster: SimCluster, process: Process) -> None:
@@ -154,10 +155,10 @@ class SimSource:
         except TimeoutError:
             pass
 
-    async def ping(self, custody: Custody) -> PingReply:
+    async def ping_all(self, custodies: Sequence[Custody]) -> Sequence[PingReply]:
         await self._reach()
-        job = self._cluster.jobs[custody.job_id]
-        return PingReply(job.canceled_by, "unwanted", job.state == "completed")
+        jobs = [self._cluster.jobs[custody.job_id] for custody in custodies]
+        return [PingReply(job.canceled_by, "unwanted", job.state == "completed") for job in jobs]
 
     async def send_result(self, custody: Custody, result: Result, document: bytes) -> None:
         await self._reach()

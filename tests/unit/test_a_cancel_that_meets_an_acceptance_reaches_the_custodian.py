@@ -1,7 +1,7 @@
 """I7: a job that is accepted in the moment of its cancel is not ended behind its custodian's back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -30,10 +30,11 @@ class AcceptedMeanwhile(LocalSource):
         self.pings = 0
         self.ping_every_s = 0.01
 
-    async def ping(self, custody: Custody) -> PingReply:
+    async def ping_all(self, custodies: Sequence[Custody]) -> Sequence[PingReply]:
+        (custody,) = custodies
         await self.ledger.accept((custody.job_id, custody.attempt), SHOP)
         self.pings += 1
-        return await super().ping(custody)
+        return await super().ping_all(custodies)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from agent.tls.reasons import tls_error
 from agent.wire.claims import JobId
 from agent.wire.errors import Unresolved
 from agent.wire.messages import Blob
-from agent.wire.repeatable import REQUEST_ID
+from agent.wire.repeatable import FIRST, REQUEST_ID
 
 CONNECT_S: Final = 10.0
 REQUEST_S: Final = 30.0
@@ -36,10 +36,10 @@ class Api:
             await self._post(f"{ALL}/update_ping", body)
 
     async def pull(
-        self, *, key: str = "", tags: str | None = None, wait_s: float = 0.0
+        self, *, key: str = "", is_first: bool = False, tags: str | None = None, wait_s: float = 0.0
     ) -> dict[str, Any] | None:
-        """A JobAndPerms, or None when there is none."""
-        headers = _waiting(wait_s) | ({REQUEST_ID: key} if key else {})
+        """A JobAndPerms, or None when there is none. `is_first`: no pull with this key was ever sent."""
+        headers = _waiting(wait_s) | ({REQUEST_ID: key} if key else {}) | ({FIRST: "1"} if is_first else {})
         params = {} if tags is None else {"tags": tags}
         with _always_there():
             pulled: dict[str, Any] | None = await self._post(

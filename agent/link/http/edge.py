@@ -58,12 +58,15 @@ class Edge:
 
     async def pull(self, tags: Collection[Tag], changed: asyncio.Event, *, waits: bool) -> Pulled | None:
         """Leaving one that waits costs nothing: what it may have got is got again by its key."""
+        is_first = not self._keys.any_unanswered
         key = self._keys.next()
         wait_s = PULL_S if waits and not self._keys.any_unanswered else 0.0
         wanted = (
             None if frozenset(tags) == self._tags else ",".join(quote(tag, safe="") for tag in sorted(tags))
         )
-        pulling = asyncio.ensure_future(self._api.pull(key=key, tags=wanted, wait_s=wait_s))
+        pulling = asyncio.ensure_future(
+            self._api.pull(key=key, is_first=is_first, tags=wanted, wait_s=wait_s)
+        )
         changing = asyncio.ensure_future(changed.wait())
         try:
             await asyncio.wait((pulling, changing), return_when=asyncio.FIRST_COMPLETED)

@@ -48,6 +48,7 @@ class HTTPSource:
     """One token is one lane: the cluster chooses among all its tags. No two lanes have a tag in common."""
 
     ping_every_s = 10.0
+    pings_at_once = 1  # the API has no call for more
     idle_s = 1.0  # the API has no long poll (agent-api.md 2.2)
 
     def __init__(
@@ -110,6 +111,9 @@ class HTTPSource:
 
     async def wait(self, timeout_s: float) -> None:
         await asyncio.sleep(timeout_s)
+
+    async def ping_all(self, custodies: Sequence[Custody]) -> Sequence[PingReply]:
+        return [await self.ping(custody) for custody in custodies]
 
     async def ping(self, custody: Custody) -> PingReply:
         path = f"/api/agent_workers/ping_job_status/{word(custody.job_id)}"

@@ -25,6 +25,7 @@ class LocalSource:
     """Each tag is a lane of its own."""
 
     ping_every_s = 2.0
+    pings_at_once = 500
     idle_s = 30.0  # every push, and whatever else makes a job ready, is told
 
     def __init__(self, jobs: Jobs, environments: Environments | None = None) -> None:
@@ -32,7 +33,8 @@ class LocalSource:
         self._environments = environments
 
     def lanes(self, served: frozenset[Tag]) -> Sequence[frozenset[Tag]]:
-        return [frozenset((tag,)) for tag in sorted(served)]
+        """Only where a job is ready: of thousands of tags nearly all are idle."""
+        return [frozenset((tag,)) for tag in sorted(served - self._jobs.empty_tags)]
 
     async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
         job = await self._jobs.pull(WORKER, sorted(lane))
@@ -50,9 +52,9 @@ class LocalSource:
     async def wait(self, timeout_s: float) -> None:
         await self._jobs.wait_for_push(timeout_s)
 
-    async def ping(self, custody: Custody) -> PingReply:
-        reply = await self._jobs.ping(custody.job_id, WORKER, None)
-        return PingReply(reply.canceled_by, reply.canceled_reason, reply.already_completed)
+    async def ping_all(self, custodies: Sequence[Custody]) -> Sequence[PingReply]:
+        replies = await self._jobs.ping_all([custody.job_id for custody in custodies], WORKER)
+        return [PingReply(one.canceled_by, one.canceled_reason, one.already_completed) for one in replies]
 
     async def send_result(self, custody: Custody, result: Result, document: bytes) -> None:
         by = canceler(result)

@@ -88,6 +88,7 @@ class PingReply:
 
 class Source(Protocol):
     ping_every_s: float
+    pings_at_once: int  # jobs that one call asks after
     idle_s: float  # after so long without news the dispatcher looks all the same
 
     def lanes(self, served: frozenset[Tag]) -> Sequence[frozenset[Tag]]:
@@ -109,7 +110,9 @@ class Source(Protocol):
         """Until a job may have come, or `timeout_s` has passed."""
         ...
 
-    async def ping(self, custody: Custody) -> PingReply: ...
+    async def ping_all(self, custodies: Sequence[Custody]) -> Sequence[PingReply]:
+        """`pings_at_once` of them at most; the replies in their order. Raises `ClusterDown`."""
+        ...
 
     async def send_result(self, custody: Custody, result: Result, document: bytes) -> None:
         """On return the cluster has recorded it, now or before. Raises `ClusterDown`."""

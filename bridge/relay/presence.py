@@ -1,0 +1,53 @@
+"""Which agents were heard of since the last record: the pings of thousands become one statement.
+
+What is noted and not recorded yet dies with this process, and costs nothing: whoever is there pings again.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from agent.clock import Clock
+from agent.wire.claims import WorkerName
+from agent.wire.messages import Hello, Ping
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Store
+
+SQL: Final = queries(Path(__file__).with_name("presence.sql"))
+
+
+class Presence:
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._heard: dict[WorkerName, Mapping[str, Any]] = {}  # what the newest message of each said
+
+    def note(self, worker: WorkerName, said: Hello | Ping) -> None:
+        """It is there."""
+        self._heard[worker] = {
+            "now": self._clock.wall_s(),
+            "held": said.held,
+            "backlog": said.backlog,
+            "clock_offset_ms": said.clock_offset_ms,
+        }
+
+    def forget(self, worker: WorkerName) -> None:
+        """What is written of it now is newer."""
+        self._heard.pop(worker, None)
+
+    async def record(self) -> None:
+        """All of it, in one statement. Raises `WriteFailed`; then it is tried again the next time."""
+        if not self._heard:
+            return
+        heard, self._heard = self._heard, {}
+        rows = {"rows": json.dumps(heard)}
+
+        def write(connection: Connection) -> None:
+            connection.execute(SQL["heard"], rows)
+
+        try:
+            await self._store.write(write)
+        except BaseException:
+            self._heard = heard | self._heard
+            raise
