@@ -18,6 +18,7 @@ from agent import hardening
 from agent.clock import Clock, SystemClock
 from agent.config import Settings
 from agent.database import Damaged, WriteFailed
+from agent.enrolling import Enrolling
 from agent.errors import ConfigError, Revoked, SpoolError
 from agent.executor.account import Account
 from agent.executor.environment import site_environment
@@ -33,19 +34,20 @@ from agent.jobs.reporter import Reporter
 from agent.jobs.runner import DISK_RETRY_S, Executor, Runner, Site
 from agent.jobs.upkeep import upkeep_of
 from agent.life import Enrol, IsRevoked, Life, Sleep, ahead_limits, first
-from agent.link.enrol import enrol, keyring
+from agent.link.enrol import keyring
 from agent.link.http.holdings import Holdings
 from agent.link.interfaces import until_interface_up
 from agent.link.link import Enrolment, Link, LinkKind
 from agent.logs import Secret
 from agent.policy import Policy
+from agent.spool.credentials import Credentials
 from agent.spool.folder import unusable
 from agent.spool.spool import Spool
 from agent.spool.watch import Watch
 from agent.spool.wiping import require_not_revoked, wipe
 from agent.tls.outbound import Outbound, is_in_clear
 from agent.wire.revoked import is_proved
-from agent.wire.tokens import AGENT_PREFIX, bearer_of, token_id
+from agent.wire.tokens import AGENT_PREFIX, bearer_of, token_id, with_ticket
 
 if TYPE_CHECKING:
     from agent.link.http import link as http
@@ -218,8 +220,10 @@ async def serve(settings: Settings, umask: int) -> None:
 class _Links:
     """Opens the link that an enrolment names. What it is made of is imported then: most of an idle agent."""
 
-    def __init__(self, settings: Settings, suffix: str) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, credentials: Credentials, suffix: str) -> None:
+        self._base_url = settings.base_url
+        self._outbound = settings.outbound
+        self._credentials = credentials
         self._suffix = suffix
         self._over_http: http.Links | None = None
         self._warned: set[str] = set()
@@ -230,15 +234,21 @@ class _Links:
             from agent.link import amqp  # noqa: PLC0415 see above
 
             self._warn_once(enrolment.amqp_url)
-            bearer = Secret(bearer_of(self._settings.token.reveal(), self._suffix))
-            return amqp.connect(enrolment, bearer, self._settings.outbound)
+            mine = self._credentials
+            bearer = with_ticket(bearer_of(mine.token.reveal(), self._suffix), enrolment.ticket)
+            return amqp.connect(enrolment, Secret(bearer), self._outbound, mine.device)
         if self._over_http is None:
             from agent.link.http.link import Links  # noqa: PLC0415 see above
 
-            settings = self._settings
-            hostname = socket.gethostname()
+            mine = self._credentials
             self._over_http = Links(
-                settings.base_url, settings.token, self._suffix, hostname, holdings, settings.outbound
+                self._base_url,
+                lambda: mine.token,
+                self._suffix,
+                socket.gethostname(),
+                holdings,
+                self._outbound,
+                mine.device,
             )
         return self._over_http.connect(enrolment)
 
@@ -256,6 +266,9 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
     account = settings.account
     if account is not None:
         _let_in(account, spool)
+    is_new = await spool.get_meta("enrolment") is None
+    credentials = Credentials(spool.folder.path, settings.token, is_new=is_new)
+    log.info("device.known", device=credentials.device.kid)
     executor = ProcessExecutor(
         spool.folder.work,
         settings.policy.limits(limits),
@@ -263,20 +276,19 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         site_environment() | _trusted_by_jobs(settings.outbound, spool.folder.work),
         account=account,
         umask=umask,
-        hidden=(settings.token.reveal().removeprefix(AGENT_PREFIX),),
+        hidden=tuple(one.reveal().removeprefix(AGENT_PREFIX) for one in (settings.token, credentials.token)),
     )
     log.info("leftovers.killed", processes=executor.kill_leftovers())
     parts = Parts(
         clock=SystemClock(),
         executor=executor,
-        enrol=lambda suffix, about: enrol(
-            settings.base_url, settings.token, suffix, about, settings.outbound
-        ),
-        connect=_Links(settings, spool.folder.identity).connect,
+        enrol=Enrolling(settings.base_url, credentials, settings.outbound).enrol,
+        connect=_Links(settings, credentials, spool.folder.identity).connect,
         sleep=until_interface_up,
         policy=settings.policy,
         is_revoked=lambda proof, enrolment: (
-            bool(settings.seal.key_id) and is_proved(proof, settings.token.reveal(), keyring(enrolment))
+            bool(settings.seal.key_id)
+            and is_proved(proof, credentials.token.reveal(), keyring(enrolment).verify)
         ),
     )
     agent = Agent(spool, parts, base_url=settings.base_url, slots=settings.slots, ahead=settings.ahead)

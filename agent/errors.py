@@ -2,9 +2,10 @@
 
 
 class AgentError(Exception):
-    """AgentError: ConfigError · LinkDown(TokenRefused, NoEnrolment, AdmissionWaits, AnswerLost) · Unwanted
-    · SpoolError(SpoolLocked, SpoolUnusable, SpoolGone, SpoolFull) · ToolRefused
-    · Revoked · Refused(TagNotHeld, NotAllowed)
+    """AgentError: ConfigError · Unwanted · ToolRefused · Revoked
+    · LinkDown(TokenRefused(DeviceRefused), NoEnrolment, KeysUnknown, AdmissionWaits, AnswerLost)
+    · SpoolError(SpoolLocked, SpoolUnusable, SpoolGone, SpoolFull)
+    · Refused(TagNotHeld, NotAllowed, Replayed)
     """
 
 
@@ -27,6 +28,14 @@ class TokenRefused(LinkDown):
 
 class Revoked(AgentError):
     """The bridge has proved that it took the token away: the agent ends, and its spool is wiped."""
+
+
+class DeviceRefused(TokenRefused):
+    """The token holds, and is bound to another device, or this one waits for an admin's approval."""
+
+
+class KeysUnknown(LinkDown):
+    """The bridge names keys that nothing we trust vouches for: another bridge, or a stranger (I4)."""
 
 
 class NoEnrolment(LinkDown):
@@ -89,3 +98,7 @@ class TagNotHeld(Refused):
 
 class NotAllowed(Refused):
     """The site's own policy does not allow the job."""
+
+
+class Replayed(Refused):
+    """This attempt was here before, and is over."""

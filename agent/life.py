@@ -12,7 +12,15 @@ from tenacity import RetryCallState
 
 from agent.clock import Clock
 from agent.database import WriteFailed
-from agent.errors import AdmissionWaits, LinkDown, NoEnrolment, Revoked, TokenRefused
+from agent.errors import (
+    AdmissionWaits,
+    DeviceRefused,
+    KeysUnknown,
+    LinkDown,
+    NoEnrolment,
+    Revoked,
+    TokenRefused,
+)
 from agent.jobs.book import Book
 from agent.link.enrol import from_json, to_json
 from agent.link.link import Enrolment, Link, LinkKind
@@ -26,7 +34,12 @@ log = structlog.get_logger()
 VERSION: Final = "0.1.0"
 AHEAD_ALONE: Final = 1000  # jobs held ahead for a tag that only this agent serves: work for a long outage
 STEADY_S: Final = 5.0  # a life of the link that lasted this long was no flicker
-EVENTS: Final = {TokenRefused: "token.refused", AdmissionWaits: "link.admission_waits"}
+EVENTS: Final = {
+    TokenRefused: "token.refused",
+    DeviceRefused: "device.refused",
+    KeysUnknown: "keys.unknown",
+    AdmissionWaits: "link.admission_waits",
+}
 
 Connect = Callable[[Enrolment], AbstractAsyncContextManager[Link]]
 Enrol = Callable[[str, dict[str, Any]], Awaitable[Enrolment]]
@@ -147,7 +160,7 @@ class Life:
         except TokenRefused as error:
             await self._heed_revocation(error)
             raise
-        except (NoEnrolment, AdmissionWaits):
+        except (NoEnrolment, KeysUnknown, AdmissionWaits):
             raise
         except LinkDown as error:
             cached = await self.cached_enrolment()

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from agent import logs
-from bridge import app, config, operators
+from bridge import app, config, operators, trust_command
+from bridge.devices.service import Rules
 from bridge.errors import BridgeError, ConfigError
 
 USAGE_ERROR = 2
@@ -24,7 +25,12 @@ def main(argv: Sequence[str]) -> int:
         if asked.command == "broker":
             print(operators.broker(asked.what, os.environ))
             return 0
-        settings = config.read(os.environ, relay_only=asked.command == "relay")
+        if asked.command in trust_command.SUBJECTS:
+            return trust_command.run(asked, os.environ, print)
+        rules = Rules(
+            require_approval=asked.require_approval, shared_tokens=getattr(asked, "shared_tokens", False)
+        )
+        settings = config.read(os.environ, relay_only=asked.command == "relay", devices=rules)
         logs.configure("text" if sys.stderr.isatty() else "json")
         asyncio.run(app.serve(settings) if asked.command == "serve" else app.relay(settings))
     except ConfigError as error:
@@ -46,9 +52,17 @@ def _parser() -> argparse.ArgumentParser:
         "for TLS: TLS_CERT_FILE TLS_KEY_FILE CA_FILE CLIENT_CERT_FILE CLIENT_KEY_FILE; "
         "for relay: AGENT_TOKEN BASE_INTERNAL_URL.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="serve|relay|broker")
-    commands.add_parser("serve", help="cluster, API and relay")
-    commands.add_parser("relay", help="only the relay, for a cluster at BASE_INTERNAL_URL")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="serve|relay|broker|keys|devices")
+    serve = commands.add_parser("serve", help="cluster, API and relay")
+    relay = commands.add_parser("relay", help="only the relay, for a cluster at BASE_INTERNAL_URL")
+    for one in (serve, relay):
+        one.add_argument(
+            "--require-approval", action="store_true", help="bind no device to a token without an admin"
+        )
+    relay.add_argument(
+        "--shared-tokens", action="store_true", help="any number of machines may use an agent token"
+    )
+    trust_command.add_to(commands)
     broker = commands.add_parser("broker", help="what a RabbitMQ has to be told")
     whats = broker.add_subparsers(dest="what", required=True, metavar="config|permissions")
     for what, meaning in BROKER_COMMANDS.items():

@@ -18,10 +18,10 @@ from agent.clock import Clock, SystemClock
 from agent.database import WriteFailed
 from agent.logs import Secret
 from agent.tls.outbound import is_in_clear
-from agent.wire.claims import Tag, WorkerName
+from agent.wire.claims import Tag, TokenId, WorkerName
 from agent.wire.tokens import instance_of
 from bridge.agents.broker_auth import BrokerAuth
-from bridge.agents.enrol import Address, Enrolments, ProofOfRevocation, Proofs, Verify, no_proof
+from bridge.agents.enrol import Address, Enrolments, ProofOfRevocation, Proofs, no_proof
 from bridge.agents.introspection import Introspection
 from bridge.agents.revocations import EndConnections, Revocations, Revoked, Take
 from bridge.agents.static_users import StaticUsers, without_login
@@ -29,12 +29,15 @@ from bridge.broker.channel import connect
 from bridge.broker.management import Management
 from bridge.broker.topology import Topology
 from bridge.config import LoginKind, Settings, vhost_of
+from bridge.devices.service import Devices
+from bridge.devices.successors import Successors
 from bridge.errors import ClusterDown, ConfigError
 from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
 from bridge.relay.life import Relay
 from bridge.relay.quarantine import Quarantine
 from bridge.relay.recorder import Recorder
+from bridge.relay.renewal import Renewal
 from bridge.relay.routes import CustodyRoutes, QuarantineRoutes
 from bridge.relay.signer import Signer
 from bridge.relay.sources.http import HTTPSource
@@ -47,6 +50,7 @@ from bridge.store.postgres import PostgresStore
 from bridge.store.sharing import led
 from bridge.store.store import Store
 from bridge.tokens.seen import SeenTokens
+from bridge.tokens.service import Tokens
 from bridge.upstream import Upstream
 from bridge.web.asgi import build
 from bridge.web.cluster import Cluster, open_cluster
@@ -65,12 +69,22 @@ async def serve(settings: Settings) -> None:
     opened = await open_store(settings.store)
     store, leadership = led(opened, clock)
     try:
+        ledger = Ledger(store, clock)
+        signer = await Signer.load(ledger)
         cluster = await open_cluster(
-            store, clock, settings.base_url, _password(settings), settings.tags, settings.policies
+            store,
+            clock,
+            settings.base_url,
+            _password(settings),
+            settings.tags,
+            settings.policies,
+            settings.devices,
+            signer.headers,
         )
         if cluster.generated_password:
             print(f"superadmin admin@orvanta.local, password {cluster.generated_password}", flush=True)  # noqa: T201 shown once
-        ledger, tokens = Ledger(store, clock), cluster.tokens
+        tokens, devices = cluster.tokens, cluster.devices
+        is_revoked = partial(_is_revoked, tokens, cluster.successors)
         lead: dict[str, Part] = {
             "sweep": partial(_sweep, cluster, settings.zombie_timeout_s),
             "schedules": cluster.schedules.run,
@@ -82,28 +96,36 @@ async def serve(settings: Settings) -> None:
         address = await _address(settings, store)
         if settings.amqp_url is None:
             await _refuse_to_forget(ledger)
-        signer = await Signer.load(ledger)
         desk: Desk | None = None
         if settings.amqp_url is None:
             lead["revocations"] = partial(ending, takers)
         else:
             source = LocalSource(cluster.jobs, cluster.environments)
             desk = _desk(settings, settings.amqp_url, ledger)
-            quarantine = Quarantine(ledger, Recorder(source, ledger, clock), tokens.blacklist.holds)
-            relaying = partial(_relay, settings, desk, source, ledger, signer, quarantine, clock)
+            quarantine = Quarantine(ledger, Recorder(source, ledger, clock), is_revoked)
+            relaying = partial(_relay, settings, desk, source, ledger, signer, quarantine, devices, clock)
             lead["relay"] = partial(relaying, lambda relay: ending([*takers, _taker(relay)]))
             stand_by["desk"] = desk.stand_by
             routes += QuarantineRoutes(quarantine, cluster.require_superadmin, cluster.audit.note).all()
-            routes += BrokerAuth(tokens.verify_agent, tokens.seen, vhost_of(settings.amqp_url)).routes()
-        proofs = Proofs(tokens.blacklist.holds, signer.sign)
+            routes += BrokerAuth(devices.verify, tokens.seen, vhost_of(settings.amqp_url)).routes()
+        proofs = Proofs(is_revoked, signer.sign)
         enrolments = _enrolments(
-            settings, ledger, tokens.verify_agent, address, clock, desk, signer, proof_of_revocation=proofs.of
+            settings,
+            ledger,
+            devices,
+            cluster.successors,
+            signer,
+            address,
+            clock,
+            desk,
+            proof_of_revocation=proofs.of,
         )
         routes = [*enrolments.routes(), *routes, *cluster.routes]
         beside: dict[str, Part] = {
             "leading": partial(leadership.run, partial(_together, lead), partial(_together, stand_by)),
             "presence": cluster.workers.run,
             "what nobody was told of": partial(_look_for_untold, cluster),
+            "renewal": Renewal(ledger, signer, desk).run,
         }
         if isinstance(opened, PostgresStore):
             beside["listening"] = Listener(opened.url, cluster.bulletin).run
@@ -124,24 +146,27 @@ async def relay(settings: Settings) -> None:
     upstream = Upstream(settings.upstream_url, clock, outbound=settings.outbound)
     ledger, seen = Ledger(store, clock), SeenTokens(store, clock)
     source = HTTPSource(upstream, settings.agent_tokens, _suffix(settings.store), ledger, clock)
-    introspection = Introspection(upstream, seen, clock)
+    introspection = Introspection(upstream, clock)
     try:
         signer = await Signer.load(ledger)
+        devices = await Devices.open(store, clock, introspection.verify, seen.note, settings.devices)
+        successors = Successors(store, clock, _outlive)
         desk = _desk(settings, settings.amqp_url, ledger)
         address = await _address(settings, store)
         enrolments = _enrolments(
-            settings, ledger, introspection.verify, address, clock, desk, signer, api_url=settings.base_url
+            settings, ledger, devices, successors, signer, address, clock, desk, api_url=settings.base_url
         )
-        auth = BrokerAuth(introspection.verify, seen, vhost_of(settings.amqp_url))
+        auth = BrokerAuth(devices.verify, seen, vhost_of(settings.amqp_url))
         quarantine = Quarantine(ledger, Recorder(source, ledger, clock), introspection.is_refused)
-        relaying = partial(_relay, settings, desk, source, ledger, signer, quarantine, clock)
+        relaying = partial(_relay, settings, desk, source, ledger, signer, quarantine, devices, clock)
         ending = partial(_ending, settings, seen, introspection.refused, clock)
         lead: dict[str, Part] = {
             "relay": partial(relaying, lambda relay: ending([_taker(relay)])),
             "announcement": partial(_announce, source),
         }
         running: dict[str, Part] = {
-            "leading": partial(leadership.run, partial(_together, lead), desk.stand_by)
+            "leading": partial(leadership.run, partial(_together, lead), desk.stand_by),
+            "renewal": Renewal(ledger, signer, desk).run,
         }
         routes = [*enrolments.routes(), *auth.routes()]
         await _until_signal(settings, routes, running, lambda: None)
@@ -169,6 +194,7 @@ async def _relay(
     ledger: Ledger,
     signer: Signer,
     quarantine: Quarantine,
+    devices: Devices,
     clock: Clock,
     ending: Callable[[Relay], Coroutine[Any, Any, None]],
 ) -> None:
@@ -176,8 +202,17 @@ async def _relay(
 
     `ending`: what carries out the end of agents' tokens, and takes from the relay what they hold.
     """
-    ready_max, policies = settings.ready_max, settings.policies
-    relay = Relay(desk, source, ledger, signer, clock, policies, quarantine, ready_max=ready_max)
+    relay = Relay(
+        desk,
+        source,
+        ledger,
+        signer,
+        clock,
+        settings.policies,
+        quarantine,
+        devices.require_signed,
+        ready_max=settings.ready_max,
+    )
     await _together({"jobs": relay.run, "revocations": lambda: ending(relay)})
 
 
@@ -219,11 +254,12 @@ async def _address(settings: Settings, store: Store) -> Address:
 def _enrolments(
     settings: Settings,
     ledger: Ledger,
-    verify: Verify,
+    devices: Devices,
+    successors: Successors,
+    signer: Signer,
     address: Address,
     clock: Clock,
     desk: Desk | None,
-    signer: Signer,
     *,
     api_url: str = "",
     proof_of_revocation: ProofOfRevocation = no_proof,
@@ -235,9 +271,10 @@ def _enrolments(
     public = settings.public_amqp_url
     return Enrolments(
         ledger,
-        verify,
+        devices,
+        successors,
         _let_in if desk is None else desk.admit,
-        signer.public_keys(),
+        signer,
         None if public is None else public.reveal(),
         address,
         clock=clock,
@@ -249,6 +286,15 @@ def _enrolments(
 
 async def _let_in(_worker: WorkerName, _tags: frozenset[Tag]) -> None:
     """An agent whose link is HTTP needs nothing made for it."""
+
+
+async def _is_revoked(tokens: Tokens, successors: Successors, token: TokenId) -> bool:
+    """In distrust: the end of a token that was rotated wipes no spool, and doubts no result."""
+    return await tokens.blacklist.holds(token) and not await successors.has(token)
+
+
+async def _outlive(_token: str) -> None:
+    """A token of another cluster ends there: only that one can take it back before its `exp`."""
 
 
 async def _refuse_to_forget(ledger: Ledger) -> None:

@@ -12,6 +12,7 @@ from agent.logs import Secret, hide
 from agent.tls import outbound
 from agent.tls.outbound import BadTls, Outbound, require_no_checks_in
 from agent.wire.tokens import said_by
+from bridge.devices.service import FIRST_USE, Rules
 from bridge.errors import ConfigError
 from bridge.jobs.tag_rules import TagRules
 from bridge.relay.policy import LOST_AFTER_S, SHORTEST_S, Policies, by_pattern
@@ -52,9 +53,10 @@ class Settings:
     upstream_url: str | None
     outbound: Outbound
     tls: Pair | None  # what the bridge serves HTTPS with; None: it serves HTTP
+    devices: Rules
 
 
-def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
+def read(env: Mapping[str, str], *, relay_only: bool, devices: Rules = FIRST_USE) -> Settings:
     """Raises `ConfigError`, which names the setting, what it needs and what it got."""
     env = {**env, **_secrets(env)}
     host, port = env.get("BRIDGE_HOST", "127.0.0.1"), _whole(env, "BRIDGE_PORT", 8000)
@@ -69,7 +71,7 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
     password = env.get("ADMIN_PASSWORD_FILE")
     pair, towards = _tls(env)
     return Settings(
-        store=_store(env),
+        store=store_of(env),
         amqp_url=amqp_url,
         public_amqp_url=public,
         management_url=_management(env),
@@ -88,10 +90,11 @@ def read(env: Mapping[str, str], *, relay_only: bool) -> Settings:
         upstream_url=upstream,
         outbound=towards,
         tls=pair,
+        devices=devices,
     )
 
 
-def _store(env: Mapping[str, str]) -> Path | OnServer:
+def store_of(env: Mapping[str, str]) -> Path | OnServer:
     """A file, or a database on a server."""
     if not env.get("DATABASE_URL"):
         return Path(env.get("BRIDGE_STORE", "bridge.db"))

@@ -6,6 +6,7 @@ class BridgeError(Exception):
     · ClusterDown(TokenRefused, NotTaken, AnswerLost(TooDeep), Declined)
     · BadRequest · NotAuthorized · PermissionDenied · NotFound · NotYet
     (what the API answers, agent-api.md section 2)
+    · ChallengeNeeded · DeviceRefused (what an enrolling agent is told)
     """
 
 
@@ -55,6 +56,18 @@ class NotAuthorized(BridgeError):
 
 class PermissionDenied(BridgeError):
     """403: the token holds and does not allow this."""
+
+
+class ChallengeNeeded(BridgeError):
+    """The device must sign `challenge` to prove that it has its key."""
+
+    def __init__(self, challenge: str) -> None:
+        super().__init__("sign the challenge with the device key")
+        self.challenge = challenge
+
+
+class DeviceRefused(BridgeError):
+    """The token holds, and is not this device's. The message names the device that has it."""
 
 
 class NotFound(BridgeError):

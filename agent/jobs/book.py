@@ -97,8 +97,8 @@ class Book:
         return {key for key in unknown if states.get(key) not in OVER and key not in self.unfinished}
 
     @whole
-    async def hold(self, job: Job, body: bytes) -> bool:
-        """Take custody (hop 3). On return it is on disk. False: this attempt was here before."""
+    async def hold(self, job: Job, body: bytes) -> Taken:
+        """Take custody (hop 3). On return it is on disk, unless this attempt was here before and is over."""
         key = (job.job_id, job.attempt)
         state = first_state(job.delivery)
         held_at = self._clock.wall_s()
@@ -123,7 +123,7 @@ class Book:
         if taken is not Taken.OVER:
             self._unaccepted[key] = None
             self.changes.note()
-        return taken is Taken.NEW
+        return taken
 
     @whole
     async def apply(

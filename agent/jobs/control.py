@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from agent.compression import decompress
+from agent.errors import LinkDown
 from agent.jobs.book import Book
 from agent.jobs.inquiry import Inquiry
 from agent.jobs.model import Event, Key, OutOfOrder, State
@@ -16,7 +17,18 @@ from agent.link.link import Delivery, Link
 from agent.spool.spool import Spool
 from agent.wire.envelope import unpack, unseal
 from agent.wire.errors import WireError
-from agent.wire.messages import OVER, Cancel, Check, Grant, Message, Receipt, Rejected, Revoke, Settings
+from agent.wire.messages import (
+    OVER,
+    Cancel,
+    Check,
+    Grant,
+    Message,
+    Receipt,
+    Rejected,
+    Renew,
+    Revoke,
+    Settings,
+)
 
 log = structlog.get_logger()
 
@@ -42,7 +54,7 @@ class Control:
             await self.obey(await self._link.next_control())
 
     async def obey(self, delivery: Delivery) -> None:
-        """Do what it says, durably, then acknowledge."""
+        """Do what it says, durably, then acknowledge. Raises `LinkDown` when it says to enrol again."""
         try:
             messages = unpack(unseal(delivery.body, delivery.content_encoding, decompress))
         except WireError as error:
@@ -55,6 +67,8 @@ class Control:
             await self._one(message)
         await self._disown([one for one in messages if isinstance(one, Check)])
         await delivery.ack()
+        if any(isinstance(one, Renew) for one in messages):
+            raise LinkDown("the bridge asks this agent to enrol again")
 
     async def _disown(self, checks: Sequence[Check]) -> None:
         """What a damaged spool has lost goes back to the bridge, which sends it again or ends it (I1)."""

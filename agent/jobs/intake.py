@@ -1,6 +1,7 @@
 """Hop 3: a delivery becomes custody: spooled, fsynced, acknowledged, in milliseconds."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping
 from reprlib import repr as shown
@@ -9,13 +10,16 @@ from typing import Final
 import structlog
 
 from agent.compression import decompress
-from agent.errors import NotAllowed, Refused, TagNotHeld
+from agent.errors import NotAllowed, Refused, Replayed, TagNotHeld
 from agent.jobs.book import Book
 from agent.jobs.chooser import wanted_tags
+from agent.jobs.model import Event, OutOfOrder, State
 from agent.link.link import Delivery, Link
+from agent.spool.rows import Taken
 from agent.spool.spool import Spool
+from agent.trust import Keyring
 from agent.wire.claims import Attempt, JobId, Tag
-from agent.wire.envelope import Verify, claimed_job, job_in, open_job, unseal
+from agent.wire.envelope import INTRODUCED, claimed_job, job_in, open_job, unseal
 from agent.wire.errors import WireError
 from agent.wire.messages import Job, Rejected
 
@@ -37,7 +41,7 @@ class Intake:
         book: Book,
         spool: Spool,
         link: Link,
-        verify: Verify,
+        keys: Keyring,
         limits: Mapping[Tag, int],
         reject: Callable[[Rejected], None],
         why_not: Callable[[Job], str],
@@ -48,12 +52,13 @@ class Intake:
         self._book = book
         self._spool = spool
         self._link = link
-        self._verify = verify
+        self._keys = keys
         self._limits = limits
         self._reject = reject
         self._why_not = why_not
 
     async def run(self) -> None:
+        await self._give_back()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._steer(), name="intake consumers")
             for number in range(HOLDERS):
@@ -63,14 +68,38 @@ class Intake:
         body = b""
         try:
             body = unseal(delivery.body, delivery.content_encoding, decompress)
-            proved = job_in(body) if self._link.vouches else open_job(body, delivery.headers, self._verify)
-            job = self._admit(proved)  # I4
+            job = self._admit(self._proved(delivery, body))  # I4
+            taken = await self._book.hold(job, body)  # returns after the fsync
+            if taken is Taken.OVER:
+                raise Replayed(f"attempt {job.attempt} of job {job.job_id} was here before, and is over")
         except (WireError, Refused) as error:
-            log.warning("job.refused", reason=f"{type(error).__name__}: {error}")
+            log.warning("job.refused", reason=f"{type(error).__name__}: {error.args[0]}")
             self._reject(_report(delivery, body, error))
-        else:
-            await self._book.hold(job, body)  # returns after the fsync
         await delivery.ack()  # I3: milliseconds after arrival, never after the run
+
+    def _proved(self, delivery: Delivery, body: bytes) -> Job:
+        """Raises `WireError`. The link over HTTP has proved what it hands over (I4)."""
+        if self._link.vouches:
+            return job_in(body)
+        if isinstance(chain := delivery.headers.get(INTRODUCED), str):
+            self._keys.learn(chain.split())
+        return open_job(body, delivery.headers, self._keys.verify)
+
+    async def _give_back(self) -> None:
+        """Unstarted jobs of tags that a new token does not hold any more (I4): others may run them.
+
+        While a link over HTTP is left, there are no limits at all, and what is held is brought home.
+        """
+        if not self._limits:
+            return
+        for job in [one for one in self._book.unfinished.all_unstarted() if one.tag not in self._limits]:
+            reason = f"TagNotHeld: the new token of this agent does not hold the tag {shown(job.tag)}"
+            with contextlib.suppress(OutOfOrder):  # it ended in the same moment
+                after = await self._book.apply(job.key, Event.REVOKED)
+                if after.state is State.DROPPED:
+                    await self._book.forget([job.key], keep_log=False)
+                    log.warning("job.given_back", job_id=job.job_id, attempt=job.attempt, reason=reason)
+                    self._reject(Rejected(reason=reason, job_id=job.job_id, attempt=job.attempt))
 
     def _admit(self, job: Job) -> Job:
         if job.tag not in self._limits:  # I4: the limits' keys are the token's tags
@@ -108,8 +137,9 @@ def _report(delivery: Delivery, signed: bytes, error: Exception) -> Rejected:
     """What the bridge writes to the dead letters. Only a job whose signature held is named.
 
     Of another we say what it claims to be, for the bridge to check: its own job may have come damaged (I1).
+    Of one that is over we say neither: its custody is as it was.
     """
-    claimed = claimed_job(signed)
+    claimed = None if isinstance(error, Replayed) else claimed_job(signed)
     if claimed is not None and len(claimed.job_id) > JOB_ID_MAX:
         claimed = None
     job = error.args[1] if isinstance(error, TagNotHeld | NotAllowed) else None

@@ -226,7 +226,8 @@ class Runner:
     async def _expire(self, job: Held) -> None:
         error = {"name": "Expired", "message": "its not_after passed before a slot was free; it was not run"}
         try:
-            await self._end_unrun(job, Event.EXPIRED, error)
+            reason = f"Expired: {error['message']}"
+            await self._end_unrun(job, Event.EXPIRED, error, refused=reason)
         except OutOfOrder as other:  # cancelled or revoked in the same moment
             log.info("job.not_expired", job_id=job.job_id, reason=str(other))
         except WriteFailed as refused:  # it was damaged, and the disk does not even let it be set aside
@@ -263,6 +264,7 @@ class Runner:
         *,
         by: str | None = None,
         reason: str | None = None,
+        refused: str = "",
     ) -> None:
         """Close a job that is not run (any more), with an error object of our own."""
         known = await self._spool.job(job.key)
@@ -280,6 +282,7 @@ class Runner:
             log_chars=job.log_chars,
             canceled_by=by,
             canceled_reason=reason,
+            refused=refused,
             finished_while_down=not self._link_is_up(),
         )
         await self._keep(job.key, event, result)

@@ -63,6 +63,9 @@ class Unfinished:
         bound = None if up_to_s is None else (up_to_s,)
         return [self._jobs[key] for key in self._expiring.first(most, bound)]
 
+    def all_unstarted(self) -> Sequence[Held]:
+        return [job for job in self._jobs.values() if job.state in UNSTARTED]
+
     def started(self) -> Sequence[Held]:
         return [self._jobs[key] for key in self._started]
 

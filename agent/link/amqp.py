@@ -20,6 +20,7 @@ from agent.errors import LinkDown
 from agent.link.link import Enrolment
 from agent.logs import Secret, hide
 from agent.tls.outbound import SYSTEM, Outbound
+from agent.trust import SigningKey
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.envelope import CONTENT_TYPE, pack, seal
 from agent.wire.messages import Message
@@ -66,10 +67,12 @@ class AmqpLink:
 
     vouches = False  # I4: whoever may write to the broker could have put a job there
 
-    def __init__(self, worker: WorkerName, login: str, session: Session) -> None:
+    def __init__(self, worker: WorkerName, login: str, session: Session, device: SigningKey | None) -> None:
+        """`device`: signs all that goes up; without one nothing is signed."""
         self._worker = worker
         self._login = login  # the broker refuses a message that names another sender
         self._session = session
+        self._sign = None if device is None else device.sign
         self._channel: AbstractChannel
         self._consumers: dict[Tag, str] = {}
         self._opening = asyncio.Lock()  # a prefetch belongs to the consumer that is opened next
@@ -86,9 +89,10 @@ class AmqpLink:
         await self._session.changes.newer_than(self._session.changes.version)
 
     async def publish(self, kind: str, messages: Sequence[Message]) -> None:
-        envelope = seal(pack(messages), compress)
+        envelope = seal(pack(messages), compress, self._sign)
         message = aio_pika.Message(
             envelope.body,
+            headers=dict(envelope.headers),
             content_type=CONTENT_TYPE,
             content_encoding=envelope.content_encoding,
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
@@ -228,13 +232,13 @@ def address(enrolment: Enrolment, bearer: Secret) -> Secret:
 
 @asynccontextmanager
 async def connect(
-    enrolment: Enrolment, bearer: Secret, outbound: Outbound = SYSTEM
+    enrolment: Enrolment, bearer: Secret, outbound: Outbound = SYSTEM, device: SigningKey | None = None
 ) -> AsyncIterator[AmqpLink]:
-    """A link for as long as the block lasts. Raises `LinkDown`."""
+    """A link for as long as the block lasts, of the device with this key. Raises `LinkDown`."""
     worker = WorkerName(enrolment.worker)
     url = address(enrolment, bearer)
     hide(unquote(urlsplit(url.reveal()).password or ""))
     async with open_session(url.reveal(), worker, HEARTBEAT_S, link_down, outbound) as session:
-        link = AmqpLink(worker, unquote(urlsplit(url.reveal()).username or ""), session)
+        link = AmqpLink(worker, unquote(urlsplit(url.reveal()).username or ""), session, device)
         await link._begin()  # noqa: SLF001 the second half of making one
         yield link

@@ -2,17 +2,17 @@
 
 import base64
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from agent.errors import AdmissionWaits, LinkDown, NoEnrolment, TokenRefused
+from agent.errors import AdmissionWaits, DeviceRefused, LinkDown, NoEnrolment, TokenRefused
 from agent.link.link import Enrolment, LinkKind
 from agent.logs import Secret
 from agent.tls.outbound import SYSTEM, Outbound
-from agent.trust import Keyring
-from agent.wire import revoked
+from agent.trust import Keyring, SigningKey
+from agent.wire import proofs, revoked
 from agent.wire.admission import wait_of
-from agent.wire.envelope import Verify
 from agent.wire.tokens import bearer_of, said_by
 
 if TYPE_CHECKING:
@@ -24,12 +24,17 @@ PROBE: Final = "/api/agent_workers/get_min_version"
 
 
 async def enrol(
-    base_url: str, token: Secret, suffix: str, about: dict[str, Any], outbound: Outbound = SYSTEM
+    base_url: str,
+    token: Secret,
+    suffix: str,
+    about: dict[str, Any],
+    outbound: Outbound = SYSTEM,
+    device: SigningKey | None = None,
 ) -> Enrolment:
-    """Ask the cluster for a link.
+    """Ask the cluster for a link, as the device that has this key.
 
-    Raises `TokenRefused` (401, 403), `NoEnrolment` (404), `AdmissionWaits` (429 of a bridge), `LinkDown`.
-    A cluster that has no enrolment and takes the token is a plain one.
+    Raises `TokenRefused` (401, 403), `DeviceRefused` (403 of a bridge), `NoEnrolment` (404), `AdmissionWaits`
+    (429 of a bridge), `LinkDown`. A cluster that has no enrolment and takes the token is a plain one.
     """
     from agent.tls.http import client  # noqa: PLC0415 the largest part of an idle agent's memory: httpx
 
@@ -38,7 +43,7 @@ async def enrol(
     except OSError as error:
         raise LinkDown(str(error)) from error
     async with asking:
-        return await enrol_by(asking, base_url, token, suffix, about, outbound)
+        return await enrol_by(asking, base_url, token, suffix, about, outbound, device)
 
 
 async def enrol_by(
@@ -48,6 +53,7 @@ async def enrol_by(
     suffix: str,
     about: dict[str, Any],
     outbound: Outbound = SYSTEM,
+    device: SigningKey | None = None,
 ) -> Enrolment:
     """As `enrol`, by a client that is there: making one costs 30 ms, and a fleet in one process has many."""
     import httpx  # noqa: PLC0415 see above
@@ -59,7 +65,7 @@ async def enrol_by(
         "User-Agent": "Orvanta-Edge/0.1",
     }
     try:
-        response = await client.post(base_url + PATH, json=about, headers=headers)
+        response = await _asked(client, base_url + PATH, headers, about, device)
     except (httpx.HTTPError, OSError) as error:
         reason = await why_http(error, base_url, outbound)
         raise LinkDown(f"cannot reach {base_url}: {reason}") from error
@@ -72,6 +78,28 @@ async def enrol_by(
     if not response.is_success:
         raise LinkDown(f"enrolment at {base_url} answered {response.status_code}: {response.text[:200]}")
     return from_json(response.text)
+
+
+async def _asked(
+    client: "httpx.AsyncClient",
+    url: str,
+    headers: Mapping[str, str],
+    about: dict[str, Any],
+    device: SigningKey | None,
+) -> "httpx.Response":
+    """The bridge's answer. One that knows of devices asks first for a signature that nobody has seen yet."""
+    import httpx  # noqa: PLC0415 see above
+
+    if device is None:
+        return await client.post(url, json=about, headers=headers)
+    shown = {"key": base64.b64encode(device.public).decode()}
+    response = await client.post(url, json=about | {"device": shown}, headers=headers)
+    challenge = response.headers.get(proofs.CHALLENGE)
+    if response.status_code != httpx.codes.PRECONDITION_REQUIRED or challenge is None:
+        return response
+    _, signature = device.sign(proofs.enrolment(challenge))
+    proof = {"challenge": challenge, "signature": base64.b64encode(signature).decode()}
+    return await client.post(url, json=about | {"device": shown | proof}, headers=headers)
 
 
 async def _plain(
@@ -102,6 +130,11 @@ async def _plain(
 
 
 def _require_taken(response: "httpx.Response") -> None:
+    if proofs.DEVICE in response.headers:
+        raise DeviceRefused(
+            f"the bridge refuses this device: {response.text[:300].strip()} "
+            "Held jobs go on and their results are kept."
+        )
     if response.status_code in (401, 403):
         raise TokenRefused(
             f"the cluster refused the agent token ({response.text[:200].strip()}); mint a new one "
@@ -130,7 +163,10 @@ def from_json(text: str) -> Enrolment:
             amqp_url=raw["amqp_url"],
             keys=dict(raw["keys"]),
             base_url=raw.get("base_url", ""),
+            introductions=tuple(raw.get("introductions", ())),
+            ticket=raw.get("ticket", ""),
             wall_s=raw.get("wall_s"),
+            token=raw.get("token", ""),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise LinkDown(
@@ -139,9 +175,10 @@ def from_json(text: str) -> Enrolment:
 
 
 def to_json(enrolment: Enrolment) -> str:
-    return json.dumps(asdict(enrolment))
+    """Without a token that was handed over: that has a file of its own."""
+    return json.dumps(asdict(replace(enrolment, token="")))
 
 
-def keyring(enrolment: Enrolment) -> Verify:
-    """The check that every job must pass (I4)."""
-    return Keyring({kid: base64.b64decode(raw) for kid, raw in enrolment.keys.items()}).verify
+def keyring(enrolment: Enrolment) -> Keyring:
+    """The keys of the bridge: the check that every job must pass (I4)."""
+    return Keyring({kid: base64.b64decode(raw) for kid, raw in enrolment.keys.items()})

@@ -39,7 +39,10 @@ class Enrolment:
     amqp_url: str = ""
     keys: Mapping[str, str] = field(default_factory=dict)  # key id → 32 raw bytes, base64
     base_url: str = ""  # of the API that jobs call; empty: where the agent enrolled
+    introductions: tuple[str, ...] = ()  # of newer keys by older ones (`wire.proofs.Introduction`)
+    ticket: str = field(default="", repr=False)  # what goes with the token of a device that proved itself
     wall_s: float | None = field(default=None, compare=False)  # the bridge's clock when it answered
+    token: str = field(default="", repr=False)  # to be used from now on instead of the one that was sent
 
 
 class Link(Protocol):

@@ -22,17 +22,18 @@ def fsync_dir(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_durably(path: Path, data: bytes) -> None:
+def write_durably(path: Path, data: bytes, mode: int = 0o666) -> None:
     """On return `data` survives a power cut; until then `path` is as it was (I3).
 
-    Raises OSError, once. The caller does not try again on the same file.
+    `mode`: of a new file, less the umask. Raises OSError, once. The caller does not try again on the same
+    file.
     """
-    _write_durably(path, (data,))
+    _write_durably(path, (data,), mode)
 
 
-def _write_durably(path: Path, pieces: Iterable[bytes]) -> None:
+def _write_durably(path: Path, pieces: Iterable[bytes], mode: int = 0o666) -> None:
     temp = path.with_name(path.name + TEMP)
-    with temp.open("wb") as file:
+    with os.fdopen(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
         file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())

@@ -22,6 +22,10 @@ class Taken(Enum):
     AGAIN = "again"  # it is here already, and is to be announced once more
     OVER = "over"  # it was here and has been brought to its end
 
+    def __bool__(self) -> bool:
+        """Whether custody began."""
+        return self is Taken.NEW
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:

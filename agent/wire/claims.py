@@ -19,6 +19,8 @@ class Claims:
     tags: frozenset[Tag]
     expires_s: int  # seconds since the epoch, UTC
     token_id: TokenId = TokenId("")  # of the token that proved it
+    shared: bool = False  # minted for any number of machines
+    device: str = ""  # the id of the device key that the bearer proved to have
 
     def may_run(self, tag: Tag) -> bool:
         return tag in self.tags  # I4: no other line in the agent compares tags

@@ -25,6 +25,7 @@ INT_BITS: Final = 62  # both stores keep 64, and what is added to it must still 
 NUMBER_BITS: Final = 53  # of seconds: in milliseconds they still fit
 CONTENT_TYPE: Final = "application/vnd.msgpack"
 ZSTD: Final = "zstd"
+INTRODUCED: Final = "introduced"  # header of a signed message: `proofs.Introduction`s of its key, with spaces
 
 Sign = Callable[[bytes], tuple[str, bytes]]  # body → (kid, signature)
 Verify = Callable[[str, bytes, bytes], bool]  # kid, signature, body → is it ours?
@@ -96,18 +97,23 @@ def unpack(body: bytes) -> list[Message]:
 
 def open_job(body: bytes, headers: Mapping[str, object], verify: Verify) -> Job:
     """The one job in a signed body (I4). Raises `BadSignature`, `Malformed`, `WrongVersion`."""
+    require_signed(body, headers, verify, "job")
+    return job_in(body)
+
+
+def require_signed(body: bytes, headers: Mapping[str, object], verify: Verify, what: str) -> None:
+    """The exact bytes, by a key that `verify` knows. Raises `BadSignature`."""
     kid, signature = headers.get("kid"), headers.get("sig")
     if not isinstance(kid, str) or not isinstance(signature, str):
-        raise BadSignature("the job carries no signature; only the bridge's own jobs are run")
+        raise BadSignature(f"the {what} carries no signature; only signed ones are taken")
     try:
         raw = base64.b64decode(signature, validate=True)
     except ValueError:
         raise BadSignature("the signature is not base64") from None
     if not verify(kid, raw, body):
         raise BadSignature(
-            f"the signature by key {shown(kid)} does not fit; the key is unknown or the job was changed"
+            f"the signature by key {shown(kid)} does not fit; the key is unknown or the {what} was changed"
         )
-    return job_in(body)
 
 
 def job_in(body: bytes) -> Job:

@@ -106,6 +106,13 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Renew:
+    """Down: enrol again, for a new token or other keys. It carries neither: RabbitMQ would keep it."""
+
+    KIND: ClassVar[str] = "renew"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
     """Up: the link is up; this is what I am and hold."""
 
@@ -202,6 +209,7 @@ class Result:
     canceled_reason: str | None = None
     finished_while_down: bool = False  # the link was down when it finished
     clock_offset_ms: int | None = None  # the site's wall clock minus the bridge's, for the two times above
+    refused: str = ""  # why the agent did not run it, for the dead letters too: its not_after had passed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,14 +236,14 @@ class Bye:
     held: int
 
 
-Down: TypeAlias = Job | Grant | Revoke | Cancel | Check | Receipt | Settings
+Down: TypeAlias = Job | Grant | Revoke | Cancel | Check | Receipt | Settings | Renew
 Up: TypeAlias = Hello | Accepted | Rejected | Started | Log | Blob | Result | Ping | Bye
 Message: TypeAlias = Down | Up
 
 KINDS: Final[dict[str, type[Message]]] = {
     kind.KIND: kind
     for kind in (
-        Job, Grant, Revoke, Cancel, Check, Receipt, Settings,
+        Job, Grant, Revoke, Cancel, Check, Receipt, Settings, Renew,
         Hello, Accepted, Rejected, Started, Log, Blob, Result, Ping, Bye,
     )
 }  # fmt: skip

@@ -9,6 +9,7 @@ from agent.wire.claims import TokenId, WorkerName
 
 AGENT_PREFIX: Final = "jwt_agent_"
 ID_CHARS: Final = 16  # 64 bits: nobody but the cluster can choose the text that is hashed
+TICKET: Final = "~"  # between a bearer and its ticket; neither contains one
 JWT_START: Final = "_eyJ"  # every JWT starts with `{"` in base64url; a suffix may contain `_`
 
 
@@ -17,21 +18,38 @@ def bearer_of(token: str, suffix: str) -> str:
     return f"{AGENT_PREFIX}{suffix}_{token.removeprefix(AGENT_PREFIX)}"
 
 
+def with_ticket(bearer: str, ticket: str) -> str:
+    """What a device sends that has proved itself at enrolment: its token alone is refused."""
+    return f"{bearer}{TICKET}{ticket}" if ticket else bearer
+
+
+def split_ticket(bearer: str) -> tuple[str, str]:
+    """(bearer, ticket); the ticket is empty when there is none."""
+    plain, _, ticket = bearer.partition(TICKET)
+    return plain, ticket
+
+
+def bare(token: str) -> str:
+    """The JWT of a token in any spelling: as minted, or as an agent sends it with its suffix and a ticket."""
+    plain = split_ticket(token)[0]
+    parts = split_bearer(plain)
+    return plain.removeprefix(AGENT_PREFIX) if parts is None else parts[1]
+
+
+def token_id(token: str) -> TokenId:
+    """Of a token in any spelling.
+
+    Made of what is signed: the signature itself can be written in several ways that all verify.
+    """
+    jwt = bare(token)
+    signed = jwt.rpartition(".")[0] or jwt
+    return TokenId(hashlib.sha256(signed.encode()).hexdigest()[:ID_CHARS])
+
+
 def split_bearer(bearer: str) -> tuple[str, str] | None:
     """(suffix, JWT) of a bearer, or None when it has no suffix."""
     suffix, start, rest = bearer.removeprefix(AGENT_PREFIX).partition(JWT_START)
     return (suffix, JWT_START[1:] + rest) if start else None
-
-
-def token_id(token: str) -> TokenId:
-    """Of a token in any spelling: as minted, or as an agent sends it with its suffix.
-
-    Made of what is signed: the signature itself can be written in several ways that all verify.
-    """
-    parts = split_bearer(token)
-    jwt = token.removeprefix(AGENT_PREFIX) if parts is None else parts[1]
-    signed = jwt.rpartition(".")[0] or jwt
-    return TokenId(hashlib.sha256(signed.encode()).hexdigest()[:ID_CHARS])
 
 
 def broker_login(worker: WorkerName, token: TokenId) -> str:

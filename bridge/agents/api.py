@@ -24,6 +24,7 @@ from bridge.agents.model import (
     SameWorkerJob,
 )
 from bridge.agents.service import Workers
+from bridge.agents.trust import Trust
 from bridge.errors import BadRequest, NotFound, PermissionDenied
 from bridge.jobs.details import Details, StreamPiece
 from bridge.jobs.model import Completed, Completion
@@ -68,7 +69,9 @@ class AgentApi:
         workers: Workers,
         gate: Gate,
         base_url: str,
+        trust: Trust,
     ) -> None:
+        self._trust = trust
         self._parts = parts
         self._holding = holding
         self._environments = environments
@@ -126,7 +129,11 @@ class AgentApi:
         is_repeat = FIRST not in request.headers
         pulling = self._jobs.pull_in_time(claims.worker, tags, request_id, wait_s, is_repeat=is_repeat)
         pulled = await unless_gone(request, pulling, self._gate.until_ended(claims))
-        return unit() if pulled is None else raw_json(pulled.as_json())
+        reply = unit() if pulled is None else raw_json(pulled.as_json())
+        if pulled is not None and request_id is not None:
+            reply.headers.update(self._trust.handed_out(claims, request_id, bytes(reply.body)))
+        reply.headers.update(await self._trust.renewal(claims))
+        return reply
 
     async def held_jobs(self, request: Request) -> Response:
         """These jobs are at the worker: what is not as it believes; ours.
@@ -137,15 +144,17 @@ class AgentApi:
         held = await typed_body(request, HeldJobs)
         await self._holding.take_back(claims.worker, held)  # to its end, even if the client leaves
         hearing = self._holding.heard(claims.worker, held, wait_s_of(request))
-        reply = await unless_gone(request, hearing, self._gate.until_ended(claims))
-        return json_reply(reply)
+        reply = json_reply(await unless_gone(request, hearing, self._gate.until_ended(claims)))
+        reply.headers.update(await self._trust.renewal(claims))
+        return reply
 
     async def send_result(self, request: Request) -> Response:
         """Record how a job ended. The first wins; a later one is answered 200 too and changes nothing."""
         claims = await self._gate.agent(request)
+        workspace, job_id = request.path_params["workspace"], request.path_params["job_id"]
+        await self._trust.require_signed(request, claims, job_id, await body_of(request))
         sent = await typed_body(request, JobCompletedAsSent)
         by = sent.canceled_by
-        workspace, job_id = request.path_params["workspace"], request.path_params["job_id"]
         result = bytes(sent.result)
         if sent.result_sha256 is not None:
             result = await self._parts.assembled(job_id, sent.result_sha256)
@@ -287,5 +296,6 @@ def routes(
     workers: Workers,
     gate: Gate,
     base_url: str,
+    trust: Trust,
 ) -> list[Described]:
-    return AgentApi(jobs, parts, holding, details, environments, workers, gate, base_url).all()
+    return AgentApi(jobs, parts, holding, details, environments, workers, gate, base_url, trust).all()

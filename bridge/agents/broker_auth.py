@@ -13,10 +13,10 @@ from starlette.routing import Route
 
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.tokens import broker_login, split_login
-from bridge.agents.enrol import Verify
 from bridge.broker.auth import Asked, may
 from bridge.broker.setup import ASKED_AT
 from bridge.errors import ClusterDown
+from bridge.tokens.gate import VerifyAgent
 from bridge.tokens.seen import SeenTokens
 from bridge.web.bodies import body_of
 
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class BrokerAuth:
-    def __init__(self, verify: Verify, seen: SeenTokens, vhost: str) -> None:
+    def __init__(self, verify: VerifyAgent, seen: SeenTokens, vhost: str) -> None:
         """`vhost`: the one that is ours."""
         self._verify = verify
         self._seen = seen

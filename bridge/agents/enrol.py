@@ -1,8 +1,8 @@
 """Enrolment: an agent token in, the link to use out (DESIGN section 6); and who is enrolled, for people."""
 
 import base64
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Annotated, Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Annotated, Any, Protocol
 
 import structlog
 from msgspec import Meta, Struct
@@ -11,34 +11,45 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from agent.clock import Clock
-from agent.wire import revoked
+from agent.wire import proofs, revoked
 from agent.wire.admission import headers_of
 from agent.wire.claims import Claims, Tag, TokenId, WorkerName
 from agent.wire.errors import WireError
 from agent.wire.routing import job_queue
 from agent.wire.tokens import token_id
 from bridge.agents.admission import Admission, Turn
-from bridge.errors import BadRequest, BrokerDown, ClusterDown
+from bridge.devices.service import Devices, Shown
+from bridge.devices.successors import Successors
+from bridge.errors import (
+    BadRequest,
+    BridgeError,
+    BrokerDown,
+    ChallengeNeeded,
+    ClusterDown,
+    DeviceRefused,
+)
 from bridge.web.bodies import typed_body
 
 log = structlog.get_logger()
 
 Address = Callable[[str, Claims], str]  # of the broker, for this agent
-Verify = Callable[[str], Awaitable[Claims | None]]
 ProofOfRevocation = Callable[[str], Awaitable[str]]  # of a bearer's token; empty: it was not taken away
 Admit = Callable[[WorkerName, frozenset[Tag]], Awaitable[None]]
 
 
 class About(Struct):
-    """What an agent says of itself. Its clock may show any year."""
+    """What an agent says of itself. Its clock may show any year; one of an older release shows no device."""
 
     version: str = ""
     slots: Annotated[int, Meta(ge=0, le=2**31)] = 1
     wall_s: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None
+    device: Shown | None = None
 
 
 class Register(Protocol):
-    async def enrol(self, claims: Claims, version: str, slots: int, clock_offset_ms: int | None) -> None: ...
+    async def enrol(
+        self, claims: Claims, version: str, slots: int, clock_offset_ms: int | None, token_id: str
+    ) -> None: ...
 
     async def shared_tags(self, worker: WorkerName, tags: Iterable[Tag]) -> frozenset[Tag]: ...
 
@@ -61,13 +72,22 @@ class Proofs:
         return revoked.proof_of(bearer, self._sign)
 
 
+class Keys(Protocol):
+    """What signs jobs."""
+
+    def public_keys(self) -> dict[str, bytes]: ...
+
+    def introductions(self) -> list[str]: ...
+
+
 class Enrolments:
     def __init__(
         self,
         register: Register,
-        verify: Verify,
+        devices: Devices,
+        successors: Successors,
         admit: Admit,
-        keys: Mapping[str, bytes],
+        keys: Keys,
         public_amqp_url: str | None,
         address: Address,
         *,
@@ -83,9 +103,10 @@ class Enrolments:
         `api_url`: the API that jobs call; empty: where agents enrol.
         """
         self._register = register
-        self._verify = verify
+        self._devices = devices
+        self._successors = successors
         self._admit = admit
-        self._keys = {kid: base64.b64encode(raw).decode() for kid, raw in keys.items()}
+        self._keys = keys
         self._amqp_url = public_amqp_url or ""
         self._api_url = api_url
         self._address = address
@@ -97,49 +118,70 @@ class Enrolments:
         return [Route("/api/agent_workers/enroll", self._enrol, methods=["POST"])]
 
     async def _enrol(self, request: Request) -> Response:
-        """200 with the link; 401 a bad token; 400 a bad body; 429 not its turn; 503 while the broker is away,
-        or the cluster that knows whether the token holds.
+        """200 with the link; 401 a bad token; 403 another device's; 428 a challenge to sign; 400 a bad body;
+        429 not its turn; 503 while the broker is away, or the cluster that knows whether the token holds.
 
         The turn comes before the broker: who is told 503 tries it from a cached enrolment, at the same pace.
         """
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         try:
-            claims = await self._verify(bearer)
-        except ClusterDown as error:
-            return PlainTextResponse(f"whether the token holds is not known now: {error}", 503)
-        if claims is None:
-            proof = await self._proof_of_revocation(bearer)
-            return PlainTextResponse("Unauthorized", 401, {revoked.HEADER: proof} if proof else None)
-        try:
+            claims = await self._devices.claims(bearer)
+            if claims is None:
+                proof = await self._proof_of_revocation(bearer)
+                return PlainTextResponse("Unauthorized", 401, {revoked.HEADER: proof} if proof else None)
             about = await typed_body(request, About)
             for tag in claims.tags:
                 job_queue(tag)
-        except (BadRequest, WireError) as error:
-            return PlainTextResponse(f"the body must be {{version, slots}} and the tags short: {error}", 400)
-        turn = self._admission.turn(claims.worker, self._clock.monotonic_s())
-        if turn.wait_s > 0:
-            return _not_yet(claims.worker, turn)
-        try:
+            ticket = await self._devices.bind(bearer, claims, about.device)
+            turn = self._admission.turn(claims.worker, self._clock.monotonic_s())
+            if turn.wait_s > 0:
+                return _not_yet(claims.worker, turn)
             await self._admit(claims.worker, claims.tags)
-        except BrokerDown as error:
-            return PlainTextResponse(str(error), 503)
+        except (BridgeError, WireError) as error:
+            return _refusal(error)
+        return JSONResponse(await self._link(request, bearer, claims, about, ticket))
+
+    async def _link(
+        self, request: Request, bearer: str, claims: Claims, about: About, ticket: str
+    ) -> dict[str, Any]:
+        """What is read below the commit may be old, but whatever changes after it asks this agent again."""
         shared = await self._register.shared_tags(claims.worker, claims.tags)
-        await self._register.enrol(claims, about.version, about.slots, self._offset_ms(about.wall_s))
-        return JSONResponse({
+        offset_ms = self._offset_ms(about.wall_s)
+        await self._register.enrol(claims, about.version, about.slots, offset_ms, token_id(bearer))
+        await self._successors.note_use(bearer, claims)
+        return {
             "worker": claims.worker,
             "worker_group": claims.worker_group,
             "tags": sorted(claims.tags),
             "shared_tags": sorted(shared),
             "link": "amqp" if self._amqp_url else "http",
             "amqp_url": self._address(self._amqp_url.replace("{host}", request.url.hostname or ""), claims),
-            "keys": self._keys,
+            "keys": {kid: base64.b64encode(raw).decode() for kid, raw in self._keys.public_keys().items()},
+            "introductions": self._keys.introductions(),
+            "ticket": ticket,
+            "token": await self._successors.of(bearer) if ticket else "",
             "base_url": self._api_url,
             "wall_s": self._clock.wall_s(),
-        })  # fmt: skip
+        }
 
     def _offset_ms(self, wall_s: float | None) -> int | None:
         """By how much the agent's clock is ahead of ours; None when it does not say what it shows."""
         return None if wall_s is None else round((wall_s - self._clock.wall_s()) * 1000)
+
+
+def _refusal(error: BridgeError | WireError) -> Response:
+    match error:
+        case ChallengeNeeded():
+            return PlainTextResponse(str(error), 428, {proofs.CHALLENGE: error.challenge})
+        case DeviceRefused():
+            return PlainTextResponse(str(error), 403, {proofs.DEVICE: "refused"})
+        case ClusterDown():
+            return PlainTextResponse(f"whether the token holds is not known now: {error}", 503)
+        case BrokerDown():
+            return PlainTextResponse(str(error), 503)
+        case BadRequest() | WireError():
+            return PlainTextResponse(f"the body must be {{version, slots}} and the tags short: {error}", 400)
+    raise error
 
 
 def _not_yet(worker: WorkerName, turn: Turn) -> Response:

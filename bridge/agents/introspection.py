@@ -10,7 +10,6 @@ from agent.clock import Clock
 from agent.wire.claims import Claims, Tag, TokenId, WorkerName
 from agent.wire.tokens import said_by, split_bearer, token_id
 from bridge.errors import ClusterDown, TokenRefused
-from bridge.tokens.seen import SeenTokens
 from bridge.upstream import Upstream
 
 REMEMBER_S: Final = 60.0
@@ -33,9 +32,8 @@ class Introspection:
     While the cluster is away, what it took before goes on being taken, until its `exp`.
     """
 
-    def __init__(self, upstream: Upstream, seen: SeenTokens, clock: Clock) -> None:
+    def __init__(self, upstream: Upstream, clock: Clock) -> None:
         self._upstream = upstream
-        self._seen = seen
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._at_once = asyncio.Semaphore(AT_ONCE)
@@ -51,10 +49,7 @@ class Introspection:
         known = self._known.get(bearer)
         if known is None or _is_old(known, self._clock.monotonic_s()):
             known = await self._asked(bearer, known)
-        if not known.is_good:
-            return None
-        await self._seen.note(claims)
-        return claims
+        return claims if known.is_good else None
 
     async def refused(self) -> frozenset[TokenId]:
         """Those that the cluster took once and takes no more. What is in use is asked about once a minute.
@@ -117,6 +112,7 @@ def unverified(bearer: str) -> Claims | None:
             tags=frozenset(Tag(tag) for tag in claims["tags"]),
             expires_s=int(claims["exp"]),
             token_id=token_id(bearer),
+            shared=claims.get("shared") is True,
         )
     except (ValueError, KeyError, TypeError, IndexError, OverflowError):
         return None

@@ -1,7 +1,7 @@
 """Hop 6 and the events on the way: what agents send up reaches the ledger and the cluster."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import structlog
@@ -54,6 +54,8 @@ EVENT_WORKERS: Final = 4
 CLUSTER_RETRY_S: Final = 2.0
 
 Handle = Callable[[WorkerName, list[Message]], Awaitable[bool]]
+# Worker, headers, the exact bytes, what they are. Raises `BadSignature` for what its device did not sign.
+RequireSigned = Callable[[WorkerName, Mapping[str, object], bytes, str], Awaitable[None]]
 
 
 class Collector:
@@ -68,7 +70,9 @@ class Collector:
         recorder: Recorder,
         quarantine: Quarantine,
         clock: Clock,
+        require_signed: RequireSigned,
     ) -> None:
+        self._require_signed = require_signed
         self._source = source
         self._ledger = ledger
         self._broker = broker
@@ -111,7 +115,9 @@ class Collector:
         if sender is None:
             await self._refuse(message, "the broker does not vouch for its sender")
             return True
-        messages = unpack(unseal(message.body, message.content_encoding, decompress))
+        body = unseal(message.body, message.content_encoding, decompress)
+        await self._require_signed(sender.worker, message.headers, body, "message")
+        messages = unpack(body)
         if await self._quarantine.is_revoked(sender.token_id):
             return await self._distrusted(sender.worker, messages)
         return await handle(sender.worker, messages)
@@ -216,6 +222,9 @@ class Collector:
             await self._late(worker, result)
             return
         log.info("job.recorded", job_id=result.job_id, attempt=result.attempt, worker=worker)
+        if result.refused:
+            about = {"worker": worker, "job_id": result.job_id}
+            await self._broker.publish_dead(pack([result]), result.refused, about)
         if custody.attempt > 1:  # whoever holds another attempt of it may let go
             await revoke_all(self._ledger, self._broker)
 

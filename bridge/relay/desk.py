@@ -34,6 +34,10 @@ class Desk:
         """None while there is no session, or it is not up yet."""
         return self._broker
 
+    def taking_broker(self) -> Broker | None:
+        """None also while it is blocked: then no agent can be told anything, and none can be heard."""
+        return None if self._broker is None or self._broker.blocked else self._broker
+
     async def admit(self, worker: WorkerName, tags: frozenset[Tag]) -> None:
         """Make the queues that an enrolling agent needs. Raises `BrokerDown`."""
         if self._broker is None:

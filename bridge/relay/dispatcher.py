@@ -8,9 +8,8 @@ from typing import Final
 import structlog
 
 from agent.clock import Clock
-from agent.compression import compress
 from agent.wire.claims import Tag
-from agent.wire.envelope import pack, seal, unpack
+from agent.wire.envelope import pack, unpack
 from agent.wire.errors import WireError
 from agent.wire.messages import Job
 from bridge.broker.channel import Broker
@@ -146,7 +145,7 @@ class Dispatcher:
             return
         try:
             await self._broker.ensure_tag(tag)
-            await self._broker.publish_job(workspace, tag, seal(body, compress, self._signer.sign))
+            await self._broker.publish_job(workspace, tag, self._signer.seal(body))
         except WireError as error:
             await self._fail(key, str(error))
         else:

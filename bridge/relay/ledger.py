@@ -267,12 +267,17 @@ class Ledger:
         return data if hashlib.sha256(data).hexdigest() == sha256 else None
 
     async def enrol(
-        self, claims: Claims, version: str, slots: int, clock_offset_ms: int | None = None
+        self,
+        claims: Claims,
+        version: str,
+        slots: int,
+        clock_offset_ms: int | None = None,
+        token_id: str | None = None,
     ) -> None:
         await self._execute("enrol", {
             "worker": claims.worker, "worker_group": claims.worker_group,
             "tags": json.dumps(sorted(claims.tags)), "version": version, "slots": slots,
-            "clock_offset_ms": clock_offset_ms,
+            "clock_offset_ms": clock_offset_ms, "token_id": token_id,
         })  # fmt: skip
         self.agent_came()
 
@@ -281,6 +286,18 @@ class Ledger:
         self._served = None
         self._comings += 1
         self.room.set()
+
+    async def renewals(self, most: int) -> tuple[list[str], list[WorkerName]]:
+        """The ids of the keys, the newest first; agents that should enrol again and have not been told."""
+
+        def look(db: Connection) -> tuple[list[str], list[WorkerName]]:
+            kids = [row["kid"] for row in db.execute(SQL["key_ids"])]
+            return kids, [row["worker"] for row in db.execute(SQL["to_renew"], {"most": most})]
+
+        return await self._store.read(look)
+
+    async def told_to_renew(self, worker: WorkerName) -> None:
+        await self._execute("told_to_renew", {"worker": worker})
 
     async def heard(
         self,
@@ -326,12 +343,17 @@ class Ledger:
         return [dict(row) for row in await self._fetch("custody", {})]
 
     async def keys(self) -> dict[str, bytes]:
-        """Key id → private key (32 raw bytes), the newest first."""
+        """Key id → private key (32 raw bytes) of those that are not retired, the newest first."""
         return {row["kid"]: row["private"] for row in await self._fetch("keys", {})}
+
+    async def introductions(self, most: int) -> list[str]:
+        """Of newer keys by older ones, the oldest first."""
+        rows = await self._fetch("introductions", {"most": most})
+        return [row["introduction"] for row in reversed(rows)]
 
     async def add_first_key(self, kid: str, private: bytes) -> None:
         """Unless there is one: bridges that start in the same moment sign with the same key."""
-        values = {"kid": kid, "private": private, "now": self._clock.wall_s()}
+        values = {"kid": kid, "private": private, "introduction": None, "now": self._clock.wall_s()}
 
         def write(db: Connection) -> None:
             if not db.execute(SQL["keys"]).fetchall():
@@ -339,8 +361,20 @@ class Ledger:
 
         await self._store.write(write)
 
-    async def add_key(self, kid: str, private: bytes) -> None:
-        await self._execute("add_key", {"kid": kid, "private": private})
+    async def add_key(self, kid: str, private: bytes, introduction: str | None = None) -> None:
+        await self._execute("add_key", {"kid": kid, "private": private, "introduction": introduction})
+
+    async def retire_key(self, kid: str) -> bool:
+        """No agent that enrols from now on trusts it, and all are to. False: it is the last one, or none."""
+        values = {"kid": kid, "nothing": b"", "now": self._clock.wall_s()}
+
+        def retire(db: Connection) -> bool:
+            if not db.execute(SQL["retire_key"], values).rowcount:
+                return False
+            db.execute(SQL["renew_all"])
+            return True
+
+        return await self._store.write(retire)
 
     async def _execute(self, name: str, values: Mapping[str, Any]) -> None:
         with_now = {"now": self._clock.wall_s(), **values}

@@ -241,9 +241,11 @@ DELETE FROM blob_part WHERE at < :before;
 DELETE FROM blob_part WHERE job_id = :job_id;
 
 -- name: enrol
-INSERT INTO enrolled_agent (worker, worker_group, tags, version, slots, enrolled_at, last_heard, clock_offset_ms)
-VALUES (:worker, :worker_group, :tags, :version, :slots, :now, :now, :clock_offset_ms)
+INSERT INTO enrolled_agent (worker, worker_group, tags, version, slots, enrolled_at, last_heard, clock_offset_ms,
+                            token_id)
+VALUES (:worker, :worker_group, :tags, :version, :slots, :now, :now, :clock_offset_ms, :token_id)
 ON CONFLICT (worker) DO UPDATE SET worker_group = excluded.worker_group, tags = excluded.tags,
+   token_id = excluded.token_id, renew = NULL,
    version = excluded.version, slots = excluded.slots, last_heard = excluded.last_heard, left_at = NULL,
    clock_offset_ms = coalesce(excluded.clock_offset_ms, enrolled_agent.clock_offset_ms);
 
@@ -287,7 +289,33 @@ SELECT job_id, attempt, workspace, tag, state, custodian, taken_at, published_at
   FROM ledger ORDER BY taken_at;
 
 -- name: keys
-SELECT kid, private FROM signing_key ORDER BY created_at DESC;
+SELECT kid, private FROM signing_key WHERE retired_at IS NULL ORDER BY created_at DESC;
+
+-- name: key_ids
+SELECT kid FROM signing_key WHERE retired_at IS NULL ORDER BY created_at DESC;
+
+-- name: introductions
+-- Those of retired keys too: a site may have slept through several rotations.
+SELECT introduction FROM signing_key WHERE introduction IS NOT NULL ORDER BY created_at DESC LIMIT :most;
 
 -- name: add_key
-INSERT INTO signing_key (kid, private, created_at) VALUES (:kid, :private, :now);
+-- The newest, whatever the clock says.
+INSERT INTO signing_key (kid, private, introduction, created_at)
+VALUES (:kid, :private, :introduction,
+        CASE WHEN :now > (SELECT coalesce(max(created_at), 0) FROM signing_key) THEN :now
+             ELSE (SELECT max(created_at) + 0.001 FROM signing_key) END);
+
+-- name: retire_key
+-- Its private half goes. The last key stays: without one nothing could be signed.
+UPDATE signing_key SET retired_at = :now, private = :nothing
+ WHERE kid = :kid AND retired_at IS NULL
+   AND EXISTS (SELECT 1 FROM signing_key AS other WHERE other.retired_at IS NULL AND other.kid <> :kid);
+
+-- name: renew_all
+UPDATE enrolled_agent SET renew = 'wanted';
+
+-- name: to_renew
+SELECT worker FROM enrolled_agent WHERE renew = 'wanted' LIMIT :most;
+
+-- name: told_to_renew
+UPDATE enrolled_agent SET renew = 'told' WHERE worker = :worker AND renew = 'wanted';

@@ -12,7 +12,7 @@ from agent.wire.claims import Tag, WorkerName
 from bridge.broker.channel import Broker
 from bridge.cancelling import apart
 from bridge.errors import BrokerDown
-from bridge.relay.collector import Collector
+from bridge.relay.collector import Collector, RequireSigned
 from bridge.relay.desk import Desk
 from bridge.relay.dispatcher import Dispatcher
 from bridge.relay.ledger import Ledger
@@ -41,10 +41,12 @@ class Relay:
         clock: Clock,
         policies: Policies,
         quarantine: Quarantine,
+        require_signed: RequireSigned,
         *,
         ready_max: int,
     ) -> None:
         self._desk = desk
+        self._require_signed = require_signed
         self._source = source
         self._ledger = ledger
         self._signer = signer
@@ -71,7 +73,7 @@ class Relay:
         out = await self._ledger.in_custody()
         await self._source.put_back(frozenset(custody.job_id for custody in out))
         watch = Watch(
-            self._source, self._ledger, self._taking_broker, self._clock, self._lost, self._recorder
+            self._source, self._ledger, self._desk.taking_broker, self._clock, self._lost, self._recorder
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run(), name="watch")
@@ -80,11 +82,6 @@ class Relay:
     async def take_from(self, worker: WorkerName, why: str, *, is_trusted: bool) -> None:
         """All that this agent holds: its token has ended. Raises `ClusterDown`."""
         await self._lost.take_from(worker, why, is_trusted=is_trusted)
-
-    def _taking_broker(self) -> Broker | None:
-        """None also while it is blocked: then no agent can be told anything, and none can be heard."""
-        broker = self._desk.broker
-        return None if broker is None or broker.blocked else broker
 
     async def _session(self, broker: Broker, up: Callable[[], None]) -> None:
         dispatcher = Dispatcher(
@@ -98,7 +95,14 @@ class Relay:
             ready_max=self._ready_max,
         )
         collector = Collector(
-            self._source, self._ledger, broker, self._lost, self._recorder, self._quarantine, self._clock
+            self._source,
+            self._ledger,
+            broker,
+            self._lost,
+            self._recorder,
+            self._quarantine,
+            self._clock,
+            self._require_signed,
         )
         self._lost.listen_anew()
         up()

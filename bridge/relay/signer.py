@@ -1,36 +1,73 @@
-"""The bridge's Ed25519 key: every job is signed over its exact bytes (I4)."""
+"""The bridge's Ed25519 keys: every job is signed over its exact bytes (I4)."""
 
-import hashlib
+from collections.abc import Sequence
+from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
+from agent.compression import compress
+from agent.trust import SigningKey
+from agent.wire import proofs
+from agent.wire.envelope import INTRODUCED, Envelope, seal
 from bridge.relay.ledger import Ledger
+
+CHAIN_MAX: Final = 8  # introductions with each job: so many rotations a site may have slept through
 
 
 class Signer:
-    """Signs with the newest key; agents hold the public half of every key that is kept."""
+    """Signs with the newest key; agents hold the public half of every key that is not retired.
 
-    def __init__(self, keys: dict[str, bytes]) -> None:
-        self._private = {kid: Ed25519PrivateKey.from_private_bytes(raw) for kid, raw in keys.items()}
-        self._newest = next(iter(keys))
+    A newer key comes with its introduction by the older one, in the enrolment and with each job: an agent
+    that has not heard of it trusts it all the same, with or without a link.
+    """
+
+    def __init__(self, keys: dict[str, bytes], introductions: Sequence[str] = ()) -> None:
+        """`keys`: the newest first; `introductions`: the oldest first."""
+        self._take(keys, introductions)
 
     @classmethod
     async def load(cls, ledger: Ledger) -> "Signer":
         """The kept keys; the first start makes one."""
         keys = await ledger.keys()
         if not keys:
-            private = Ed25519PrivateKey.generate()
-            kid = _key_id(private)
-            await ledger.add_first_key(kid, private.private_bytes_raw())
+            made = SigningKey.made()
+            await ledger.add_first_key(made.kid, made.raw)
             keys = await ledger.keys()
-        return cls(keys)
+        return cls(keys, await ledger.introductions(CHAIN_MAX))
+
+    async def refresh(self, ledger: Ledger) -> None:
+        """Take over what was rotated or retired by whoever shares the store."""
+        self._take(await ledger.keys(), await ledger.introductions(CHAIN_MAX))
 
     def sign(self, body: bytes) -> tuple[str, bytes]:
-        return self._newest, self._private[self._newest].sign(body)
+        return self._newest.sign(body)
+
+    def seal(self, body: bytes) -> Envelope:
+        """Signed, with the chain of introductions that leads to the key."""
+        envelope = seal(body, compress, self.sign)
+        if not self._introductions:
+            return envelope
+        headers = {**envelope.headers, INTRODUCED: " ".join(self._introductions)}
+        return Envelope(envelope.body, envelope.content_encoding, headers)
+
+    def headers(self, stated: bytes) -> dict[str, str]:
+        """The signature of what is stated, as headers of an HTTP answer."""
+        headers = {proofs.SIGNATURE: proofs.signature_text(*self.sign(stated))}
+        return headers | ({proofs.INTRODUCED: " ".join(self._introductions)} if self._introductions else {})
 
     def public_keys(self) -> dict[str, bytes]:
-        return {kid: key.public_key().public_bytes_raw() for kid, key in self._private.items()}
+        return {kid: key.public for kid, key in self._keys.items()}
+
+    def introductions(self) -> list[str]:
+        return list(self._introductions)
+
+    def _take(self, keys: dict[str, bytes], introductions: Sequence[str]) -> None:
+        self._keys = {kid: SigningKey(raw) for kid, raw in keys.items()}
+        self._newest = next(iter(self._keys.values()))
+        self._introductions = list(introductions)
 
 
-def _key_id(private: Ed25519PrivateKey) -> str:
-    return hashlib.sha256(private.public_key().public_bytes_raw()).hexdigest()[:16]
+async def rotate(ledger: Ledger) -> str:
+    """Make a new key, introduced by the newest one; from now on it signs. Its id."""
+    newest = SigningKey(next(iter((await ledger.keys()).values())))
+    made = SigningKey.made()
+    await ledger.add_key(made.kid, made.raw, newest.introduce(made).text())
+    return made.kid

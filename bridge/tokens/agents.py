@@ -1,15 +1,17 @@
 """Agent tokens: minted by a superadmin, verified on every request of an agent (agent-api.md section 1)."""
 
 import re
+import secrets
 from typing import Final
 
 import structlog
+from msgspec import UNSET
 
 from agent.clock import Clock
 from agent.wire.claims import Claims, Tag, WorkerName
-from agent.wire.tokens import AGENT_PREFIX, split_bearer, token_id
+from agent.wire.tokens import AGENT_PREFIX, bare, split_bearer, token_id
 from bridge.errors import BadRequest
-from bridge.tokens.model import AgentClaims, NewAgentToken
+from bridge.tokens.model import AgentClaims, NewAgentToken, NextAgentToken
 from bridge.tokens.signing import BadToken, Remembered, Signer
 from bridge.tokens.tags import checked_tag
 
@@ -41,9 +43,30 @@ class AgentTokens:
             if name is not None and not NAME.fullmatch(name):
                 raise BadRequest(f"{field} must be 1 to 80 of the characters A-Z a-z 0-9 . _ -, not {name!r}")
         claims = AgentClaims(
-            worker_group=asked.worker_group, suffix=asked.suffix, tags=asked.tags, exp=asked.exp
+            worker_group=asked.worker_group,
+            suffix=asked.suffix,
+            tags=asked.tags,
+            exp=asked.exp,
+            jti=secrets.token_hex(8),
+            shared=True if asked.shared else UNSET,
         )
         return AGENT_PREFIX + self._signer.sign(claims)
+
+    def mint_next(self, asked: NextAgentToken) -> str:
+        """Another token for the same worker, so that what it holds stays with it. Raises `BadRequest`."""
+        try:
+            before = self._signer.open(bare(asked.token), AgentClaims)
+        except BadToken as error:
+            raise BadRequest(f"token is no agent token of this cluster: {error}") from None
+        return self.mint(
+            NewAgentToken(
+                worker_group=before.worker_group,
+                suffix=before.suffix,
+                tags=before.tags if asked.tags is None else asked.tags,
+                exp=asked.exp,
+                shared=before.shared is True,
+            )
+        )
 
     def verify(self, bearer: str) -> Claims | None:
         """`bearer` is `jwt_agent_<suffix>_<jwt>`. None: it proves nothing. `exp` is checked every time."""
@@ -78,4 +101,5 @@ class AgentTokens:
             tags=frozenset(map(Tag, claims.tags)),
             expires_s=claims.exp,
             token_id=token_id(bearer),
+            shared=claims.shared is True,
         )

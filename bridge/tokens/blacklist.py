@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from agent.clock import Clock
 from agent.wire.claims import TokenId
-from agent.wire.tokens import AGENT_PREFIX, said_by, split_bearer, token_id
+from agent.wire.tokens import bare, said_by, token_id
 from bridge.errors import BadRequest
 from bridge.jobs.model import rfc3339
 from bridge.jobs.news import News
@@ -39,12 +39,6 @@ class BlacklistRow(Struct):
     expires_at: str | None
     blacklisted_at: str | None
     blacklisted_by: str
-
-
-def bare(token: str) -> str:
-    """The JWT of a token in any spelling: as minted, or as an agent sends it with its suffix."""
-    parts = split_bearer(token)
-    return token.removeprefix(AGENT_PREFIX) if parts is None else parts[1]
 
 
 class Blacklist:

@@ -1,5 +1,6 @@
 """The one place where a request's token becomes a right."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from starlette.requests import Request
@@ -12,6 +13,8 @@ from bridge.tokens.service import Tokens
 from bridge.tokens.workspaces import Workspaces
 
 SCHEME: Final = "bearer"
+
+VerifyAgent = Callable[[str], Awaitable[Claims | None]]
 
 
 def bearer_of(request: Request) -> str:
@@ -33,8 +36,10 @@ def token_of(request: Request) -> str:
 
 
 class Gate:
-    def __init__(self, tokens: Tokens, workspaces: Workspaces) -> None:
+    def __init__(self, tokens: Tokens, workspaces: Workspaces, verify_agent: VerifyAgent) -> None:
+        """`verify_agent`: what an agent's bearer proves, on the device that shows it."""
         self._tokens = tokens
+        self._verify_agent = verify_agent
         self._workspaces = workspaces
 
     async def anyone(self, request: Request) -> Identity:
@@ -66,7 +71,7 @@ class Gate:
         return identity
 
     async def agent(self, request: Request) -> Claims:
-        claims = await self._tokens.verify_agent(bearer_of(request))
+        claims = await self._verify_agent(bearer_of(request))
         if claims is None:
             raise NotAuthorized("Unauthorized")
         return claims

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 JOB_PREFIX: Final = "jwt_"
 OWN_JOB: Final = "own_job"  # scope of a job token that reaches no other job
@@ -22,12 +22,17 @@ class Identity:
 
 
 class AgentClaims(Struct, frozen=True, kw_only=True):
-    """The payload of an agent token (agent-api.md 1.2). With a `suffix` it serves that worker only."""
+    """The payload of an agent token (agent-api.md 1.2). With a `suffix` it serves that worker only.
+
+    Ours: `jti` makes each minted token another one, `shared` lets any number of machines use it.
+    """
 
     worker_group: str
     suffix: str | None = None
     tags: list[str]
     exp: int
+    jti: str | UnsetType = UNSET
+    shared: bool | UnsetType = UNSET
 
 
 class JobClaims(Struct, frozen=True, kw_only=True):
@@ -63,6 +68,15 @@ class NewAgentToken(Struct):
     tags: list[str]
     exp: int | None = None
     suffix: str | None = None
+    shared: bool = False
+
+
+class NextAgentToken(Struct):
+    """Body of rotate_token, ours: the token that another one takes the place of; what is left out stays."""
+
+    token: str
+    exp: int
+    tags: list[str] | None = None
 
 
 class NewWorkspace(Struct):

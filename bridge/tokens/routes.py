@@ -1,14 +1,14 @@
 """What people call about themselves, their tokens, and the workspaces."""
 
-import hashlib
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from agent.wire.tokens import token_id
 from bridge.audit.service import Audit
 from bridge.tokens import sessions
-from bridge.tokens.blacklist import BlacklistedToken, BlacklistFilter, BlacklistRow, WhitelistedToken, bare
+from bridge.tokens.blacklist import BlacklistedToken, BlacklistFilter, BlacklistRow, WhitelistedToken
 from bridge.tokens.gate import Gate, token_of
 from bridge.tokens.model import Login, Member, NewAgentToken, NewPersonToken, NewWorkspace, Whoami, Workspace
 from bridge.tokens.service import LOGIN_LIFE_S, Tokens
@@ -101,8 +101,9 @@ class TokenRoutes:
         asked = await typed_body(request, NewAgentToken)
         token = self._tokens.mint_agent_token(asked)
         await self._audit.note(
-            identity.username, "agent_workers.token.create", fingerprint(token),
+            identity.username, "agent_workers.token.create", token_id(token),
             worker_group=asked.worker_group, suffix=asked.suffix, tags=asked.tags, exp=asked.exp,
+            shared=asked.shared,
         )  # fmt: skip
         return json_reply(token)
 
@@ -110,7 +111,7 @@ class TokenRoutes:
         """Refuse an agent token from now on; superadmins only."""
         identity = await self._gate.superadmin(request)
         asked = await typed_body(request, BlacklistedToken)
-        await self._audit.note(identity.username, "agent_workers.blacklist.add", fingerprint(asked.token))
+        await self._audit.note(identity.username, "agent_workers.blacklist.add", token_id(asked.token))
         await self._tokens.blacklist.add(asked, identity.username)
         return unit()
 
@@ -118,7 +119,7 @@ class TokenRoutes:
         """Take an agent token off the blacklist; superadmins only."""
         identity = await self._gate.superadmin(request)
         asked = await typed_body(request, WhitelistedToken)
-        await self._audit.note(identity.username, "agent_workers.blacklist.remove", fingerprint(asked.token))
+        await self._audit.note(identity.username, "agent_workers.blacklist.remove", token_id(asked.token))
         await self._tokens.blacklist.remove(asked.token)
         return unit()
 
@@ -156,11 +157,6 @@ class TokenRoutes:
         await self._audit.note(identity.username, "workspaces.create", asked.id)
         await self._workspaces.create(identity, asked)
         return text_reply(f"Created workspace {asked.id}", 201)
-
-
-def fingerprint(token: str) -> str:
-    """How the audit log names a token, however it is spelt: by the start of its SHA-256."""
-    return hashlib.sha256(bare(token).encode()).hexdigest()[:16]
 
 
 def routes(tokens: Tokens, workspaces: Workspaces, gate: Gate, audit: Audit) -> list[Described]:

@@ -20,7 +20,7 @@ from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store, Taken
 from bridge.tokens.agents import AgentTokens
 from bridge.tokens.attempts import Attempts
-from bridge.tokens.blacklist import Blacklist
+from bridge.tokens.blacklist import Blacklist, BlacklistedToken
 from bridge.tokens.jobs import JobTokens
 from bridge.tokens.model import JOB_PREFIX, Identity, NewAgentToken, NewPersonToken
 from bridge.tokens.seen import SeenTokens
@@ -150,7 +150,6 @@ class Tokens:
         if await self.blacklist.holds(claims.token_id):
             log.warning("token.refused", kind="agent", reason="blacklisted", worker=claims.worker)
             return None
-        await self.seen.note(claims)
         return claims
 
     async def until_ended(self, claims: Claims) -> None:
@@ -160,6 +159,10 @@ class Tokens:
                 while not await self.blacklist.holds(claims.token_id):
                     await told.wait()
                     told.clear()
+
+    async def end(self, token: str) -> None:
+        """An agent token that another one has taken the place of is refused from now on."""
+        await self.blacklist.add(BlacklistedToken(token=token), "rotate_token")
 
     async def email_of(self, username: str) -> str:
         """Raises `NotFound`."""

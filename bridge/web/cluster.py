@@ -13,8 +13,12 @@ from bridge.agents import routes as worker_routes
 from bridge.agents import unserved
 from bridge.agents.holding import Holding
 from bridge.agents.service import Workers
+from bridge.agents.trust import Sign, Trust
 from bridge.audit import routes as audit_routes
 from bridge.audit.service import Audit
+from bridge.devices import routes as device_routes
+from bridge.devices.service import FIRST_USE, Devices, Rules
+from bridge.devices.successors import Successors
 from bridge.jobs import detail_routes, wait_routes
 from bridge.jobs import routes as job_routes
 from bridge.jobs.details import Details
@@ -55,6 +59,8 @@ class Cluster:
     environments: Environments
     schedules: Schedules
     tokens: Tokens
+    devices: Devices
+    successors: Successors
     workers: Workers
     holding: Holding
     gate: Gate
@@ -74,13 +80,20 @@ async def open_cluster(
     admin_password: str | None,
     tags: TagRules = EVERYBODYS,
     policies: Policies = NO_POLICIES,
+    rules: Rules = FIRST_USE,
+    sign: Sign | None = None,
 ) -> Cluster:
-    """The cluster in `store`, which stays the caller's to close. `base_url` has no trailing slash."""
+    """The cluster in `store`, which stays the caller's to close. `base_url` has no trailing slash.
+
+    `sign`: signs the jobs that are handed out over HTTP; without it they carry no signature.
+    """
     tokens = await Tokens.open(store, clock)
     generated = await tokens.bootstrap(admin_password)
     workspaces = Workspaces(store)
-    gate = Gate(tokens, workspaces)
     audit = Audit(store, clock)
+    devices = await Devices.open(store, clock, tokens.verify_agent, tokens.seen.note, rules)
+    successors = Successors(store, clock, tokens.end)
+    gate = Gate(tokens, workspaces, devices.verify)
     variables = Variables(store, await open_vault(store))
     resources = Resources(store, clock)
     interpolation = Interpolation(variables, resources)
@@ -98,6 +111,8 @@ async def open_cluster(
         environments=environments,
         schedules=schedules,
         tokens=tokens,
+        devices=devices,
+        successors=successors,
         workers=workers,
         holding=holding,
         gate=gate,
@@ -112,7 +127,9 @@ async def open_cluster(
                 workers,
                 gate,
                 base_url,
+                Trust(devices, successors, sign),
             ),
+            *device_routes.routes(devices, successors, tokens, gate, audit),
             *job_routes.routes(jobs, records, details, Scripts(store, clock, tags), gate),
             *wait_routes.routes(Waiting(jobs, records, jobs.endings, clock), gate),
             *detail_routes.routes(details, gate),

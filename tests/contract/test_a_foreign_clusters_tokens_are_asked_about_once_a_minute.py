@@ -11,7 +11,10 @@ import pytest
 from bridge.agents.enrol import Enrolments
 from bridge.agents.introspection import AT_ONCE, Introspection
 from bridge.agents.static_users import without_login
+from bridge.devices.service import Devices, Rules
+from bridge.devices.successors import Successors
 from bridge.relay.ledger import Ledger
+from bridge.relay.signer import Signer
 from bridge.store.connection import open_store
 from bridge.tokens.seen import SeenTokens
 from bridge.upstream import Upstream
@@ -49,12 +52,15 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
     async with fake_cluster() as fake:
         store, clock = await open_store(tmp_path / "relay.db"), MovedClock()
         upstream = Upstream(fake.url, clock, PATIENCE_S)
-        verify = Introspection(upstream, SeenTokens(store, clock), clock).verify
+        seen, ledger = SeenTokens(store, clock), Ledger(store, clock)
+        verify = Introspection(upstream, clock)
+        devices = await Devices.open(store, clock, verify.verify, seen.note, Rules())
         yield Door(
             fake,
             clock,
             Enrolments(
-                Ledger(store, clock), verify, admit, {}, "amqp://broker.test/", without_login,
+                ledger, devices, Successors(store, clock, admit), admit, await Signer.load(ledger),
+                "amqp://broker.test/", without_login,
                 clock=clock, admissions_per_s=10_000,
             ),
         )  # fmt: skip

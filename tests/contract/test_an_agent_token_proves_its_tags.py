@@ -27,6 +27,7 @@ async def test_the_minted_form(cluster: Running) -> None:
     )
     assert header == {"alg": "HS256", "typ": "JWT"}
     expected = {"worker_group": "pos", "suffix": None, "tags": ["bash", "pos-é"], "exp": 2_000_000_000}
+    assert len(payload.pop("jti")) == 16  # no two tokens are the same one
     assert payload == expected
 
 

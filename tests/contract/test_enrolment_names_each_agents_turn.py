@@ -60,15 +60,16 @@ async def door(cluster: Running) -> Door:
     clock = HandClock()
     enrolments = Enrolments(
         Ledger(cluster.store, clock),
-        cluster.cluster.tokens.verify_agent,
+        cluster.cluster.devices,
+        cluster.cluster.successors,
         admit,
-        {},
+        cluster.signer,
         "amqp://broker.test/",
         without_login,
         clock=clock,
         admissions_per_s=2,
     )
-    body = {"worker_group": "pos", "tags": ["bash"], "exp": 2_000_000_000}
+    body = {"worker_group": "pos", "tags": ["bash"], "exp": 2_000_000_000, "shared": True}
     minted = (await cluster.admin.post("/api/agent_workers/create_agent_token", json=body)).json()
     made = Door(cluster, clock, enrolments, [], minted.removeprefix("jwt_agent_"))
     return made

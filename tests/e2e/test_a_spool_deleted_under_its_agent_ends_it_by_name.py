@@ -24,6 +24,17 @@ def database(agent: Agent) -> None:
         part.unlink()
 
 
+async def approved(world: World, agent: Agent, *, is_needed: bool) -> None:
+    """With the whole folder the device's key is gone, and to the bridge it is another device."""
+    if is_needed:
+        await until(lambda: agent.events("device.refused"), within_s=30)
+        (waiting,) = [
+            one for one in world.cluster.read("/api/agent_workers/devices") if one["state"] == "waiting"
+        ]
+        world.cluster.post("/api/agent_workers/approve_device", {"device": waiting["device"]})
+    await agent.linked(2)
+
+
 @pytest.mark.parametrize("delete", [folder, database])
 async def test_the_agent_ends_and_every_job_is_recorded(
     world: World, tmp_path: Path, delete: Callable[[Agent], None]
@@ -46,7 +57,8 @@ async def test_the_agent_ends_and_every_job_is_recorded(
     assert "was deleted" in last_line
     assert agent.events("spool.gone")
     assert not any(row["accepted_at"] for row in world.cluster.attempts(late))
-    await agent.start()
+    agent.launch()
+    await approved(world, agent, is_needed=delete is folder)
     assert (await world.cluster.done(late, within_s=60))["result"] == "late"
     assert (await world.cluster.done(held, within_s=60))["result"] == "2"
     await until(lambda: [row["outcome"] for row in world.cluster.custody()].count("success") == 2)

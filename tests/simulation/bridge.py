@@ -104,6 +104,7 @@ class SimBridge:
             self.clock,
             self.policies,
             quarantine,
+            _unsigned,
             ready_max=self.ready_max,
         )
         self._ledger, self._signer, self._desk = ledger, signer, desk
@@ -116,6 +117,10 @@ class SimBridge:
             yield SimBrokerSession(self.broker, session, queue_gone)
         finally:
             session.end("closed")
+
+
+async def _unsigned(*_about: object) -> None:
+    """The sites' devices have no keys here."""
 
 
 class SimBrokerSession:

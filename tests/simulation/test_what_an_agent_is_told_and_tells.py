@@ -1,21 +1,27 @@
 """Control, reports and questions of one agent, without a broker in between."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
+import pytest
+
+from agent.errors import LinkDown
 from agent.jobs.control import NOT_HELD, Control
 from agent.jobs.inquiry import ASKED_MAX, OLD_S, Inquiry
 from agent.jobs.intake import JOB_ID_MAX, Intake
 from agent.jobs.model import Event
 from agent.jobs.reporter import LOG_CHARS_MAX, Reporter
 from agent.policy import Policy
+from agent.trust import Keyring, SigningKey
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack, seal
-from agent.wire.messages import Check, Job, Log, Message, Ping, Rejected, Settings
+from agent.wire.messages import Check, Job, Log, Message, Ping, Rejected, Renew, Settings
 from tests.simulation.alone import Prompt, VirtualSite, in_virtual_time
 
 MINUTE_S = 60.0
+ALL_ALLOWED = Policy()
 
 
 class OpenLink:
@@ -23,6 +29,13 @@ class OpenLink:
 
     def __init__(self) -> None:
         self.sent: list[list[Message]] = []
+
+    async def open_tag(self, _tag: Tag, _prefetch: int) -> None: ...
+
+    async def close_tag(self, _tag: Tag) -> None: ...
+
+    async def next_job(self) -> "Delivery":
+        return await asyncio.get_running_loop().create_future()
 
     async def publish(self, _kind: str, messages: Sequence[Message]) -> None:
         self.sent.append(list(messages))
@@ -41,6 +54,17 @@ class Delivery:
 
     async def ack(self) -> None:
         self.acked = True
+
+
+def intake_of(
+    site: VirtualSite,
+    link: OpenLink,
+    keys: Keyring,
+    refused: list[Rejected],
+    limits: Mapping[Tag, int] = MappingProxyType({Tag("t"): 1}),
+    policy: Policy = ALL_ALLOWED,
+) -> Intake:
+    return Intake(site.book, site.spool, link, keys, limits, refused.append, policy.why_not)
 
 
 def control(site: VirtualSite, link: OpenLink) -> Control:
@@ -116,10 +140,10 @@ async def test_what_it_refuses_it_names_only_as_far_as_that_is_proved(site: Virt
     job = Job(job_id=JobId("j"), attempt=Attempt(1), workspace="w", tag=Tag("other"), language="bash",
               code="", args=b"{}")  # fmt: skip
     refused: list[Rejected] = []
-    intake = Intake(
-        site.book, site.spool, OpenLink(), lambda *_: True, {Tag("t"): 1}, refused.append, Policy().why_not
-    )
-    signed = seal(pack([job]), bytes, lambda _body: ("kid", b"signature")).headers
+    key = SigningKey.made()
+    ring = Keyring({key.kid: key.public})
+    intake = intake_of(site, OpenLink(), ring, refused)
+    signed = seal(pack([job]), bytes, key.sign).headers
     for offered, headers in (
         (job, signed),
         (job, {}),
@@ -141,10 +165,9 @@ async def test_a_job_that_the_site_does_not_allow_is_refused_with_the_reason(sit
               code="", args=b"{}")  # fmt: skip
     refused: list[Rejected] = []
     link = OpenLink()
-    intake = Intake(
-        site.book, site.spool, link, lambda *_: True, {Tag("t"): 1}, refused.append, policy.why_not
-    )
-    signed = seal(pack([job]), bytes, lambda _body: ("kid", b"signature")).headers
+    key = SigningKey.made()
+    intake = intake_of(site, link, Keyring({key.kid: key.public}), refused, policy=policy)
+    signed = seal(pack([job]), bytes, key.sign).headers
     await intake.take(Delivery(pack([job]), dict(signed)))
     assert [(one.job_id, one.reason) for one in refused] == [
         ("j", "NotAllowed: the policy of this site allows no language 'bash'")
@@ -160,6 +183,54 @@ async def test_a_job_that_the_site_does_not_allow_is_refused_with_the_reason(sit
     assert b"allows no language 'bash'; it was not run" in result.document
     assert executor.ran == []
     running.cancel()
+
+
+@in_virtual_time
+async def test_an_attempt_that_is_over_is_not_taken_again_and_its_custody_stays(site: VirtualSite) -> None:
+    """I2. The report names no job that the bridge could take from whoever has it now."""
+    key = SigningKey.made()
+    refused: list[Rejected] = []
+    ring = Keyring({key.kid: key.public})
+    intake = intake_of(site, OpenLink(), ring, refused)
+    job = Job(job_id=JobId("j"), attempt=Attempt(1), workspace="w", tag=Tag("t"), language="bash",
+              code="", args=b"{}")  # fmt: skip
+    body = pack([job])
+    headers = dict(seal(body, bytes, key.sign).headers)
+    for _ in range(2):  # one that comes again while it is held is no replay: its acknowledgement was lost
+        await intake.take(Delivery(body, headers))
+    assert (refused, site.book.held) == ([], 1)
+    await site.book.forget([("j", 1)])
+    again = Delivery(body, headers)
+    await intake.take(again)
+    assert again.acked
+    assert site.book.held == 0
+    (report,) = refused
+    assert report.reason == "Replayed: attempt 1 of job j was here before, and is over"
+    assert (report.job_id, report.claimed_job_id, report.body) == ("", "", body)
+
+
+@in_virtual_time
+async def test_a_new_token_gives_back_what_it_does_not_hold(site: VirtualSite) -> None:
+    """I4. What runs goes on; on a link that only brings home, nothing is given back."""
+    waiting, running = await site.hold("waiting"), await site.hold("running")
+    await site.book.apply(running, Event.STARTED)
+    for limits, given_back in (({}, []), ({Tag("other"): 1}, ["waiting"]), ({Tag("other"): 1}, [])):
+        refused: list[Rejected] = []
+        intake = intake_of(site, OpenLink(), Keyring({}), refused, limits)
+        taking = asyncio.ensure_future(intake.run())
+        await asyncio.sleep(1)
+        taking.cancel()
+        assert [one.job_id for one in refused] == given_back
+    assert site.book.get(waiting) is None
+    assert site.book.held == 1
+
+
+@in_virtual_time
+async def test_it_enrols_again_when_it_is_told_to(site: VirtualSite) -> None:
+    renew = Delivery(pack([Renew()]))
+    with pytest.raises(LinkDown, match="enrol again"):
+        await control(site, OpenLink()).obey(renew)
+    assert renew.acked  # else it would come again with every life of the link
 
 
 @in_virtual_time

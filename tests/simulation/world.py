@@ -10,10 +10,9 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from agent.errors import LinkDown
 from agent.link.link import Enrolment
+from agent.trust import SigningKey
 from agent.wire.claims import JobId, Tag
 from agent.wire.messages import Delivery
 from bridge.relay.policy import Policies, Replace, TagPolicy
@@ -217,10 +216,9 @@ class World:
 
     def _store(self) -> Disk:
         disk = Disk([script.read_text() for script in sorted(MIGRATIONS.glob("*.sql"))], self.draw)
-        private = Ed25519PrivateKey.from_private_bytes(self.draw.randbytes(32))
+        key = SigningKey(self.draw.randbytes(32))
         disk.connection.execute(
-            "INSERT INTO signing_key (kid, private, created_at) VALUES ('sim', ?, 0)",
-            (private.private_bytes_raw(),),
+            "INSERT INTO signing_key (kid, private, created_at) VALUES (?, ?, 0)", (key.kid, key.raw)
         )
         return disk
 

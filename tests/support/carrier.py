@@ -1,18 +1,25 @@
 """The relay without a broker: what it sends is kept, and what agents would send is handed to it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from agent.compression import compress, decompress
-from agent.wire.claims import Attempt, Claims, Tag, TokenId, WorkerName
+from agent.trust import SigningKey
+from agent.wire.claims import Attempt, Claims, JobId, Tag, TokenId, WorkerName
 from agent.wire.envelope import Envelope, pack, seal, unpack, unseal
 from agent.wire.messages import Job, Message
 from agent.wire.routing import job_key, job_queue
 from agent.wire.tokens import broker_login
 from bridge.errors import BrokerDown
+from bridge.relay.collector import Collector
 from bridge.relay.ledger import Custody, Ledger
+from bridge.relay.lost import Lost
+from bridge.relay.policy import Policies
+from bridge.relay.quarantine import Quarantine
+from bridge.relay.recorder import Recorder
 from bridge.relay.sources.local import LocalSource
 from tests.support.cluster import Running
 
@@ -29,6 +36,7 @@ class Letter:
     body: bytes
     content_encoding: str | None
     user_id: str
+    headers: Mapping[str, str] = field(default_factory=dict)
     done: asyncio.Future[bool] = field(default_factory=asyncio.Future)
 
     async def ack(self) -> None:
@@ -69,12 +77,23 @@ class Carrier:
         self._consumers[queue_name] = arrived
 
     async def up(
-        self, queue_name: str, worker: WorkerName, *messages: Message, token: TokenId = TOKEN
+        self,
+        queue_name: str,
+        worker: WorkerName,
+        *messages: Message,
+        token: TokenId = TOKEN,
+        device: SigningKey | None = None,
     ) -> bool:
         """An agent sends these. True once the relay has acknowledged them; False: they come again."""
-        envelope = seal(pack(messages), compress)
-        login = broker_login(worker, token)
-        return await self.up_raw(queue_name, worker, envelope.body, envelope.content_encoding, login=login)
+        envelope = seal(pack(messages), compress, None if device is None else device.sign)
+        return await self.up_raw(
+            queue_name,
+            worker,
+            envelope.body,
+            envelope.content_encoding,
+            envelope.headers,
+            login=broker_login(worker, token),
+        )
 
     async def up_raw(
         self,
@@ -82,11 +101,12 @@ class Carrier:
         worker: WorkerName,
         body: bytes,
         content_encoding: str | None = None,
+        headers: Mapping[str, str] | None = None,
         *,
         login: str | None = None,
     ) -> bool:
         named = broker_login(worker, TOKEN) if login is None else login
-        letter = Letter(f"any.{quote(worker)}", body, content_encoding, named)
+        letter = Letter(f"any.{quote(worker)}", body, content_encoding, named, headers or {})
         await self._consumers[queue_name](letter)
         return await letter.done
 
@@ -122,3 +142,24 @@ async def enrolled(ledger: Ledger, worker: WorkerName, *tags: str) -> None:
     """It may take jobs of these tags."""
     claims = Claims(worker=worker, worker_group="shop", tags=frozenset(map(Tag, tags)), expires_s=2**40)
     await ledger.enrol(claims, "0", 1)
+
+
+@asynccontextmanager
+async def collecting(
+    running: Running, worker: WorkerName
+) -> AsyncIterator[tuple[Carrier, JobId, "asyncio.Task[None]"]]:
+    """What brings mail to a collector, a job that is out, and the collector's task; `worker` is enrolled."""
+    source = LocalSource(running.cluster.jobs)
+    ledger, carrier = Ledger(running.store, running.clock), Carrier()
+    custody = await taken(running, source, ledger)
+    await enrolled(ledger, worker, "bash")
+    recorder = Recorder(source, ledger, running.clock)
+    lost = Lost(recorder, ledger, running.clock, Policies())
+    quarantine = Quarantine(ledger, recorder, running.cluster.tokens.blacklist.holds)
+    proofs = running.cluster.devices.require_signed
+    collector = Collector(source, ledger, carrier, lost, recorder, quarantine, running.clock, proofs)
+    task = asyncio.ensure_future(collector.run())
+    await asyncio.sleep(0)
+    yield carrier, custody.job_id, task
+    task.cancel()
+    await asyncio.wait([task])

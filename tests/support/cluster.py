@@ -18,6 +18,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from agent.clock import SystemClock
+from bridge.devices.service import FIRST_USE, Rules
+from bridge.relay.ledger import Ledger
+from bridge.relay.signer import Signer
 from bridge.store.connection import OnServer, open_store
 from bridge.store.store import Store
 from bridge.tokens.model import Identity, NewPersonToken
@@ -56,6 +59,7 @@ class Running:
     clock: MovedClock
     app: ASGIApp
     admin: httpx.AsyncClient
+    signer: Signer
 
     def client(self, bearer: str | None) -> httpx.AsyncClient:
         return client_of(self.app, bearer)
@@ -111,7 +115,7 @@ async def _made_before() -> Path:
 
 
 @asynccontextmanager
-async def running_cluster(place: Path | OnServer) -> AsyncIterator[Running]:
+async def running_cluster(place: Path | OnServer, rules: Rules = FIRST_USE) -> AsyncIterator[Running]:
     """In this folder, or on this database."""
     if isinstance(place, Path) and not _has_store(place):
         shutil.copytree(await _made_before(), place, dirs_exist_ok=True)
@@ -119,10 +123,13 @@ async def running_cluster(place: Path | OnServer) -> AsyncIterator[Running]:
     clock = MovedClock()
     try:
         password = None if isinstance(place, Path) else PASSWORD
-        cluster = await open_cluster(store, clock, BASE_URL, password)
+        signer = await Signer.load(Ledger(store, clock))
+        cluster = await open_cluster(store, clock, BASE_URL, password, sign=signer.headers, rules=rules)
         app = build(cluster.routes)
         token = await cluster.tokens.create(ADMIN, NewPersonToken())
-        yield Running(cluster=cluster, store=store, clock=clock, app=app, admin=client_of(app, token))
+        yield Running(
+            cluster=cluster, store=store, clock=clock, app=app, admin=client_of(app, token), signer=signer
+        )
     finally:
         await store.close()
 

@@ -88,9 +88,10 @@ async def bridge_cluster(folder: Path) -> AsyncIterator[HttpCluster]:
     async with running_cluster(folder) as running:
         enrolments = Enrolments(
             Ledger(running.store, running.clock),
-            running.cluster.tokens.verify_agent,
+            running.cluster.devices,
+            running.cluster.successors,
             _let_in,
-            {},
+            running.signer,
             None,
             without_login,
             clock=running.clock,

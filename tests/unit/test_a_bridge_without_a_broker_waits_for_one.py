@@ -47,11 +47,11 @@ async def test_it_goes_on_by_itself(tmp_path: Path) -> None:
         assert await source.pull(BASH) is not None
         assert await source.pull(BASH) is None
         signer = await Signer.load(ledger)
-        desk = Desk(broker.connect, ledger)
+        desk, proofs = Desk(broker.connect, ledger), running.cluster.devices.require_signed
         kept = Quarantine(
             ledger, Recorder(source, ledger, running.clock), running.cluster.tokens.blacklist.holds
         )
-        relay = Relay(desk, source, ledger, signer, running.clock, Policies(), kept, ready_max=1)
+        relay = Relay(desk, source, ledger, signer, running.clock, Policies(), kept, proofs, ready_max=1)
         task = asyncio.ensure_future(relay.run())
         await until(lambda: broker.asked > 1)
         with pytest.raises(BrokerDown, match="try again"):

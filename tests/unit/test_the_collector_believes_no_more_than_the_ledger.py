@@ -24,14 +24,10 @@ from agent.wire.messages import (
 )
 from agent.wire.routing import EVENTS, LOGS, RESULTS
 from bridge.errors import BrokerDown
-from bridge.relay.collector import Collector
 from bridge.relay.ledger import Ledger
-from bridge.relay.lost import GIVEN_UP_MAX, Lost
-from bridge.relay.policy import Policies
-from bridge.relay.quarantine import Quarantine
-from bridge.relay.recorder import Recorder
+from bridge.relay.lost import GIVEN_UP_MAX
 from bridge.relay.sources.local import LocalSource
-from tests.support.carrier import Carrier, enrolled, taken
+from tests.support.carrier import Carrier, collecting, taken
 from tests.support.cluster import Running, running_cluster
 
 SHOP = WorkerName("ag-shop-a")
@@ -54,22 +50,10 @@ class Relay:
 @pytest.fixture
 async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
     """One job is out, and the shop has accepted it."""
-    async with running_cluster(tmp_path) as running:
-        source = LocalSource(running.cluster.jobs)
-        ledger, carrier = Ledger(running.store, running.clock), Carrier()
-        custody = await taken(running, source, ledger)
-        await enrolled(ledger, SHOP, "bash")
-        recorder = Recorder(source, ledger, running.clock)
-        lost = Lost(recorder, ledger, running.clock, Policies())
-        quarantine = Quarantine(ledger, recorder, running.cluster.tokens.blacklist.holds)
-        collector = Collector(source, ledger, carrier, lost, recorder, quarantine, running.clock)
-        collecting = asyncio.ensure_future(collector.run())
-        await asyncio.sleep(0)
-        made = Relay(running, ledger, carrier, custody.job_id, collecting)
-        assert await carrier.up(EVENTS, SHOP, Accepted(job_id=custody.job_id, attempt=custody.attempt))
+    async with running_cluster(tmp_path) as running, collecting(running, SHOP) as (carrier, job_id, task):
+        made = Relay(running, Ledger(running.store, running.clock), carrier, job_id, task)
+        assert await carrier.up(EVENTS, SHOP, Accepted(job_id=job_id, attempt=Attempt(1)))
         yield made
-        collecting.cancel()
-        await asyncio.wait([collecting])
 
 
 async def state_of(relay: Relay) -> str:

@@ -13,13 +13,15 @@ from typing import Any, Final
 import pytest
 
 from agent.compression import decompress
-from agent.trust import Keyring
-from agent.wire.envelope import open_job, unpack, unseal
+from agent.trust import Keyring, key_id
+from agent.wire import proofs
+from agent.wire.envelope import INTRODUCED, require_signed, unpack, unseal
 from agent.wire.errors import BadSignature
 from agent.wire.messages import KINDS
 
 FILES: Final = sorted((Path(__file__).parent.parent / "vectors").glob("v*.json"))
 VECTORS: Final[list[dict[str, Any]]] = [one for file in FILES for one in json.loads(file.read_text())]
+PROOFS: Final = json.loads((Path(__file__).parent.parent / "vectors" / "proofs-v1.json").read_text())
 SIGNED: Final = [one for one in VECTORS if "headers" in one]
 
 
@@ -49,8 +51,26 @@ def test_every_kind_has_a_vector() -> None:
 
 @pytest.mark.parametrize("vector", SIGNED, ids=lambda vector: vector["name"])
 def test_its_signature_still_holds_and_for_nothing_else(vector: dict[str, Any]) -> None:
-    verify = Keyring({vector["headers"]["kid"]: base64.b64decode(vector["public_key"])}).verify
+    headers = vector["headers"]
+    ring = Keyring({vector.get("trusted", headers["kid"]): base64.b64decode(vector["public_key"])})
+    ring.learn(headers.get(INTRODUCED, "").split())
     body = body_of(vector)
-    assert open_job(body, vector["headers"], verify).job_id == vector["messages"][0]["fields"]["job_id"]
+    require_signed(body, headers, ring.verify, "message")
     with pytest.raises(BadSignature):
-        open_job(body[:-1] + bytes([body[-1] ^ 1]), vector["headers"], verify)
+        require_signed(body[:-1] + bytes([body[-1] ^ 1]), headers, ring.verify, "message")
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof["kind"])
+def test_a_proof_still_holds_and_for_nothing_else(proof: dict[str, Any]) -> None:
+    public = base64.b64decode(proof["public_key"])
+    ring = Keyring({key_id(public): public})
+    stated = {
+        "enrolment": proofs.enrolment,
+        "pulled": lambda worker, request_id, body: proofs.pulled(worker, request_id, body.encode()),
+        "result": proofs.result,
+    }[proof["kind"]]
+    kid, signature = proofs.read_signature(proof["signature"])
+    assert ring.verify(kid, signature, stated(*proof["stated"]))
+    for number, text in enumerate(proof["stated"]):
+        changed = [*proof["stated"][:number], text + "x", *proof["stated"][number + 1 :]]
+        assert not ring.verify(kid, signature, stated(*changed))

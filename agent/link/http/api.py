@@ -1,7 +1,8 @@
 """The agent API as one worker calls it: paths, bodies, and what each failure means (agent-api.md 2)."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from agent.errors import AnswerLost, LinkDown, TokenRefused, Unwanted
 from agent.tls.http import client, why_http
 from agent.tls.outbound import BadTls, Outbound
 from agent.tls.reasons import tls_error
+from agent.wire import proofs
 from agent.wire.claims import JobId
 from agent.wire.errors import Unresolved
 from agent.wire.messages import Blob
@@ -23,6 +25,7 @@ KEPT_OPEN_S: Final = 4.0  # servers close what is idle for 5 s, and a request on
 ALL: Final = "/api/agent_workers"
 AGAIN: Final = (408, 425, 429, 503)  # not taken, and taken later
 BYTES: Final = {"Content-Type": "application/octet-stream"}
+Check = Callable[[httpx.Response], None]
 USER_AGENT: Final = "Windmill-Agent/1.0"  # what clusters expect of an agent worker
 
 
@@ -30,20 +33,30 @@ class Api:
     def __init__(self, client: httpx.AsyncClient, outbound: Outbound) -> None:
         self._client = client
         self._outbound = outbound
+        self.renew = asyncio.Event()  # an answer said that it is time to enrol again
 
     async def update_ping(self, body: Mapping[str, Any]) -> None:
         with _always_there():
             await self._post(f"{ALL}/update_ping", body)
 
     async def pull(
-        self, *, key: str = "", is_first: bool = False, tags: str | None = None, wait_s: float = 0.0
+        self,
+        *,
+        key: str = "",
+        is_first: bool = False,
+        tags: str | None = None,
+        wait_s: float = 0.0,
+        check: Check | None = None,
     ) -> dict[str, Any] | None:
-        """A JobAndPerms, or None when there is none. `is_first`: no pull with this key was ever sent."""
+        """A JobAndPerms, or None when there is none. `is_first`: no pull with this key was ever sent.
+
+        `check` sees the answer's bytes before they are read.
+        """
         headers = _waiting(wait_s) | ({REQUEST_ID: key} if key else {}) | ({FIRST: "1"} if is_first else {})
         params = {} if tags is None else {"tags": tags}
         with _always_there():
             pulled: dict[str, Any] | None = await self._post(
-                f"{ALL}/pull_job", None, headers=headers, params=params, wait_s=wait_s
+                f"{ALL}/pull_job", None, headers=headers, params=params, wait_s=wait_s, check=check
             )
         return pulled
 
@@ -59,8 +72,11 @@ class Api:
         reply: dict[str, Any] = await self._post(f"{ALL}/ping_job_status/{_word(job_id)}", body)
         return reply
 
-    async def send_result(self, workspace: str, job_id: JobId, body: bytes | AsyncIterator[bytes]) -> None:
-        await self._request("POST", f"{_in(workspace)}/send_result/{_word(job_id)}", body)
+    async def send_result(
+        self, workspace: str, job_id: JobId, body: bytes | AsyncIterator[bytes], signature: str = ""
+    ) -> None:
+        headers = {proofs.SIGNATURE: signature} if signature else {}
+        await self._request("POST", f"{_in(workspace)}/send_result/{_word(job_id)}", body, headers=headers)
 
     async def result_part(self, workspace: str, part: Blob) -> None:
         place = {"sha256": part.sha256, "index": part.index}
@@ -95,9 +111,12 @@ class Api:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
         wait_s: float = 0.0,
+        check: Check | None = None,
     ) -> Any:
         text = json.dumps(body, ensure_ascii=True).encode()
-        return await self._request("POST", path, text, headers=headers, params=params, wait_s=wait_s)
+        return await self._request(
+            "POST", path, text, headers=headers, params=params, wait_s=wait_s, check=check
+        )
 
     async def _request(
         self,
@@ -108,6 +127,7 @@ class Api:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
         wait_s: float = 0.0,
+        check: Check | None = None,
     ) -> Any:
         """The answer's JSON. Raises `LinkDown`, `AnswerLost`, `TokenRefused`, `Unwanted`."""
         timeout = httpx.Timeout(REQUEST_S, connect=CONNECT_S, read=REQUEST_S + wait_s)
@@ -123,7 +143,11 @@ class Api:
             if tls_error(error) is not None:
                 reason = await why_http(error, str(self._client.base_url), self._outbound)
             raise AnswerLost(f"no answer to {method} {path}: {reason}") from error
+        if proofs.RENEW in answer.headers:
+            self.renew.set()
         _judge(answer, f"{method} {path}")
+        if check is not None:
+            check(answer)
         try:
             return answer.json()
         except ValueError as error:  # a captive portal, or another server: it has taken nothing

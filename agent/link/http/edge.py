@@ -2,20 +2,28 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
+import httpx
+
+from agent.errors import LinkDown
 from agent.link.http.api import Api
 from agent.link.http.dialect import Pulled
 from agent.link.http.holdings import Holdings, Key
 from agent.link.http.pull_keys import PullKeys
+from agent.trust import Keyring
+from agent.wire import proofs
 from agent.wire.agent_api import worker_ping
 from agent.wire.arguments import Resolved
-from agent.wire.claims import Attempt, JobId, Tag
+from agent.wire.claims import Attempt, JobId, Tag, WorkerName
+from agent.wire.errors import Malformed
 from agent.wire.messages import Cancel, Grant, Message, Revoke
 
 PULL_S: Final = 30.0  # a pull waits so long: two requests a minute while there is nothing to do
 HELD_S: Final = 10.0  # and so long the question after the held jobs, which keeps them alive too
+NOTHING: Final = b"null"
 HASTE_S: Final = 1.0  # between two questions when there was nothing to say: it was of a job not asked after
 
 
@@ -33,8 +41,11 @@ class Edge:
         worker: str,
         hostname: str,
         tags: frozenset[Tag],
+        bridge_keys: Keyring | None = None,
     ) -> None:
+        """`bridge_keys`: without them, at an older bridge, what it hands out carries no signature."""
         self._api = api
+        self._bridge_keys = bridge_keys
         self._holdings = holdings
         self._keys = keys
         self._worker = worker
@@ -64,8 +75,9 @@ class Edge:
         wanted = (
             None if frozenset(tags) == self._tags else ",".join(quote(tag, safe="") for tag in sorted(tags))
         )
+        check = partial(self._require_signed, key)
         pulling = asyncio.ensure_future(
-            self._api.pull(key=key, is_first=is_first, tags=wanted, wait_s=wait_s)
+            self._api.pull(key=key, is_first=is_first, tags=wanted, wait_s=wait_s, check=check)
         )
         changing = asyncio.ensure_future(changed.wait())
         try:
@@ -84,6 +96,25 @@ class Edge:
             self._keys.use_up(key)
             return None
         return Pulled(reply, key)
+
+    def _require_signed(self, key: str, answer: httpx.Response) -> None:
+        """I4: TLS ends at whoever stands in the middle with a certificate that this machine trusts.
+
+        Raises `LinkDown`: the job stays the bridge's, and the same pull asks for it again.
+        """
+        if self._bridge_keys is None or answer.content == NOTHING:
+            return
+        self._bridge_keys.learn(answer.headers.get(proofs.INTRODUCED, "").split())
+        statement = proofs.pulled(WorkerName(self._worker), key, answer.content)
+        try:
+            signature = proofs.read_signature(answer.headers.get(proofs.SIGNATURE, ""))
+        except Malformed:
+            signature = ("", b"")
+        if not self._bridge_keys.verify(*signature, statement):
+            raise LinkDown(
+                "BadSignature: the answer to a pull is not signed by the bridge that this agent knows; "
+                "the job in it is not taken. Is there a proxy that opens TLS?"
+            )
 
     async def attempt_of(self, pulled: dict[str, Any]) -> int | None:
         return int(pulled["job"].get("attempt") or 1)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from agent.errors import LinkDown
+from agent.link.enrol import keyring
 from agent.link.http.api import Api, client_for
 from agent.link.http.dialect import Dialect
 from agent.link.http.doubts import Doubts
@@ -19,10 +20,11 @@ from agent.link.http.uplink import Uplink
 from agent.link.link import Enrolment, LinkKind
 from agent.logs import Secret
 from agent.tls.outbound import Outbound
+from agent.trust import SigningKey
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack
 from agent.wire.messages import Accepted, Blob, Bye, Delivery, Grant, Log, Message, Rejected, Result
-from agent.wire.tokens import bearer_of
+from agent.wire.tokens import bearer_of, with_ticket
 
 TOLD_MAX: Final = 1000  # messages that wait to be obeyed
 
@@ -46,13 +48,16 @@ class HttpLink:
     vouches = True
     blocked = ""
 
-    def __init__(self, api: Api, dialect: Dialect, holdings: Holdings) -> None:
+    def __init__(
+        self, api: Api, dialect: Dialect, holdings: Holdings, device: SigningKey | None = None
+    ) -> None:
+        self._api = api
         self._dialect = dialect
         self._holdings = holdings
         self._control: asyncio.Queue[HttpDelivery] = asyncio.Queue(TOLD_MAX)
         self._origins = Origins(holdings)
-        self._uplink = Uplink(api, dialect, holdings, self._origins, self._tell)
-        self._pulling = Pulling(api, dialect)
+        self._uplink = Uplink(api, dialect, holdings, self._origins, self._tell, device)
+        self._pulling = Pulling(api, dialect, device)
         self._first: list[Message] = []
 
     async def begin(self) -> None:
@@ -92,6 +97,7 @@ class HttpLink:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._hear(), name="news of held jobs")
                 group.create_task(self._send_again(), name="results without a receipt")
+                group.create_task(self._enrol_again(), name="renewal")
         except* LinkDown as errors:
             raise errors.exceptions[0] from None
 
@@ -99,6 +105,11 @@ class HttpLink:
         await self._tell(self._first)
         while True:
             await self._tell(await self._dialect.next_news())
+
+    async def _enrol_again(self) -> None:
+        """What is on its way is asked for again by the next life, or comes up again."""
+        await self._api.renew.wait()
+        raise LinkDown("the bridge asks this agent to enrol again")
 
     async def _send_again(self) -> None:
         """What left in an earlier life of the link: recorded and not pruned here, or refused then."""
@@ -125,15 +136,18 @@ class Links:
     def __init__(
         self,
         base_url: str,
-        token: Secret,
+        token: Callable[[], Secret],
         suffix: str,
         hostname: str,
         holdings: Holdings,
         outbound: Outbound,
+        device: SigningKey | None = None,
     ) -> None:
+        """`token`: the newest one, which may be another in the next life."""
         self._base_url = base_url
         self._outbound = outbound
         self._token = token
+        self._device = device
         self._suffix = suffix
         self._hostname = hostname
         self._holdings = holdings
@@ -143,10 +157,10 @@ class Links:
     @asynccontextmanager
     async def connect(self, enrolment: Enrolment) -> AsyncIterator[HttpLink]:
         """A link for as long as the block lasts. Raises `LinkDown`."""
-        bearer = bearer_of(self._token.reveal(), self._suffix)
+        bearer = with_ticket(bearer_of(self._token().reveal(), self._suffix), enrolment.ticket)
         async with client_for(self._base_url, bearer, self._outbound) as client:
             api = Api(client, self._outbound)
-            link = HttpLink(api, self._dialect(enrolment, api), self._holdings)
+            link = HttpLink(api, self._dialect(enrolment, api), self._holdings, self._device)
             await link.begin()
             yield link
 
@@ -155,5 +169,11 @@ class Links:
         if enrolment.link is LinkKind.PLAIN:
             return Plain(api, self._holdings, self._doubts, hostname=self._hostname, tags=tags)
         return Edge(
-            api, self._holdings, self._keys, worker=enrolment.worker, hostname=self._hostname, tags=tags
+            api,
+            self._holdings,
+            self._keys,
+            worker=enrolment.worker,
+            hostname=self._hostname,
+            tags=tags,
+            bridge_keys=keyring(enrolment) if enrolment.keys else None,
         )

@@ -1,6 +1,7 @@
 """Jobs come down only while somebody waits for one, and beside each other while there are many."""
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +13,8 @@ from agent.errors import Unwanted
 from agent.link.http.api import Api
 from agent.link.http.dialect import Dialect, Pulled
 from agent.link.http.pulled import failed_end, job_of
+from agent.trust import SigningKey
+from agent.wire import proofs
 from agent.wire.agent_api import around_result, code_place, unrun_end
 from agent.wire.claims import Attempt, Tag
 from agent.wire.envelope import pack
@@ -33,8 +36,9 @@ class _Envs:
 class Pulling:
     """One life of the link. One pull waits for a job; as long as they bring one, more leave at once."""
 
-    def __init__(self, api: Api, dialect: Dialect) -> None:
+    def __init__(self, api: Api, dialect: Dialect, device: SigningKey | None = None) -> None:
         self._api = api
+        self._device = device
         self._dialect = dialect
         self._open: dict[Tag, int] = {}  # how many of its jobs may have come and not be held yet
         self._changed = asyncio.Event()
@@ -124,8 +128,12 @@ class Pulling:
 
     async def _record(self, pulled: dict[str, Any], end: Result) -> None:
         before, after = around_result(pulled["job"], str(pulled.get("token")), end)
+        body, signature = before + end.document + after, ""
+        if self._device is not None:
+            digest = hashlib.sha256(body).hexdigest()
+            signature = proofs.result_signature(self._device.sign, end.job_id, digest)
         try:
-            await self._api.send_result(end.workspace, end.job_id, before + end.document + after)
+            await self._api.send_result(end.workspace, end.job_id, body, signature)
         except Unwanted as error:
             log.warning("result.refused", job_id=end.job_id, reason=str(error))
 

@@ -1,6 +1,7 @@
 """Results and log text go up; a receipt comes down once the cluster has both."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
@@ -11,7 +12,10 @@ from agent.link.http.api import Api
 from agent.link.http.dialect import Dialect
 from agent.link.http.holdings import Holdings, Key
 from agent.link.http.origins import Origin, Origins
+from agent.trust import SigningKey
+from agent.wire import proofs
 from agent.wire.agent_api import around_result
+from agent.wire.claims import JobId
 from agent.wire.messages import OVER, Blob, Log, Message, Receipt, Result
 
 log = structlog.get_logger()
@@ -24,12 +28,22 @@ Tell = Callable[[Sequence[Message]], Awaitable[None]]
 class Uplink:
     """One life of the link. A receipt lets go of the job, and its text could not be named after that."""
 
-    def __init__(self, api: Api, dialect: Dialect, holdings: Holdings, origins: Origins, tell: Tell) -> None:
+    def __init__(
+        self,
+        api: Api,
+        dialect: Dialect,
+        holdings: Holdings,
+        origins: Origins,
+        tell: Tell,
+        device: SigningKey | None = None,
+    ) -> None:
+        """`device`: signs each result; without one none is signed."""
         self._api = api
         self._dialect = dialect
         self._holdings = holdings
         self._origins = origins
         self._tell = tell
+        self._device = device
         self._bound = asyncio.Semaphore(AT_ONCE)
         self._pushed: dict[Key, int] = {}  # characters that have left in this life
         self._recorded: dict[Key, int] = {}  # whose text has not left in all; how many characters there are
@@ -100,12 +114,24 @@ class Uplink:
         if result.blob_sha256 and self._dialect.takes_parts:
             named = before + f'null, "result_sha256": "{result.blob_sha256}"'.encode() + after
             try:
-                await self._api.send_result(origin.workspace, result.job_id, named)
+                signature = await self._signature(result.job_id, _once(named))
+                await self._api.send_result(origin.workspace, result.job_id, named, signature)
             except Unwanted as error:
                 log.warning("result.goes_whole", job_id=result.job_id, reason=str(error))
             else:
                 return
-        await self._api.send_result(origin.workspace, result.job_id, self._body(before, result, after))
+        signature = await self._signature(result.job_id, self._body(before, result, after))
+        whole = self._body(before, result, after)
+        await self._api.send_result(origin.workspace, result.job_id, whole, signature)
+
+    async def _signature(self, job_id: JobId, body: AsyncIterator[bytes]) -> str:
+        """Over the digest of exactly what goes out: the document may be larger than memory."""
+        if self._device is None:
+            return ""
+        digest = hashlib.sha256()
+        async for piece in body:
+            digest.update(piece)
+        return proofs.result_signature(self._device.sign, job_id, digest.hexdigest())
 
     async def _body(self, before: bytes, result: Result, after: bytes) -> AsyncIterator[bytes]:
         """A large document is never in memory as a whole."""
@@ -119,6 +145,10 @@ class Uplink:
         self._pushed.pop(key, None)
         self._origins.forget(key)
         await self._tell([Receipt(job_id=key[0], attempt=key[1])])
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 def _joined(messages: Sequence[Log]) -> Iterator[tuple[Key, int, str]]:

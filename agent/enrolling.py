@@ -1,0 +1,76 @@
+"""Enrolment as this device: its key proves it, the bridge's keys are pinned, a new token is taken over."""
+
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from agent.errors import KeysUnknown, SpoolUnusable
+from agent.link.enrol import enrol, keyring
+from agent.link.link import Enrolment, LinkKind
+from agent.spool.credentials import Credentials
+from agent.tls.outbound import SYSTEM, Outbound
+
+log = structlog.get_logger()
+
+
+class Enrolling:
+    """Implements `life.Enrol` for one cluster."""
+
+    def __init__(self, base_url: str, credentials: Credentials, outbound: Outbound = SYSTEM) -> None:
+        self._base_url = base_url
+        self._outbound = outbound
+        self._credentials = credentials
+
+    async def enrol(self, suffix: str, about: dict[str, Any]) -> Enrolment:
+        """Raises what `link.enrol.enrol` raises, and `KeysUnknown`."""
+        enrolment = await self._asked(suffix, about)
+        if enrolment.token and self._takes_over(enrolment.token):
+            enrolment = await self._asked(suffix, about)  # with the new one, which ends the old one's life
+        return self._pinned(enrolment)
+
+    async def _asked(self, suffix: str, about: dict[str, Any]) -> Enrolment:
+        mine = self._credentials
+        return await enrol(self._base_url, mine.token, suffix, about, self._outbound, mine.device)
+
+    def _takes_over(self, token: str) -> bool:
+        """On disk before it is used. On a full disk the old one goes on, and the bridge offers again."""
+        try:
+            self._credentials.succeed(token)
+        except SpoolUnusable as error:
+            log.warning("token.not_kept", reason=str(error))
+            return False
+        log.info("token.renewed")
+        return True
+
+    def _pinned(self, enrolment: Enrolment) -> Enrolment:
+        """With the keys that we trust (I4): at first all that it names, later what those vouch for."""
+        known = self._credentials.pinned(self._base_url)
+        if not known:
+            trusted = enrolment.keys
+        else:
+            ring = keyring(replace(enrolment, keys=known))
+            ring.learn(enrolment.introductions)
+            trusted = {kid: raw for kid, raw in enrolment.keys.items() if kid in ring}
+            if not trusted:
+                raise KeysUnknown(self._why_unknown(enrolment))
+        if trusted != known:
+            self._pin(trusted)
+        return replace(enrolment, keys=trusted)
+
+    def _pin(self, keys: Any) -> None:
+        try:
+            self._credentials.pin(self._base_url, keys)
+        except SpoolUnusable as error:
+            log.warning("keys.not_pinned", reason=str(error))
+        else:
+            log.info("keys.pinned", keys=sorted(keys))
+
+    def _why_unknown(self, enrolment: Enrolment) -> str:
+        named = ", ".join(sorted(enrolment.keys)) or (
+            "none, as a cluster without a bridge" if enrolment.link is LinkKind.PLAIN else "none"
+        )
+        return (
+            f"{self._base_url} names signing keys ({named}) that no key known here vouches for; nothing is "
+            f"taken from it. If its store was made anew, remove {self._credentials.keys_file} to trust it."
+        )

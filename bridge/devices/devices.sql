@@ -1,0 +1,60 @@
+-- name: setting
+SELECT value FROM setting WHERE name = :name;
+
+-- name: set_once
+INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
+
+-- name: bound
+-- The devices of a token, and those that have a worker's name: what stands against another one.
+SELECT token_id, kid, public, worker FROM device
+ WHERE state = 'bound' AND (token_id = :token_id OR worker = :worker);
+
+-- name: seen
+UPDATE device SET worker = :worker, last_seen = :now WHERE token_id = :token_id AND kid = :kid;
+
+-- name: keep
+-- What waits is bound when there is no reason left against it.
+INSERT INTO device (token_id, kid, public, worker, state, reason, first_seen, last_seen)
+VALUES (:token_id, :kid, :public, :worker, :state, :reason, :now, :now)
+ON CONFLICT (token_id, kid) DO UPDATE SET worker = excluded.worker, state = excluded.state,
+   reason = excluded.reason, last_seen = excluded.last_seen;
+
+-- name: drop_waiting
+-- Of those that wait with a token only the latest are kept (I6): whoever has it could make keys without end.
+DELETE FROM device
+ WHERE state = 'waiting' AND token_id = :token_id AND kid NOT IN (
+   SELECT kid FROM device WHERE state = 'waiting' AND token_id = :token_id
+    ORDER BY last_seen DESC LIMIT :most);
+
+-- name: listed
+SELECT kid, worker, state, reason, token_id, first_seen, last_seen FROM device ORDER BY state DESC, worker, kid;
+
+-- name: approve
+UPDATE device SET state = 'bound', reason = :reason WHERE kid = :kid;
+
+-- name: forget
+DELETE FROM device WHERE kid = :kid;
+
+-- name: succeed
+INSERT INTO token_successor (token_id, old_token, token, successor_id, created_at)
+VALUES (:token_id, :old_token, :token, :successor_id, :now)
+ON CONFLICT (token_id) DO UPDATE SET token = excluded.token, successor_id = excluded.successor_id,
+   created_at = excluded.created_at, taken_at = NULL;
+
+-- name: successor
+SELECT token FROM token_successor WHERE token_id = :token_id AND taken_at IS NULL;
+
+-- name: is_succeeded
+SELECT 1 FROM token_successor WHERE token_id = :token_id;
+
+-- name: taken
+-- The new token is in use, so nobody needs to be told of it any more.
+UPDATE token_successor SET taken_at = :now, token = ''
+ WHERE successor_id = :successor_id AND taken_at IS NULL
+RETURNING old_token;
+
+-- name: renew_token
+UPDATE enrolled_agent SET renew = 'wanted' WHERE token_id = :token_id;
+
+-- name: must_renew
+SELECT 1 FROM enrolled_agent WHERE worker = :worker AND renew IS NOT NULL;

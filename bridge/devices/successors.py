@@ -1,0 +1,75 @@
+"""Rotation without a visit: a new token waits for whoever enrols with the old one, and then ends it."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from agent.clock import Clock
+from agent.wire.claims import Claims, TokenId
+from agent.wire.tokens import token_id
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store
+
+SQL: Final = queries(Path(__file__).with_name("devices.sql"))
+
+End = Callable[[str], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+class Successors:
+    """Handed over only in the answer to an enrolment: over HTTPS, to a device that has proved its key."""
+
+    def __init__(self, store: Store, clock: Clock, end: End) -> None:
+        """`end`: makes a token that is not in use any more worthless."""
+        self._store = store
+        self._clock = clock
+        self._end = end
+
+    async def name(self, old: str, new: str) -> None:
+        """From now on `new` takes the place of `old`; its agents are told over their links to enrol again."""
+        row = {
+            "token_id": token_id(old),
+            "old_token": old,
+            "token": new,
+            "successor_id": token_id(new),
+            "now": self._clock.wall_s(),
+        }
+
+        def write(connection: Connection) -> None:
+            connection.execute(SQL["succeed"], row)
+            connection.execute(SQL["renew_token"], row)
+
+        await self._store.write(write)
+
+    async def of(self, bearer: str) -> str:
+        """The token to hand over to whoever uses this one; empty when there is none."""
+        row = await self._one("successor", {"token_id": token_id(bearer)})
+        return "" if row is None else str(row["token"])
+
+    async def has(self, token: TokenId) -> bool:
+        """Whether another token was to take this one's place: its end is then no sign of distrust."""
+        return await self._one("is_succeeded", {"token_id": token}) is not None
+
+    async def note_use(self, bearer: str, claims: Claims) -> None:
+        """A token that its agent has taken over ends the old one. A shared one is not every agent's yet."""
+        if claims.shared:
+            return
+        values = {"successor_id": token_id(bearer), "now": self._clock.wall_s()}
+        taken = await self._store.write(lambda db: db.execute(SQL["taken"], values).fetchall())
+        for (old,) in taken:
+            await self._end(old)
+            log.info("token.succeeded", worker=claims.worker)
+
+    async def must_renew(self, worker: str) -> bool:
+        """Whether this agent should enrol again, and has not yet."""
+        return await self._one("must_renew", {"worker": worker}) is not None
+
+    async def _one(self, query: str, values: dict[str, Any]) -> Row | None:
+        def read(connection: Connection) -> Row | None:
+            found: Row | None = connection.execute(SQL[query], values).fetchone()
+            return found
+
+        return await self._store.read(read)

@@ -1,0 +1,112 @@
+"""`python -m bridge keys` and `devices`: what an operator does about trust, beside the running bridge.
+
+`serve` has the same for devices in its API; `relay` has no people's API, so there this is the only way.
+"""
+
+import argparse
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from agent.clock import SystemClock
+from agent.wire.claims import Claims
+from bridge.config import store_of
+from bridge.devices.service import Devices, Rules
+from bridge.errors import ConfigError
+from bridge.relay.ledger import Ledger
+from bridge.relay.signer import rotate
+from bridge.store.connection import OnServer, open_store
+from bridge.store.store import Store
+
+Say = Callable[[str], None]
+Does = Callable[[Store, str], Awaitable[Any]]
+
+
+def run(asked: argparse.Namespace, env: Mapping[str, str], say: Say) -> int:
+    """Prints one JSON document. The exit code. Raises `ConfigError`."""
+    store = store_of(env)
+    if isinstance(store, Path) and not store.exists():
+        raise ConfigError(f"BRIDGE_STORE: there is no {store}; name the one that the bridge uses.")
+    does = DOES[asked.command, asked.do]
+    say(json.dumps(asyncio.run(_done(store, does, getattr(asked, "id", "")))))
+    return 0
+
+
+async def _done(where: Path | OnServer, does: Does, named: str) -> Any:
+    store = await open_store(where)
+    try:
+        return await does(store, named)
+    finally:
+        await store.close()
+
+
+async def _list_keys(store: Store, _id: str) -> Any:
+    kids = list(await Ledger(store, SystemClock()).keys())
+    return [{"kid": kid, "signs": number == 0} for number, kid in enumerate(kids)]
+
+
+async def _rotate(store: Store, _id: str) -> Any:
+    return {"kid": await rotate(Ledger(store, SystemClock()))}
+
+
+async def _retire(store: Store, kid: str) -> Any:
+    if not await Ledger(store, SystemClock()).retire_key(kid):
+        raise ConfigError(f"{kid} is the last key, or none of them; rotate first, and see `keys list`.")
+    return {"retired": kid}
+
+
+async def _list_devices(store: Store, _id: str) -> Any:
+    return await (await _devices(store)).listed()
+
+
+async def _approve(store: Store, kid: str) -> Any:
+    if not await (await _devices(store)).approve(kid, "the command line"):
+        raise ConfigError(f"no device {kid} has come; see `devices list`.")
+    return {"approved": kid}
+
+
+async def _forget(store: Store, kid: str) -> Any:
+    if not await (await _devices(store)).forget(kid):
+        raise ConfigError(f"no device {kid} is known; see `devices list`.")
+    return {"forgotten": kid}
+
+
+async def _devices(store: Store) -> Devices:
+    return await Devices.open(store, SystemClock(), _nobody, _noted, Rules())
+
+
+async def _nobody(_bearer: str) -> Claims | None:
+    """No token is shown here."""
+    return None
+
+
+async def _noted(_claims: Claims) -> None: ...
+
+
+DOES: Final[Mapping[tuple[str, str], Does]] = {
+    ("keys", "list"): _list_keys,
+    ("keys", "rotate"): _rotate,
+    ("keys", "retire"): _retire,
+    ("devices", "list"): _list_devices,
+    ("devices", "approve"): _approve,
+    ("devices", "forget"): _forget,
+}
+
+
+SUBJECTS: Final = frozenset(subject for subject, _ in DOES)
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    keys = commands.add_parser("keys", help="the keys that sign jobs").add_subparsers(
+        dest="do", required=True
+    )
+    keys.add_parser("list", help="the newest first: it signs")
+    keys.add_parser("rotate", help="a new one signs from now on; what the others signed holds as well")
+    keys.add_parser("retire", help="what this one signed holds no more").add_argument("id", metavar="KID")
+    devices = commands.add_parser("devices", help="the devices that agent tokens belong to")
+    does = devices.add_subparsers(dest="do", required=True)
+    does.add_parser("list", help="those that wait first")
+    does.add_parser("approve", help="let it use its token").add_argument("id", metavar="KID")
+    does.add_parser("forget", help="its token is no device's any more").add_argument("id", metavar="KID")

@@ -1,0 +1,102 @@
+"""What a spool folder knows of itself survives its database; what of it is lost is said by name."""
+
+import stat
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from agent.enrolling import Enrolling
+from agent.errors import KeysUnknown, SpoolUnusable
+from agent.link.link import Enrolment, LinkKind
+from agent.logs import Secret
+from agent.spool.credentials import Credentials
+from agent.trust import SigningKey
+
+GIVEN = Secret("jwt_agent_a.b.c")
+URL = "http://bridge.test"
+
+
+def known(folder: Path, given: Secret = GIVEN, *, is_new: bool = False) -> Credentials:
+    return Credentials(folder, given, is_new=is_new)
+
+
+def test_a_restart_keeps_it_and_only_its_user_reads_it(tmp_path: Path) -> None:
+    made = known(tmp_path, is_new=True)
+    made.succeed("jwt_agent_d.e.f")
+    made.pin(URL, {"kid": "key"})
+    for name in ("device.key", "token", "bridge.keys"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
+    with capture_logs() as logs:
+        again = known(tmp_path)
+    assert again.device.kid == made.device.kid
+    assert again.token.reveal() == "jwt_agent_d.e.f"
+    assert again.pinned(URL) == {"kid": "key"}
+    assert logs == []
+
+
+@pytest.mark.parametrize("damage", [None, "zz", "00" * 31])
+def test_a_lost_key_is_named_and_another_one_made(tmp_path: Path, damage: str | None) -> None:
+    lost = known(tmp_path, is_new=True).device.kid
+    file = tmp_path / "device.key"
+    file.unlink() if damage is None else file.write_text(damage)
+    with capture_logs() as logs:
+        made = known(tmp_path).device.kid
+    assert made != lost
+    assert [(one["event"], one["device"]) for one in logs] == [("device.key_lost", made)]
+    assert "approves" in logs[0]["mend"]
+    assert known(tmp_path).device.kid == made
+
+
+def test_a_token_of_the_settings_that_is_another_one_wins(tmp_path: Path) -> None:
+    known(tmp_path).succeed("jwt_agent_d.e.f")
+    assert known(tmp_path, Secret("jwt_agent_x.y.z")).token.reveal() == "jwt_agent_x.y.z"
+    assert known(tmp_path).token.reveal() == "jwt_agent_d.e.f"
+    (tmp_path / "token").write_text("[1]")
+    assert known(tmp_path).token == GIVEN
+
+
+def test_a_folder_that_takes_nothing_says_why(tmp_path: Path) -> None:
+    (tmp_path / "device.key.tmp").mkdir()
+    with pytest.raises(SpoolUnusable, match="Is a directory"):
+        known(tmp_path)
+
+
+class Bridge(Enrolling):
+    """Answers with these keys."""
+
+    def __init__(self, folder: Path, url: str = URL) -> None:
+        super().__init__(url, known(folder))
+        self.answer = Enrolment(worker="w", worker_group="g", tags=("t",), shared_tags=())
+
+    async def _asked(self, *_about: object) -> Enrolment:
+        return self.answer
+
+    async def keys(
+        self, keys: dict[str, str], *introductions: str, link: LinkKind = LinkKind.AMQP
+    ) -> set[str]:
+        self.answer = Enrolment(
+            worker="w", worker_group="g", tags=("t",), shared_tags=(), link=link, keys=keys,
+            introductions=introductions,
+        )  # fmt: skip
+        return set((await self.enrol("", {})).keys)
+
+
+async def test_a_bridge_with_other_keys_is_another_bridge(tmp_path: Path) -> None:
+    """I4. And it says how to mend it."""
+    one, two, stranger = SigningKey.made(), SigningKey.made(), SigningKey.made()
+    public = {key.kid: b64encode(key.public).decode() for key in (one, two, stranger)}
+    bridge = Bridge(tmp_path)
+    assert await bridge.keys({one.kid: public[one.kid]}) == {one.kid}
+    for named in ({stranger.kid: public[stranger.kid]}, {}):
+        with pytest.raises(KeysUnknown, match=r"remove .*bridge\.keys"):
+            await bridge.keys(named, stranger.introduce(two).text())
+    with pytest.raises(KeysUnknown, match="without a bridge"):
+        await bridge.keys({}, link=LinkKind.PLAIN)
+    both = {kid: public[kid] for kid in (one.kid, two.kid, stranger.kid)}
+    assert await bridge.keys(both, one.introduce(two).text()) == {one.kid, two.kid}
+    assert await bridge.keys({two.kid: public[two.kid]}) == {two.kid}  # the first one is retired
+    with pytest.raises(KeysUnknown):
+        await bridge.keys({one.kid: public[one.kid]})
+    assert await Bridge(tmp_path, "http://other.test").keys({stranger.kid: public[stranger.kid]})
