@@ -6,11 +6,12 @@ from typing import Final
 
 from agent.errors import Revoked
 from agent.spool.blobs import fsync_dir, write_durably
+from agent.spool.credentials import BRIDGE_KEYS, DEVICE_KEY
 
 NOTE: Final = (
     "revoked"  # the id of the token that was taken away; written first, so that a wipe goes on after a crash
 )
-KEPT: Final = frozenset({NOTE, "lock", "identity"})
+KEPT: Final = frozenset({NOTE, "lock", "identity", DEVICE_KEY, BRIDGE_KEYS})  # who it is, and whom it trusts
 
 
 def wipe(folder: Path, token_id: str) -> None:

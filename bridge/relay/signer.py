@@ -38,7 +38,7 @@ class Signer:
         self._take(await ledger.keys(), await ledger.introductions(CHAIN_MAX))
 
     def sign(self, body: bytes) -> tuple[str, bytes]:
-        return self._newest.sign(body)
+        return self._keys[0].sign(body)
 
     def seal(self, body: bytes) -> Envelope:
         """Signed, with the chain of introductions that leads to the key."""
@@ -54,14 +54,13 @@ class Signer:
         return headers | ({proofs.INTRODUCED: " ".join(self._introductions)} if self._introductions else {})
 
     def public_keys(self) -> dict[str, bytes]:
-        return {kid: key.public for kid, key in self._keys.items()}
+        return {key.kid: key.public for key in self._keys}
 
     def introductions(self) -> list[str]:
         return list(self._introductions)
 
     def _take(self, keys: dict[str, bytes], introductions: Sequence[str]) -> None:
-        self._keys = {kid: SigningKey(raw) for kid, raw in keys.items()}
-        self._newest = next(iter(self._keys.values()))
+        self._keys = [SigningKey(raw) for raw in keys.values()]
         self._introductions = list(introductions)
 
 

@@ -10,7 +10,7 @@ from agent.wire.envelope import pack
 from agent.wire.messages import Result
 from agent.wire.routing import UP
 from dev_tools.brokers.broker import Broker
-from tests.support.mail import put
+from tests.support.mail import put, signed_by
 from tests.support.places import Management, login_of
 from tests.support.until import until
 from tests.support.world import Agent, World
@@ -34,7 +34,8 @@ async def _brings(world: World, agent: Agent, job: str, document: bytes) -> None
     """What the agent had handed to the broker before its connection was closed."""
     login = login_of(agent)
     worker = login.partition("@")[0]
-    await put(world, UP, f"result.{worker}", pack([_result(world, job, document)]), user_id=login)
+    body = pack([_result(world, job, document)])
+    await put(world, UP, f"result.{worker}", body, user_id=login, headers=signed_by(agent, body))
 
 
 async def _kept(world: World, job: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import Revoked
-from agent.spool.wiping import NOTE, require_not_revoked, wipe
+from agent.spool.wiping import KEPT, NOTE, require_not_revoked, wipe
 from agent.trust import Keyring
 from agent.wire.revoked import is_proved, proof_of
 from agent.wire.tokens import token_id
@@ -34,7 +34,7 @@ async def test_what_runs_is_stopped_and_the_spool_is_wiped_and_a_new_token_begin
     brokerless.cluster.post("/api/agent_workers/blacklist_token", body)
     assert await until(lambda: agent.process.exit_code, within_s=90) == 1
     assert "was revoked, and its spool" in agent.log.read_text()
-    assert {path.name for path in agent.spool.iterdir()} == {NOTE, "identity", "lock"}
+    assert {path.name for path in agent.spool.iterdir()} == KEPT
     assert has_ended(int(pid.read_text()))
     agent.launch()
     assert await until(lambda: agent.process.exit_code, within_s=30) == 1

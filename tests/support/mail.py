@@ -6,8 +6,11 @@ from contextlib import asynccontextmanager
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from agent.compression import compress
+from agent.trust import SigningKey
+from agent.wire.envelope import seal
 from agent.wire.routing import UP
-from tests.support.world import World
+from tests.support.world import Agent, World
 
 WAIT_S = 10
 
@@ -26,6 +29,12 @@ async def put(world: World, exchange: str, key: str, body: bytes, **about: objec
     async with channel(world) as opened:
         target = await opened.get_exchange(exchange, ensure=False)
         await target.publish(aio_pika.Message(body, **about), key)  # type: ignore[arg-type]  # keywords of Message
+
+
+def signed_by(agent: Agent, body: bytes) -> dict[str, str]:
+    """The headers of what the agent's own device sends."""
+    key = SigningKey(bytes.fromhex((agent.spool / "device.key").read_text().strip()))
+    return dict(seal(body, compress, key.sign).headers)
 
 
 async def put_again(world: World, exchange: str, message: AbstractIncomingMessage, **changed: object) -> None:

@@ -67,7 +67,8 @@ async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
             return token in revoked
 
         quarantine = Quarantine(ledger, recorder, is_revoked)
-        collector = Collector(source, ledger, carrier, lost, recorder, quarantine, running.clock)
+        proofs = running.cluster.devices.require_signed
+        collector = Collector(source, ledger, carrier, lost, recorder, quarantine, running.clock, proofs)
         collecting = asyncio.ensure_future(collector.run())
         await asyncio.sleep(0)
         yield Relay(running, ledger, carrier, lost, quarantine, custody.job_id, revoked)
