@@ -41,8 +41,8 @@ UPDATE ledger SET custodian = :worker, accepted_at = coalesce(accepted_at, :now)
  WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed'
    AND coalesce(custodian, :worker) = :worker AND (custodian IS NOT NULL OR cancel_sent IS NULL)
    AND (custodian = :worker OR EXISTS (
-     SELECT 1 FROM enrolled_agent, jsonb_array_elements_text(enrolled_agent.tags::jsonb) AS held
-      WHERE enrolled_agent.worker = :worker AND held = ledger.tag))
+     SELECT 1 FROM enrolled_agent, jsonb_array_elements_text(enrolled_agent.tags::jsonb) AS own_tag
+      WHERE enrolled_agent.worker = :worker AND own_tag = ledger.tag))
 RETURNING job_json;
 
 -- name: concerns
@@ -55,8 +55,8 @@ SELECT 1 FROM ledger
 -- name: concerns for postgresql
 SELECT 1 FROM ledger
  WHERE job_id = :job_id AND attempt = :attempt AND (custodian = :worker OR EXISTS (
-     SELECT 1 FROM enrolled_agent, jsonb_array_elements_text(enrolled_agent.tags::jsonb) AS held
-      WHERE enrolled_agent.worker = :worker AND held = ledger.tag));
+     SELECT 1 FROM enrolled_agent, jsonb_array_elements_text(enrolled_agent.tags::jsonb) AS own_tag
+      WHERE enrolled_agent.worker = :worker AND own_tag = ledger.tag));
 
 -- name: refuse
 -- Compare and set against `accept`: nobody holds this attempt, and from now on nobody can (I7).

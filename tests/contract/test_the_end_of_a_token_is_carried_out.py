@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
+
 from agent.wire.claims import WorkerName
 from agent.wire.tokens import broker_login, token_id
 from bridge.agents.revocations import Ended, Revocations
@@ -69,6 +71,7 @@ async def revoke(cluster: Running, token: str) -> None:
     (await cluster.admin.post(f"{ALL}/blacklist_token", json={"token": token})).raise_for_status()
 
 
+@pytest.mark.on_both_stores
 async def test_a_revoked_one(cluster: Running) -> None:
     broker, token = Broker(), await minted(cluster)
     again = await cluster.preview()
@@ -83,6 +86,7 @@ async def test_a_revoked_one(cluster: Running) -> None:
     assert await pulled(cluster, await minted(cluster, 7200)) == again
 
 
+@pytest.mark.on_both_stores
 async def test_an_expired_one(cluster: Running) -> None:
     broker, token = Broker(), await minted(cluster)
     job = await cluster.preview()

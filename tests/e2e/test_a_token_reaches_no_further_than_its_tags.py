@@ -50,7 +50,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.asyncio(loop_scope="module")]
 OWN: Final = WorkerName("ag-near-thief")
 OWN_TAG: Final = Tag("near")
 OTHERS_TAG: Final = Tag("far")
-REFUSED: Final = 96  # what docs/security.md says
+REFUSED: Final = 97  # what docs/security.md says
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,9 @@ def forbidden(scene: Scene) -> dict[tuple[str, str], Try]:
         for kind, name in queues.items()
         for what, how in of_queue(name).items()
     }
+    tries["a queue that is not there", "declare one that the broker names"] = lambda channel: (
+        channel.declare_queue(exclusive=True)
+    )
     for what, how in of_queue(job_queue(OWN_TAG)).items():
         if what not in ("consume", "get", "purge"):  # whoever may take its jobs may take all of them
             tries["the queue of its own tag", what] = how

@@ -19,6 +19,7 @@ from bridge.relay.policy import Policies
 from bridge.relay.quarantine import Kept, Quarantine
 from bridge.relay.recorder import Recorder
 from bridge.relay.sources.local import LocalSource
+from bridge.store.connection import OnServer
 from tests.support.carrier import TOKEN, Carrier, enrolled, taken
 from tests.support.cluster import Running, running_cluster
 
@@ -52,9 +53,9 @@ class Relay:
 
 
 @pytest.fixture
-async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
+async def relay(store_place: Path | OnServer) -> AsyncIterator[Relay]:
     """One job is out; the shop may take it."""
-    async with running_cluster(tmp_path) as running:
+    async with running_cluster(store_place) as running:
         source = LocalSource(running.cluster.jobs)
         ledger, carrier = Ledger(running.store, running.clock), Carrier()
         custody = await taken(running, source, ledger)
@@ -80,6 +81,7 @@ async def accept(relay: Relay) -> None:
     assert await relay.carrier.up(EVENTS, SHOP, Accepted(job_id=relay.job_id, attempt=Attempt(1)))
 
 
+@pytest.mark.on_both_stores
 @pytest.mark.parametrize("token", [TOKEN, NEW])
 async def test_a_late_result(relay: Relay, token: TokenId) -> None:
     """With the revoked token; and with a new one, of what was taken from the agent before."""
