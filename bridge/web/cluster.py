@@ -73,6 +73,16 @@ class Cluster:
         return (await self.gate.superadmin(request)).username
 
 
+def _value_routes(
+    variables: Variables, resources: Resources, interpolation: Interpolation, types: ResourceTypes, gate: Gate
+) -> list[BaseRoute]:
+    return [
+        *variable_routes.routes(variables, gate),
+        *resource_routes.routes(resources, interpolation, gate),
+        *resource_type_routes.routes(types, gate),
+    ]
+
+
 async def open_cluster(
     store: Store,
     clock: Clock,
@@ -93,6 +103,7 @@ async def open_cluster(
     audit = Audit(store, clock)
     devices = await Devices.open(store, clock, tokens.verify_agent, tokens.seen.note, rules)
     successors = Successors(store, clock, tokens.end)
+    trust = Trust(devices, successors, sign)
     gate = Gate(tokens, workspaces, devices.verify)
     variables = Variables(store, await open_vault(store))
     resources = Resources(store, clock)
@@ -119,15 +130,7 @@ async def open_cluster(
         audit=audit,
         routes=[  # the busiest first: routes are tried in order
             *agent_api.routes(
-                jobs,
-                Parts(store),
-                holding,
-                details,
-                environments,
-                workers,
-                gate,
-                base_url,
-                Trust(devices, successors, sign),
+                jobs, Parts(store), holding, details, environments, workers, gate, base_url, trust
             ),
             *device_routes.routes(devices, successors, tokens, gate, audit),
             *job_routes.routes(jobs, records, details, Scripts(store, clock, tags), gate),
@@ -135,9 +138,7 @@ async def open_cluster(
             *detail_routes.routes(details, gate),
             *schedule_routes.routes(schedules, gate),
             *environment.routes(environments, gate, audit),
-            *variable_routes.routes(variables, gate),
-            *resource_routes.routes(resources, interpolation, gate),
-            *resource_type_routes.routes(ResourceTypes(store, clock), gate),
+            *_value_routes(variables, resources, interpolation, ResourceTypes(store, clock), gate),
             *token_routes.routes(tokens, workspaces, gate, audit),
             *audit_routes.routes(audit, gate),
             *worker_routes.routes(workers, details, tags, gate),

@@ -32,7 +32,7 @@ class Bridges:
     def __init__(self, host: str = "127.0.0.1") -> None:
         """Answers at once, on a free port of `host`."""
         self._known: dict[str, Bridge] = {}
-        self._server = ThreadingHTTPServer((host, 0), _handler(self))
+        self._server = ThreadingHTTPServer((host, 0), _asked_of(self))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, name="bridges", daemon=True).start()
 
@@ -114,12 +114,12 @@ def _ask(bridge: Bridge, path: str, body: bytes) -> bytes:
     return said
 
 
-def _handler(bridges: Bridges) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+def _asked_of(bridges: Bridges) -> type[BaseHTTPRequestHandler]:
+    class Asked(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
-        def do_POST(self) -> None:
+        def answer(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             said = bridges.answer(self.path, body)
             self.send_response(200)
@@ -127,7 +127,9 @@ def _handler(bridges: Bridges) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(said)
 
+        do_POST = answer  # noqa: N815 the name is the library's
+
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the name is the library's
             """Nobody reads it."""
 
-    return Handler
+    return Asked

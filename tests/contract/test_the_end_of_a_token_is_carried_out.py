@@ -82,7 +82,7 @@ async def test_a_revoked_one(cluster: Running) -> None:
         await until(lambda: taken)
     assert taken == [Ended(WORKER, is_trusted=False, why="its token was revoked")]
     assert broker.ended == {login(token): "its token was revoked"}
-    assert (await cluster.job(once))["result"]["error"]["name"] == "CustodianLost"  # type: ignore[index] # JSON
+    assert (await cluster.job(once))["result"]["error"]["name"] == "CustodianLost"  # type: ignore[index] # a JSON object
     assert await pulled(cluster, await minted(cluster, 7200)) == again
 
 

@@ -35,6 +35,9 @@ class OddCluster(LocalSource):
         self.last: Pulled | None = None
         self.again: Pulled | None = None
 
+    def lanes(self, served: frozenset[Tag]) -> list[frozenset[Tag]]:
+        return [served]
+
     async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
         pulled = await super().pull(lane)
         if pulled is None:

@@ -32,8 +32,8 @@ async def test_it_goes_on_by_itself(tmp_path: Path) -> None:
         kept = Quarantine(
             ledger, Recorder(source, ledger, running.clock), running.cluster.tokens.blacklist.holds
         )
-        desk = Desk(broker.connect, ledger)
-        relay = Relay(desk, source, ledger, signer, running.clock, Policies(), kept, ready_max=1)
+        desk, proofs = Desk(broker.connect, ledger), running.cluster.devices.require_signed
+        relay = Relay(desk, source, ledger, signer, running.clock, Policies(), kept, proofs, ready_max=1)
         task = asyncio.ensure_future(relay.run())
         await until(lambda: store.failing)
         answer = await running.admin.post(f"/api/w/main/jobs_u/queue/cancel/{job_id}", json={})
