@@ -28,8 +28,9 @@ from bench.support.work import JobWentWrong, surroundings
 from dev_tools.broker import BrokerError, find
 from dev_tools.brokers.broker import Broker
 from dev_tools.brokers.vhosts import fresh_vhost
-from dev_tools.databases import node
-from dev_tools.databases.node import DatabaseError, PrivateDatabase
+from dev_tools.database import DatabaseError, DatabaseServer
+from dev_tools.database import find as find_database
+from dev_tools.databases.server import DURABLE
 from dev_tools.places import ROOT
 from dev_tools.stopping import stop_by_unwinding
 
@@ -129,7 +130,7 @@ class Bench:
         self,
         options: argparse.Namespace,
         broker: Broker,
-        database: PrivateDatabase | None,
+        database: DatabaseServer | None,
         console: Console,
     ) -> None:
         self._options = options
@@ -234,8 +235,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _database(store: str) -> AbstractContextManager[PrivateDatabase | None]:
-    return nullcontext() if store == "sqlite" else node.find(node.DURABLE)
+def _database(store: str) -> AbstractContextManager[DatabaseServer | None]:
+    return nullcontext() if store == "sqlite" else find_database(DURABLE)
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:

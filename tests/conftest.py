@@ -1,4 +1,4 @@
-"""What every test may ask for: a real RabbitMQ, and on it a virtual host of its own."""
+"""What every test may ask for: a real RabbitMQ and PostgreSQL, and a place of its own on each."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.support.databases import database, database_server, store_place
 
 __all__ = ["database", "database_server", "store_place"]
 
-NEEDS_BROKER = {"broker", "amqp_url"}
+MARKS = {"broker": {"broker", "amqp_url"}, "database": {"database", "database_server"}}
 LONG = ("chaos", "crash", "crash_states", "e2e", "fuzz", "simulation", "contract")
 
 
@@ -20,13 +20,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that asks for the broker carries the mark by itself, so that `-m broker` finds it.
+    """A test that asks for a server carries its mark by itself, so that `-m "broker or database"` finds it.
 
     What takes long comes first, so that no process is left alone with it at the end.
     """
     for item in items:
-        if NEEDS_BROKER.intersection(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.broker)
+        for mark, fixtures in MARKS.items():
+            if fixtures.intersection(getattr(item, "fixturenames", ())):
+                item.add_marker(mark)
     items.sort(key=lambda item: LONG.index(room) if (room := item.path.parent.name) in LONG else len(LONG))
 
 

@@ -85,7 +85,7 @@ class ContainerBroker(Broker):
         self._management_url: Final = self.management_url
         self._bridges: Final = Bridges("0.0.0.0")  # noqa: S104 the engine decides from which network it asks
         serve_vhost("/", self._bridges, self.management_url)
-        _remove_abandoned()
+        remove_abandoned()
         self._folder: Final = new_folder()
         self.ca = ThrowAwayCA(self._folder / "tls")
         self._container: Final = _describe({5672: amqp, 5671: amqps, 15672: management}, password)
@@ -93,7 +93,7 @@ class ContainerBroker(Broker):
         self._is_made = False
 
     def start(self) -> None:
-        with _engine_errors():
+        with engine_errors():
             if self._is_made:
                 self._container.get_wrapped_container().start()
             else:
@@ -104,18 +104,18 @@ class ContainerBroker(Broker):
                 raise BrokerError(f"{error}; its log ends:\n{self._said()}") from None
 
     def stop(self) -> None:
-        with _engine_errors():
+        with engine_errors():
             self._container.get_wrapped_container().stop(timeout=STOP_S)
 
     def kill(self) -> None:
         if self._is_running():
-            with _engine_errors():
+            with engine_errors():
                 wrapped = self._container.get_wrapped_container()
                 wrapped.kill()
                 wrapped.wait()
 
     def ctl(self, *arguments: str) -> str:
-        with _engine_errors():
+        with engine_errors():
             ended = self._container.exec(["rabbitmqctl", "--quiet", *arguments])
         if ended.exit_code:
             raise BrokerError(f"rabbitmqctl {arguments[0]} failed: {ended.output.decode(errors='replace')}")
@@ -128,7 +128,7 @@ class ContainerBroker(Broker):
     def close(self) -> None:
         self._bridges.close()
         if self._is_made:
-            with _engine_errors():
+            with engine_errors():
                 self._container.stop(force=True, delete_volume=True)
             self._is_made = False
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -186,7 +186,7 @@ def _gateway() -> str:
         client.close()
 
 
-def _remove_abandoned() -> None:
+def remove_abandoned() -> None:
     """Containers of runs that were killed."""
     import docker  # noqa: PLC0415 - see above
 
@@ -199,7 +199,7 @@ def _remove_abandoned() -> None:
 
 
 @contextmanager
-def _engine_errors() -> Iterator[None]:
+def engine_errors() -> Iterator[None]:
     import docker  # noqa: PLC0415 - see above
 
     try:

@@ -22,7 +22,7 @@ from bridge.store.listener import Listener
 from bridge.tokens.model import NewPersonToken
 from bridge.web.asgi import build
 from bridge.web.cluster import open_cluster
-from dev_tools.databases.node import PrivateDatabase
+from dev_tools.database import DatabaseServer
 from tests.support.cluster import ADMIN, BASE_URL, PASSWORD, MovedClock, Running, client_of
 from tests.support.databases import TEMPLATE, on_server
 from tests.support.until import until
@@ -58,7 +58,7 @@ async def bridge(place: OnServer) -> AsyncIterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def shared(database_server: PrivateDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnServer]:
+def shared(database_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnServer]:
     with database_server.fresh(TEMPLATE) as name:
         yield on_server(database_server, name, tmp_path_factory.mktemp("bridges"))
 

@@ -10,7 +10,7 @@ import pytest
 from bridge.store.connection import OnServer
 from dev_tools.brokers.broker import Broker
 from dev_tools.brokers.vhosts import fresh_vhost
-from dev_tools.databases.node import PrivateDatabase
+from dev_tools.database import DatabaseServer
 from tests.support.flow import HTTP, SITE, Flow
 from tests.support.pair import Pair
 from tests.support.until import until
@@ -22,7 +22,7 @@ NOTICED_S: Final = 60.0
 
 
 async def test_a_killed_postmaster(
-    tmp_path: Path, broker: Broker, database: OnServer, database_server: PrivateDatabase
+    tmp_path: Path, broker: Broker, database: OnServer, database_server: DatabaseServer
 ) -> None:
     with fresh_vhost(broker) as amqp_url, Pair(tmp_path, amqp_url, database, "a") as alone:
         await alone.open()

@@ -9,14 +9,14 @@ from agent.logs import Secret
 from bridge.store.connection import MIGRATIONS, OnServer, scripts
 from bridge.store.pg_schema import prepare
 from bridge.store.statements import Statement, for_psycopg
-from dev_tools.databases.node import PrivateDatabase, find
+from dev_tools.database import DatabaseServer, find
 
 TEMPLATE = "migrated"
 POOL = 6
 
 
 @pytest.fixture(scope="session")
-def database_server() -> Iterator[PrivateDatabase]:
+def database_server() -> Iterator[DatabaseServer]:
     """A test that stops it starts it again."""
     with find() as server:
         server.run(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
@@ -25,7 +25,7 @@ def database_server() -> Iterator[PrivateDatabase]:
 
 
 @pytest.fixture
-def database(database_server: PrivateDatabase, tmp_path: Path) -> Iterator[OnServer]:
+def database(database_server: DatabaseServer, tmp_path: Path) -> Iterator[OnServer]:
     """A store of the newest schema, that only this test uses."""
     with database_server.fresh(TEMPLATE) as name:
         yield on_server(database_server, name, tmp_path)
@@ -45,5 +45,5 @@ def plain(text: str) -> Statement:
     return Statement(text, for_psycopg(text))
 
 
-def on_server(server: PrivateDatabase, name: str, folder: Path) -> OnServer:
+def on_server(server: DatabaseServer, name: str, folder: Path) -> OnServer:
     return OnServer(url=Secret(server.url(name)), pool=POOL, key_path=folder / "bridge.db.key", name=name)

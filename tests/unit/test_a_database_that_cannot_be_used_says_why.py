@@ -12,7 +12,7 @@ from bridge.errors import ConfigError
 from bridge.store.connection import MIGRATIONS, OnServer, open_store, scripts
 from bridge.store.pg_schema import prepare
 from bridge.store.store import Connection
-from dev_tools.databases.node import PrivateDatabase
+from dev_tools.database import DatabaseServer
 from dev_tools.ports import free_ports
 from tests.support.databases import on_server, plain
 
@@ -51,7 +51,7 @@ def test_the_password_may_stand_in_a_file(tmp_path: Path) -> None:
     assert PASSWORD not in repr(read)
 
 
-def test_the_server(database_server: PrivateDatabase) -> None:
+def test_the_server(database_server: DatabaseServer) -> None:
     def refused(url: str, *names: str) -> None:
         with pytest.raises(ConfigError) as error:
             prepare(url, "database x", [])
@@ -72,7 +72,7 @@ def test_the_server(database_server: PrivateDatabase) -> None:
             prepare(f"postgresql://guest:guest@{address}", name, ["SELECT 1"])
 
 
-async def test_two_that_start_at_once_migrate_once(database_server: PrivateDatabase, tmp_path: Path) -> None:
+async def test_two_that_start_at_once_migrate_once(database_server: DatabaseServer, tmp_path: Path) -> None:
     with database_server.fresh() as name:
         place = on_server(database_server, name, tmp_path)
         stores = await asyncio.gather(*(open_store(place) for _ in range(3)))

@@ -14,7 +14,7 @@ from agent.logs import Secret
 from bridge.store.connection import OnServer, open_store
 from bridge.store.pg_session import OutcomeUnknown
 from bridge.store.store import Connection, NotBeside, Store, Taken
-from dev_tools.databases.node import PrivateDatabase
+from dev_tools.database import DatabaseServer
 from dev_tools.proxy import LinkProxy
 from tests.support.cluster import running_cluster
 from tests.support.databases import plain
@@ -109,7 +109,7 @@ async def test_no_two_pulls_get_the_same_job(database: OnServer) -> None:
 
 
 async def test_a_commit_whose_answer_is_lost_is_asked_for(
-    database: OnServer, database_server: PrivateDatabase
+    database: OnServer, database_server: DatabaseServer
 ) -> None:
     address = urlsplit(database.url.reveal())
     name = address.path[1:]
@@ -152,7 +152,7 @@ async def test_a_commit_whose_answer_is_lost_is_asked_for(
             await until(lambda: outside.execute("SELECT 1 FROM setting WHERE name = 'unknown'").fetchone())
 
 
-async def test_a_server_that_dies_is_waited_for(database: OnServer, database_server: PrivateDatabase) -> None:
+async def test_a_server_that_dies_is_waited_for(database: OnServer, database_server: DatabaseServer) -> None:
     async with running_cluster(database) as bridge:
         job_id = await bridge.preview()
         database_server.kill()
