@@ -10,6 +10,7 @@ from tests.support.cluster import Running
 
 PULL = "/api/agent_workers/pull_job"
 PING = "/api/agent_workers/update_ping"
+VERSION = "/api/agent_workers/get_min_version"
 AGENTS = 20
 SOON_S = 10.0
 NO_WORK = ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT", "PRAGMA")
@@ -33,8 +34,10 @@ async def statements(cluster: Running) -> list[str]:
 
 
 async def crowd(cluster: Running) -> list[httpx.AsyncClient]:
-    """Agents of which one has just asked in vain."""
+    """Agents whose tokens have proved themselves, and of which one has just asked in vain."""
     agents = [await cluster.agent("bash", suffix=f"till-{number}") for number in range(AGENTS)]
+    for agent in agents:
+        await agent.get(VERSION)
     assert (await agents[0].post(PULL)).content == b"null"
     return agents
 
