@@ -24,7 +24,7 @@ from agent.trust import SigningKey
 from agent.wire.claims import Tag, WorkerName
 from agent.wire.envelope import CONTENT_TYPE, pack, seal
 from agent.wire.messages import Message
-from agent.wire.routing import CANARY, UP, control_queue, job_queue, up_key
+from agent.wire.routing import CANARY, UP, UP_KINDS, control_queue, job_queue, up_key
 from agent.wire.tokens import broker_login, token_id
 
 log = structlog.get_logger()
@@ -126,6 +126,7 @@ class AmqpLink:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._session.lost(), name="session")
+                group.create_task(self._use_every_right(), name="rights")
                 group.create_task(self._keep_proving(), name="canaries")
                 group.create_task(self._keep_counting(), name="consumers")
         except* LinkDown as errors:
@@ -149,6 +150,15 @@ class AmqpLink:
         finally:
             proving.cancel()
             told.cancel()
+
+    async def _use_every_right(self) -> None:
+        """Write each of our keys once, with nothing in it: then the broker need not ask about it later.
+
+        It asks the bridge at the first use and keeps the answer. A result that is the first of its link must
+        leave while the bridge is away too.
+        """
+        for kind in (one for one in UP_KINDS if one != CANARY):
+            await self.publish(kind, [])
 
     async def _prove(self) -> None:
         """Send a canary through the broker and see it come back by our own consumer. Raises `LinkDown`."""

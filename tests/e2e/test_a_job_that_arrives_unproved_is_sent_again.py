@@ -82,7 +82,7 @@ async def test_what_can_never_be_proved_ends_with_a_reason(world: World, tmp_pat
             reason="BadSignature: the key is unknown", sha256=hashlib.sha256(body).hexdigest(),
             claimed_job_id=job, claimed_attempt=attempt,
         )  # fmt: skip
-        await put(world, UP, "event.ag-site-x", pack([refused]))
+        await put(world, UP, f"event.{agent.status()['worker']}", pack([refused]))
         if attempt < 5:
             async with channel(world) as opened:
                 message = await next_of(opened, job_queue(Tag("bash")))

@@ -71,6 +71,6 @@ async def test_a_late_result_of_a_lost_attempt_is_recorded_as_late(world: World,
     world.restore()  # the first attempt's result comes home first after all
     record = await world.cluster.done(held, within_s=LOSING_S)
     assert record["result"] == "1"
-    assert attempts(world, held)[0] == "success"
+    await until(lambda: attempts(world, held)[0] == "success")
     await until(lambda: not slow.status()["custody"], within_s=LOSING_S)
     assert len(world.cluster.attempts(held)) == 2

@@ -10,7 +10,7 @@ from agent.wire.claims import Tag
 from agent.wire.routing import EVENTS, RESULTS, job_queue
 from tests.support.mail import channel, waiting_in
 from tests.support.until import until
-from tests.support.world import Agent, World
+from tests.support.world import Agent, World, paused
 
 pytestmark = pytest.mark.broker
 
@@ -60,11 +60,10 @@ async def test_results_come_again(world: World, tmp_path: Path, delivery: str) -
 
 async def test_a_job_that_waits_for_its_grant_is_announced_again(world: World) -> None:
     agent = await world.agent("bash")
-    agent.stop()
-    job = world.cluster.submit("echo once", "bash", delivery="at_most_once")
-    await until(lambda: waiting_in(world, job_queue(Tag("bash"))))
-    world.bridge.kill()
-    await agent.start()  # from its cached enrolment
+    with paused(agent):  # it is linked: nobody logs in while the bridge is away
+        job = world.cluster.submit("echo once", "bash", delivery="at_most_once")
+        await until(lambda: any(row["published_at"] for row in world.cluster.attempts(job)))
+        world.bridge.kill()
     await until(lambda: agent.status()["custody"] == {"waiting": 1})
     await purge(world, EVENTS)
     agent.stop()
