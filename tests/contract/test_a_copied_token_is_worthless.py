@@ -3,7 +3,7 @@
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -25,8 +25,11 @@ from bridge.agents.enrol import Enrolments
 from bridge.agents.static_users import without_login
 from bridge.devices.service import WAITING_MAX, Rules
 from bridge.relay.ledger import Ledger
+from bridge.store.connection import OnServer
 from bridge.web.asgi import build
+from tests.contract.conftest import STORES
 from tests.support.cluster import BASE_URL, Running, client_of, running_cluster
+from tests.support.databases import TEMPLATE, on_server
 
 ALL = "/api/agent_workers"
 TRY = f"{ALL}/get_min_version"
@@ -89,8 +92,8 @@ class Site:
 
 
 @asynccontextmanager
-async def opened(folder: Path, rules: Rules) -> AsyncIterator[Site]:
-    async with running_cluster(folder, rules) as running:
+async def opened(place: Path | OnServer, rules: Rules) -> AsyncIterator[Site]:
+    async with running_cluster(place, rules) as running:
         enrolments = Enrolments(
             Ledger(running.store, running.clock), running.cluster.devices, running.cluster.successors, let_in,
             running.signer, None, without_login, clock=SystemClock(), admissions_per_s=10_000,
@@ -98,11 +101,19 @@ async def opened(folder: Path, rules: Rules) -> AsyncIterator[Site]:
         yield Site(running, enrolments)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bridge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    """One for all tests; each has devices, tokens and names of its own."""
-    async with opened(tmp_path_factory.mktemp("bridge"), Rules()) as made:
-        yield made
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=STORES)
+async def bridge(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Site]:
+    """One for all tests, on each store; each test has devices, tokens and names of its own."""
+    folder = tmp_path_factory.mktemp("bridge")
+    with ExitStack() as stack:
+        place: Path | OnServer = folder
+        if request.param == "postgresql":
+            server = request.getfixturevalue("database_server")
+            place = on_server(server, stack.enter_context(server.fresh(TEMPLATE)), folder)
+        async with opened(place, Rules()) as made:
+            yield made
 
 
 @pytest.fixture

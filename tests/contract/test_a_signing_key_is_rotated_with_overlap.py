@@ -15,7 +15,7 @@ from agent.wire.errors import BadSignature
 from agent.wire.messages import Job
 from bridge.relay.ledger import Ledger
 from bridge.relay.signer import CHAIN_MAX, Signer, rotate
-from bridge.store.connection import open_store
+from bridge.store.connection import OnServer, open_store
 
 JOB = Job(
     job_id=JobId("j"),
@@ -26,6 +26,8 @@ JOB = Job(
     code="",
     args=b"{}",
 )
+
+pytestmark = pytest.mark.on_both_stores
 
 
 @dataclass
@@ -48,8 +50,8 @@ class Bridge:
 
 
 @pytest.fixture
-async def bridge(tmp_path: Path) -> AsyncIterator[Bridge]:
-    store = await open_store(tmp_path / "bridge.db")
+async def bridge(store_place: Path | OnServer) -> AsyncIterator[Bridge]:
+    store = await open_store(store_place / "bridge.db" if isinstance(store_place, Path) else store_place)
     ledger = Ledger(store, SystemClock())
     yield Bridge(ledger, await Signer.load(ledger))
     await store.close()
