@@ -26,7 +26,7 @@ from agent.link.http.edge import PULL_S
 from agent.link.http.plain import PING_S, POLL_S
 from agent.link.http.pull_keys import PullKeys
 from agent.link.link import Enrolment, Link
-from agent.logs import configure
+from agent.logs import Secret, configure
 from agent.wire.agent_api import around_result, worker_ping
 from agent.wire.claims import JobId, Tag, WorkerName
 from agent.wire.envelope import unpack, unseal
@@ -64,7 +64,8 @@ class HttpAgent:
     def __init__(self, url: str, token: str, number: int, tags: list[str], came: Came) -> None:
         host, port = urlsplit(url).hostname or "", urlsplit(url).port or 80
         self.name: Final = f"c{number:05d}"
-        self._api: Final = Kept(host, port, bearer_of(token, self.name))
+        self._bearer: Final = Secret(bearer_of(token, self.name))
+        self._api: Final = Kept(host, port, self._bearer.reveal())
         self._tags = tags
         self._came = came
 
@@ -165,7 +166,7 @@ class AmqpAgent(HttpAgent):
         self._enrolment: Enrolment = from_json(json.dumps(await self.enrol()))
         self._api.close()
         async with AsyncExitStack() as life:
-            self._link: Link = await life.enter_async_context(connect(self._enrolment))
+            self._link: Link = await life.enter_async_context(connect(self._enrolment, self._bearer))
             await self._link.publish("event", [self._hello()])
             for tag in self._enrolment.tags:
                 await self._link.open_tag(Tag(tag), 1)

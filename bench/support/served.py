@@ -16,6 +16,7 @@ from bench.support import proc
 from bench.support.counted import Counters
 from bench.support.ours import EMAIL, PASSWORD, Api
 from bench.support.work import JobWentWrong, surroundings
+from dev_tools.brokers.bridges import introduce
 from dev_tools.places import ROOT
 from dev_tools.ports import free_ports
 from dev_tools.processes import Running
@@ -135,6 +136,8 @@ def serving(folder: Path, settings: Mapping[str, str], broker_pid: int | None = 
         "ADMISSIONS_PER_S": str(UNPACED),
         **settings,
     }
+    if "AMQP_URL" in settings:
+        env |= introduce(settings["AMQP_URL"], f"http://127.0.0.1:{port}", folder / "bridge.db")
     words = [sys.executable, "-m", "bench.support.counted", str(folder / "counters"), "serve"]
     with Running(words, env=env, log=folder / "log", cwd=ROOT) as running:
         server = Server(port, running, counters, broker_pid)
