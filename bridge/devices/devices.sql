@@ -56,5 +56,8 @@ RETURNING old_token;
 -- name: renew_token
 UPDATE enrolled_agent SET renew = 'wanted' WHERE token_id = :token_id;
 
+-- name: all_to_renew
+SELECT worker FROM enrolled_agent WHERE renew IS NOT NULL;
+
 -- name: must_renew
 SELECT 1 FROM enrolled_agent WHERE worker = :worker AND renew IS NOT NULL;

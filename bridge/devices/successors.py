@@ -1,5 +1,6 @@
 """Rotation without a visit: a new token waits for whoever enrols with the old one, and then ends it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,8 @@ from bridge.store.store import Connection, Row, Store
 
 SQL: Final = queries(Path(__file__).with_name("devices.sql"))
 
+FRESH_S: Final = 2.0
+
 End = Callable[[str], Awaitable[None]]
 
 log = structlog.get_logger()
@@ -27,6 +30,9 @@ class Successors:
         self._store = store
         self._clock = clock
         self._end = end
+        self._asked_to: frozenset[str] = frozenset()  # workers that are to enrol again; the store wins
+        self._read_s: float | None = None
+        self._reading = asyncio.Lock()
 
     async def name(self, old: str, new: str) -> None:
         """From now on `new` takes the place of `old`; its agents are told over their links to enrol again."""
@@ -43,6 +49,7 @@ class Successors:
             connection.execute(SQL["renew_token"], row)
 
         await self._store.write(write)
+        self._read_s = None
 
     async def of(self, bearer: str) -> str:
         """The token to hand over to whoever uses this one; empty when there is none."""
@@ -64,8 +71,15 @@ class Successors:
             log.info("token.succeeded", worker=claims.worker)
 
     async def must_renew(self, worker: str) -> bool:
-        """Whether this agent should enrol again, and has not yet."""
-        return await self._one("must_renew", {"worker": worker}) is not None
+        """Whether this agent should enrol again, and has not yet. Thousands ask with each pull, so it is
+        learnt for all of them at once, `FRESH_S` late at most; a yes is always the store's own.
+        """
+        async with self._reading:
+            now_s = self._clock.monotonic_s()
+            if self._read_s is None or now_s - self._read_s >= FRESH_S:
+                self._read_s = now_s  # before the look: what is asked of agents meanwhile is looked for anew
+                self._asked_to = await self._store.read(_all_asked_to)
+        return worker in self._asked_to and await self._one("must_renew", {"worker": worker}) is not None
 
     async def _one(self, query: str, values: dict[str, Any]) -> Row | None:
         def read(connection: Connection) -> Row | None:
@@ -73,3 +87,7 @@ class Successors:
             return found
 
         return await self._store.read(read)
+
+
+def _all_asked_to(connection: Connection) -> frozenset[str]:
+    return frozenset(row["worker"] for row in connection.execute(SQL["all_to_renew"]))

