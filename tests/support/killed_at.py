@@ -28,7 +28,7 @@ AGENT: Final[dict[str, Moment]] = {
     "the process has ended, its result is in memory": ("agent.jobs.book:Book.finish", "before"),
     "the result is on disk": ("agent.jobs.book:Book.finish", "after"),
     "a part of a document is confirmed, not noted": ("agent.jobs.book:Book.note_parts_left", "before"),
-    "a document's parts are sent, the result is not": ("agent.jobs.outbox:Outbox._send_parts", "after"),
+    "a document's parts are sent, the result is not": ("agent.jobs.parts:Parts.send", "after"),
     "the result is sent, not noted": ("agent.jobs.book:Book.note_sent", "before"),
     "the result is noted as sent": ("agent.jobs.book:Book.note_sent", "after"),
     "the receipt came, the row is still there": ("agent.jobs.book:Book.forget", "before"),
