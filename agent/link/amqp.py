@@ -80,6 +80,7 @@ class AmqpLink:
         self._control: asyncio.Queue[AmqpDelivery] = asyncio.Queue(ARRIVED_MAX)
         self._canary = ""
         self._canary_back = asyncio.Event()
+        self._has_used_every_right = False
 
     @property
     def blocked(self) -> str:
@@ -126,7 +127,8 @@ class AmqpLink:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._session.lost(), name="session")
-                group.create_task(self._use_every_right(), name="rights")
+                if not self._has_used_every_right:
+                    group.create_task(self._use_every_right(), name="rights")
                 group.create_task(self._keep_proving(), name="canaries")
                 group.create_task(self._keep_counting(), name="consumers")
         except* LinkDown as errors:
@@ -139,7 +141,7 @@ class AmqpLink:
         await self._session.consume(
             self._channel, control_queue(self._worker), CONTROL_PREFETCH, self._control_arrived
         )
-        proving = asyncio.ensure_future(self._prove())
+        proving = asyncio.ensure_future(self._prove_all())
         told = asyncio.ensure_future(self.blocked_changed())
         try:
             await asyncio.wait((proving, told), return_when=asyncio.FIRST_COMPLETED)
@@ -151,14 +153,23 @@ class AmqpLink:
             proving.cancel()
             told.cancel()
 
+    async def _prove_all(self) -> None:
+        await self._prove()
+        await self._use_every_right()
+
     async def _use_every_right(self) -> None:
         """Write each of our keys once, with nothing in it: then the broker need not ask about it later.
 
         It asks the bridge at the first use and keeps the answer. A result that is the first of its link must
         leave while the bridge is away too.
         """
-        for kind in (one for one in UP_KINDS if one != CANARY):
-            await self.publish(kind, [])
+        try:
+            async with asyncio.TaskGroup() as group:
+                for kind in (one for one in UP_KINDS if one != CANARY):
+                    group.create_task(self.publish(kind, []), name=f"right to write {kind}")
+        except* LinkDown as errors:
+            raise errors.exceptions[0] from None
+        self._has_used_every_right = True
 
     async def _prove(self) -> None:
         """Send a canary through the broker and see it come back by our own consumer. Raises `LinkDown`."""
