@@ -12,7 +12,8 @@ from agent.wire.claims import Tag
 from agent.wire.envelope import pack, unseal
 from agent.wire.messages import Rejected
 from agent.wire.routing import JOBS, UP, job_queue
-from tests.support.mail import channel, next_of, put, put_again
+from tests.support.mail import channel, next_of, put, put_again, signed_by
+from tests.support.places import login_of
 from tests.support.until import until
 from tests.support.world import Agent, World
 
@@ -75,6 +76,7 @@ async def test_a_flood_of_forgeries_ends_no_job(world: World, tmp_path: Path) ->
 async def test_what_can_never_be_proved_ends_with_a_reason(world: World, tmp_path: Path) -> None:
     """A site refuses each attempt with the SHA-256 of our own bytes: it is ours, and cannot be delivered."""
     agent = await world.agent("bash")
+    login = login_of(agent)
     job, message = await taken_out(world, agent, tmp_path / "trace")
     for attempt in range(1, 6):
         body = unseal(message.body, message.content_encoding, decompress)
@@ -82,7 +84,9 @@ async def test_what_can_never_be_proved_ends_with_a_reason(world: World, tmp_pat
             reason="BadSignature: the key is unknown", sha256=hashlib.sha256(body).hexdigest(),
             claimed_job_id=job, claimed_attempt=attempt,
         )  # fmt: skip
-        await put(world, UP, f"event.{agent.status()['worker']}", pack([refused]))
+        said = pack([refused])
+        key = f"event.{login.partition('@')[0]}"
+        await put(world, UP, key, said, user_id=login, headers=signed_by(agent, said))
         if attempt < 5:
             async with channel(world) as opened:
                 message = await next_of(opened, job_queue(Tag("bash")))
