@@ -27,7 +27,7 @@ from tests.support.cluster import ADMIN, BASE_URL, PASSWORD, MovedClock, Running
 from tests.support.databases import TEMPLATE, on_server
 from tests.support.until import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.on_each_release, pytest.mark.asyncio(loop_scope="module")]
 
 SOON_S: Final = 15.0
 LONG_S: Final = 60.0  # whoever waits has so long

@@ -13,7 +13,7 @@ from tests.support.places import Places, Work, opened_places
 from tests.support.until import until
 from tests.support.world import Agent
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
 
 TAG: Final = "blocked"
 SOON_S: Final = 30.0

@@ -19,6 +19,8 @@ from dev_tools.demo.link import SiteLink
 from dev_tools.ports import free_ports
 from tests.support.tunnel import tunnels
 
+pytestmark = pytest.mark.on_each_release
+
 # A second TLS listener of the node that runs already, which lets in nobody without a certificate.
 STRICT = """
 {{ok, Options}} = application:get_env(rabbit, ssl_options),

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.world import World
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
 
 PYTHON = """
 def main(n: int, who: str = "nobody", extra=None):

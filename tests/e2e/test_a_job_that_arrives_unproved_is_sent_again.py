@@ -17,7 +17,7 @@ from tests.support.places import login_of
 from tests.support.until import until
 from tests.support.world import Agent, World
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
 
 FORGERIES = 8
 

@@ -15,7 +15,7 @@ from tests.support.amqp_proxy import Swallowed
 from tests.support.places import Place, Work, opened_places, reasons
 from tests.support.until import until
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
 
 FOUND_S: Final = 90.0  # two counts 30 s apart; a canary every 20 s, 30 s for its confirm, 15 s for its way
 BACK_S: Final = 45.0

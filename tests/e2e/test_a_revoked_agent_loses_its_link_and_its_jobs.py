@@ -15,7 +15,7 @@ from tests.support.places import Management, login_of
 from tests.support.until import until
 from tests.support.world import Agent, World
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
 
 ENDED_S: Final = 20.0  # 5 s are promised, and measured by ./dev bench trust; here the machine may be busy
 TOKENS: Final = "/api/agent_workers"

@@ -45,7 +45,7 @@ from tests.support.mail import channel as admins_channel
 from tests.support.mail import next_of
 from tests.support.world import World, environment, opened_world
 
-pytestmark = [pytest.mark.broker, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.broker, pytest.mark.on_each_release, pytest.mark.asyncio(loop_scope="module")]
 
 OWN: Final = WorkerName("ag-near-thief")
 OWN_TAG: Final = Tag("near")

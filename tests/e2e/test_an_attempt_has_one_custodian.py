@@ -10,7 +10,7 @@ from tests.support.mail import channel, next_of, put_again
 from tests.support.until import until
 from tests.support.world import World
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
 
 
 async def handed_to_both(world: World, trace: Path, gate: Path, delivery: str) -> str:

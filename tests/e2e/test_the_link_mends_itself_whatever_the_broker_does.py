@@ -14,7 +14,7 @@ from dev_tools.brokers.broker import Broker
 from tests.support.places import Place, Places, Work, opened_places, reasons
 from tests.support.until import until
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
 
 BACK_S: Final = 45.0  # gaps of 30 s at most, and the handshakes
 FOUND_S: Final = 40.0

@@ -14,7 +14,7 @@ from agent.wire.routing import DEAD, JOBS, UP, job_queue
 from tests.support.mail import channel, next_of, put
 from tests.support.world import World
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
 
 
 def job(tag: str) -> bytes:

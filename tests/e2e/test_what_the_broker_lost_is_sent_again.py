@@ -12,7 +12,7 @@ from tests.support.mail import channel, waiting_in
 from tests.support.until import until
 from tests.support.world import Agent, World, paused
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
 
 LOST_AFTER_S = 15
 AGAIN_S = 60.0

@@ -8,6 +8,8 @@ import pytest
 from dev_tools.brokers.broker import Broker
 from tests.support.until import until
 
+pytestmark = pytest.mark.on_each_release
+
 
 async def put(url: str, queue: str, text: bytes) -> None:
     async with await aio_pika.connect(url) as connection:

@@ -16,6 +16,8 @@ from dev_tools.database import DatabaseServer
 from dev_tools.ports import free_ports
 from tests.support.databases import on_server, plain
 
+pytestmark = pytest.mark.on_each_release
+
 PASSWORD = "tell-nobody"
 URL = f"postgresql://me:{PASSWORD}@127.0.0.1:1/orvanta"
 COLUMNS = plain(

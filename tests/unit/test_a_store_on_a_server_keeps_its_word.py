@@ -20,6 +20,8 @@ from tests.support.cluster import running_cluster
 from tests.support.databases import plain
 from tests.support.until import until
 
+pytestmark = pytest.mark.on_each_release
+
 SET = plain("INSERT INTO setting (name, value) VALUES (:name, :value)")
 GET = plain("SELECT value FROM setting WHERE name = :name")
 CHANGE = plain("UPDATE setting SET value = :value WHERE name = :name")
