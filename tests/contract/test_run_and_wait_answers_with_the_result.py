@@ -94,7 +94,7 @@ async def test_a_job_that_takes_long_answers_with_its_id_and_goes_on(cluster: Ru
     call = calling(cluster.admin.post(f"{RUN}/preview", json=PREVIEW))
     (job,) = await until(lambda: queued(cluster))
     cluster.clock.ahead_s = 601
-    cluster.cluster.jobs.endings.note(str(job["id"]))  # so that it looks at the clock now and not in half a minute
+    cluster.cluster.jobs.endings.note(str(job["id"]))  # it looks at the clock again
     answer = await call
     assert (answer.status_code, str(job["id"]) in answer.text) == (504, True)
     assert [one["id"] for one in await queued(cluster)] == [job["id"]]
