@@ -4,6 +4,13 @@ SELECT value FROM setting WHERE name = :name;
 -- name: set_once
 INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
 
+-- name: changes
+SELECT value FROM setting WHERE name = 'device_changes';
+
+-- name: count_change
+INSERT INTO setting (name, value) VALUES ('device_changes', '1')
+ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(setting.value AS BIGINT) + 1 AS TEXT);
+
 -- name: bound
 -- The devices of a token, and those that have a worker's name: what stands against another one.
 SELECT token_id, kid, public, worker FROM device

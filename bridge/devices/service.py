@@ -1,5 +1,6 @@
 """Which device a token belongs to: bound at its first enrolment, refused to others (DESIGN section 5)."""
 
+import asyncio
 import base64
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -62,7 +63,7 @@ class _Known:
 
     of_token: frozenset[str]
     of_worker: Mapping[str, bytes]
-    at_s: float  # monotonic
+    changes: int  # made to all devices before it was looked up
 
 
 class Devices:
@@ -79,6 +80,9 @@ class Devices:
         self._tickets = tickets
         self._rules = rules
         self._known: Remembered[_Known] = Remembered()
+        self._changes = 0  # the store wins
+        self._counted_s: float | None = None
+        self._counting = asyncio.Lock()
 
     @classmethod
     async def open(cls, store: Store, clock: Clock, verify: Verify, note: Note, rules: Rules) -> "Devices":
@@ -200,15 +204,17 @@ class Devices:
             if is_bound:
                 if not against:
                     connection.execute(SQL["seen"], row)
+                    connection.execute(SQL["count_change"])
                 return against
             against = self._against_token(bound, name, claims, kid) or against
             state, reason = ("waiting", against) if against else ("bound", "first use of the token")
             connection.execute(SQL["keep"], row | {"state": state, "reason": reason})
             connection.execute(SQL["drop_waiting"], row | {"most": WAITING_MAX})
+            connection.execute(SQL["count_change"])
             return against
 
         against = await self._store.write(bind)
-        self._known = Remembered()
+        self._counted_s = None
         if against:
             log.warning("device.refused", worker=claims.worker, device=kid, reason=against)
             raise DeviceRefused(f"{against}. Its key is {kid}: an admin may approve it.")
@@ -233,24 +239,39 @@ class Devices:
         )
 
     async def _looked_up(self, name: str, worker: WorkerName) -> _Known:
-        key = f"{name} {worker}"
+        """As of `FRESH_S` ago at most. Thousands ask, so one number says of all whether it still holds."""
+        key, changes = f"{name} {worker}", await self._count()
         known = self._known.get(key)
-        if known is None or self._clock.monotonic_s() - known.at_s > FRESH_S:
+        if known is None or known.changes != changes:
             values = {"token_id": name, "worker": worker}
             rows = await self._store.read(lambda db: db.execute(SQL["bound"], values).fetchall())
             known = _Known(
                 frozenset(row["kid"] for row in rows if row["token_id"] == name),
                 {row["kid"]: base64.b64decode(row["public"]) for row in rows if row["worker"] == worker},
-                self._clock.monotonic_s(),
+                changes,
             )
             self._known.forget(key)
             self._known.put(key, known)
         return known
 
     async def _changed(self, query: str, values: dict[str, Any]) -> bool:
-        changed = await self._store.write(lambda db: db.execute(SQL[query], values).rowcount)
-        self._known = Remembered()
+        def change(connection: Connection) -> int:
+            connection.execute(SQL["count_change"])
+            return connection.execute(SQL[query], values).rowcount
+
+        changed = await self._store.write(change)
+        self._counted_s = None
         return changed > 0
+
+    async def _count(self) -> int:
+        """How often devices have changed, by whichever process."""
+        async with self._counting:
+            now_s = self._clock.monotonic_s()
+            if self._counted_s is None or now_s - self._counted_s >= FRESH_S:
+                self._counted_s = now_s  # before the look: what changes meanwhile is looked for anew
+                row = await self._store.read(lambda db: db.execute(SQL["changes"]).fetchone())
+                self._changes = 0 if row is None else int(row["value"])
+            return self._changes
 
 
 def _public(text: str) -> bytes:
