@@ -10,6 +10,7 @@ from typing import Any, Final
 import structlog
 from tenacity import RetryCallState
 
+from agent.cancelling import apart
 from agent.clock import Clock
 from agent.database import WriteFailed
 from agent.errors import (
@@ -86,7 +87,7 @@ class Life:
             policy = reconnect(self._sleep, self._say_why)
             async for attempt in policy:
                 with attempt:
-                    await self._noted_life(one_life)
+                    await apart(self._noted_life(one_life))
 
     async def _noted_life(self, one_life: OneLife) -> None:
         """A life that was steady ends here, so that the next loss begins with short gaps again."""

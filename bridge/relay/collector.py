@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
 
+from agent.cancelling import apart
 from agent.clock import Clock
 from agent.compression import decompress
 from agent.wire.claims import Attempt, JobId, WorkerName
@@ -31,7 +32,6 @@ from agent.wire.messages import (
 )
 from agent.wire.routing import EVENTS, LOGS, PINGS, RESULTS
 from bridge.broker.channel import Broker, broker_errors
-from bridge.cancelling import apart
 from bridge.errors import BrokerDown, ClusterDown
 from bridge.relay.assembling import Assembly
 from bridge.relay.checking import check_held

@@ -7,9 +7,9 @@ from typing import Final
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
+from agent.cancelling import apart
 from agent.wire.claims import Tag, WorkerName
 from bridge.broker.channel import Broker, QueueGone
-from bridge.cancelling import apart
 from bridge.errors import BrokerDown
 from bridge.relay.ledger import Ledger
 

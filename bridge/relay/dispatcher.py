@@ -7,13 +7,13 @@ from typing import Final
 
 import structlog
 
+from agent.cancelling import apart
 from agent.clock import Clock
 from agent.wire.claims import Tag
 from agent.wire.envelope import pack, unpack
 from agent.wire.errors import WireError
 from agent.wire.messages import Job
 from bridge.broker.channel import Broker
-from bridge.cancelling import apart
 from bridge.errors import ClusterDown
 from bridge.relay.ledger import Key, Ledger
 from bridge.relay.pacing import room_in

@@ -6,11 +6,11 @@ from typing import Final
 
 import structlog
 
+from agent.cancelling import apart
 from agent.clock import Clock
 from agent.database import WriteFailed
 from agent.wire.claims import Tag, WorkerName
 from bridge.broker.channel import Broker
-from bridge.cancelling import apart
 from bridge.errors import BrokerDown
 from bridge.relay.collector import Collector, RequireSigned
 from bridge.relay.desk import Desk

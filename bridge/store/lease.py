@@ -13,9 +13,9 @@ from typing import Final
 
 import structlog
 
+from agent.cancelling import apart
 from agent.clock import Clock
 from agent.logs import Secret
-from bridge.cancelling import apart
 from bridge.store.fence import TERM, Deposed, Term
 from bridge.store.leading import Part
 from bridge.store.pg_line import TROUBLE, Line, open_line

@@ -1,10 +1,17 @@
-"""Who stops leading while its session is ending for another reason stops all the same."""
+"""Who is told to stop while its session is ending for another reason stops all the same."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+from agent.clock import SystemClock
+from agent.errors import LinkDown
+from agent.jobs.book import Book
+from agent.life import Life
+from agent.link.link import Enrolment, LinkKind
+from agent.spool.spool import Spool
 from bridge.broker.channel import QueueGone
 from bridge.errors import BrokerDown
 from bridge.relay.desk import Desk
@@ -77,3 +84,50 @@ async def test_the_desk_goes_on_after_a_failure_alone(tmp_path: Path) -> None:
         task.cancel()
         await asyncio.wait([task], timeout=SOON_S)
         assert task.cancelled()
+
+
+class Line:
+    """A link that takes the greeting, and whose waiter takes its time to end."""
+
+    blocked = ""
+
+    def __init__(self) -> None:
+        self.ending = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def publish(self, _kind: str, _messages: object) -> None: ...
+
+    async def blocked_changed(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ending.set()
+            await self.may_end.wait()
+
+
+async def test_an_agent_ends(tmp_path: Path) -> None:
+    """Its stop comes while its link is ending for another reason."""
+    line, spool = Line(), await Spool.open(tmp_path / "spool", SystemClock())
+
+    async def one_life(_link: object, _enrolment: object) -> None:
+        await asyncio.sleep(0)
+        raise LinkDown("cut")
+
+    async def enrolled(_suffix: str, _about: object) -> Enrolment:
+        return Enrolment(worker="w", worker_group="g", tags=(), shared_tags=(), link=LinkKind.AMQP)
+
+    @asynccontextmanager
+    async def linked(_enrolment: Enrolment) -> AsyncIterator[Any]:
+        yield line
+
+    book = Book(spool, SystemClock())
+    life = Life(spool, book, SystemClock(), enrol=enrolled, connect=linked, slots=1)
+    task = asyncio.ensure_future(life.run(one_life))
+    async with asyncio.timeout(SOON_S):
+        await line.ending.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    line.may_end.set()
+    await asyncio.wait([task], timeout=SOON_S)
+    assert task.cancelled()
+    await spool.close()
