@@ -49,7 +49,8 @@ async def relay(fake: FakeCluster, folder: Path) -> AsyncIterator[Take]:
 async def agent(fake: FakeCluster, folder: Path) -> AsyncIterator[Take]:
     spool = await Spool.open(folder / "spool", SystemClock())
     holdings = SpoolHoldings(spool, Book(spool, SystemClock()))
-    links = Links(fake.url, Secret(fake.api.token(*TAGS)), "till-a1b2c", "till", holdings, SYSTEM)
+    token = Secret(fake.api.token(*TAGS))
+    links = Links(fake.url, lambda: token, "till-a1b2c", "till", holdings, SYSTEM)
     enrolment = Enrolment(
         worker="ag-relay-till-a1b2c", worker_group="relay", tags=TAGS, shared_tags=TAGS, link=LinkKind.PLAIN
     )

@@ -16,6 +16,8 @@ from bridge.agents.holding import Holding
 from bridge.agents.model import HeldJob, HeldJobs
 from bridge.errors import ConfigError
 from bridge.jobs.model import Completion
+from bridge.relay.ledger import Ledger
+from bridge.relay.signer import Signer
 from bridge.store.connection import OnServer, open_store
 from bridge.store.fence import TERM, Deposed, Fenced, Term
 from bridge.store.listener import Listener
@@ -42,7 +44,8 @@ async def bridge(place: OnServer) -> AsyncIterator[Running]:
     clock = MovedClock()
     try:
         store = Fenced(opened)
-        cluster = await open_cluster(store, clock, BASE_URL, PASSWORD)
+        signer = await Signer.load(Ledger(store, clock))
+        cluster = await open_cluster(store, clock, BASE_URL, PASSWORD, sign=signer.headers)
         token = await cluster.tokens.create(ADMIN, NewPersonToken())
         app = build(cluster.routes)
         async with asyncio.TaskGroup() as group:
@@ -50,7 +53,9 @@ async def bridge(place: OnServer) -> AsyncIterator[Running]:
                 group.create_task(Listener(place.url, cluster.bulletin).run()),
                 group.create_task(cluster.jobs.tell_heartbeats()),
             ]
-            yield Running(cluster=cluster, store=store, clock=clock, app=app, admin=client_of(app, token))
+            yield Running(
+                cluster=cluster, store=store, clock=clock, app=app, admin=client_of(app, token), signer=signer
+            )
             for task in beside:
                 task.cancel()
     finally:
