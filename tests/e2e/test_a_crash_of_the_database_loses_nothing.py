@@ -15,7 +15,7 @@ from tests.support.flow import HTTP, SITE, Flow
 from tests.support.pair import Pair
 from tests.support.until import until
 
-pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
+pytestmark = pytest.mark.broker
 
 CRASHES: Final = 2
 NOTICED_S: Final = 60.0

@@ -11,7 +11,7 @@ from dev_tools.fleet import Member, running_fleet
 from tests.support.until import until
 from tests.support.world import Agent, World, paused
 
-pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
+pytestmark = pytest.mark.broker
 
 FLEET = 12
 PER_S = 2

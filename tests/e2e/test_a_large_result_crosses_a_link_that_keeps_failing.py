@@ -11,7 +11,7 @@ from dev_tools.proxy import LinkProxy
 from tests.support.until import until
 from tests.support.world import World
 
-pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
+pytestmark = pytest.mark.broker
 
 RANDOM_BYTES = 3_000_000  # in base64 and compressed again: as many on the wire
 BYTES_PER_S = 400_000

@@ -7,7 +7,7 @@ import pytest
 from tests.support.until import until
 from tests.support.world import World
 
-pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
+pytestmark = pytest.mark.broker
 
 BYTES_PER_S = 20_000
 LOG_BYTES = 3_000_000  # in base64; takes minutes at this pace

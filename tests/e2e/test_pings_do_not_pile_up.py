@@ -7,7 +7,7 @@ from tests.support.mail import put, waiting_in
 from tests.support.until import until
 from tests.support.world import World
 
-pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
+pytestmark = pytest.mark.broker
 
 PINGS_SENT = 30
 

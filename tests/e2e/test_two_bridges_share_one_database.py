@@ -15,7 +15,7 @@ from tests.support.pair import Pair
 from tests.support.until import until
 from tests.support.world import paused
 
-pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
+pytestmark = pytest.mark.broker
 
 FOLLOWED_S: Final = 60.0  # the lease of a bridge that hangs is 10 s, and machines are slow
 
