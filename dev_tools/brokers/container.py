@@ -25,6 +25,7 @@ USER: Final = "orvanta"
 PING_S: Final = 5
 START_S: Final = 120.0
 STOP_S: Final = 30
+TRIES: Final = 5
 LOG_TAIL: Final = 2_000  # characters shown when it does not start
 SETTINGS: Final = """\
 disk_free_limit.absolute = 50MB
@@ -134,7 +135,17 @@ class ContainerBroker(Broker):
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _make(self) -> None:
-        self._container.start()
+        """Podman may stop reading what is copied in before its end, and calls that an error: once more."""
+        import docker  # noqa: PLC0415 - see above
+
+        for left in reversed(range(TRIES)):
+            try:
+                self._container.start()
+                break
+            except docker.errors.APIError:
+                self._container.stop(force=True, delete_volume=True)
+                if not left:
+                    raise
         self._is_made = True
         (self._folder / CONTAINER).write_text(self._container.get_container_id())
 
