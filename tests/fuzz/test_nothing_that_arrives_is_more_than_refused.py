@@ -43,7 +43,7 @@ def test_nothing_is_worse_than_refused() -> None:
     ("sabotage", "target", "count", "seen"),
     [
         ("deep_is_told_whole", "custody", 600, "crash"),
-        ("types_unchecked", "custody", 100, "crash"),
+        ("types_unchecked", "custody", 400, "crash"),
         ("bodies_unread", "requests", 300, "crash"),
         ("obeys_nothing", "custody", 40, "hang"),
         ("never_ends", "wire", 50, "slow"),
