@@ -293,7 +293,7 @@ class Cluster:
         await until(lambda: any(row["accepted_at"] for row in self.attempts(job_id)), within_s=JOB_S)
 
     def _get(self, path: str, **query: str | int) -> httpx.Response:
-        answer = self._client.get(path, params=query)
+        answer = self._client.get(path, params=query or None)  # empty ones take those of the path away
         answer.raise_for_status()
         return answer
 
