@@ -8,7 +8,8 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-PAUSE_S: Final = 0.02
+FIRST_PAUSE_S: Final = 0.01
+LAST_PAUSE_S: Final = 0.1  # a look costs the process that is looked at, and many tests look at once
 
 
 async def until(condition: Callable[[], T | Awaitable[T]], within_s: float = 10) -> T:
@@ -17,13 +18,15 @@ async def until(condition: Callable[[], T | Awaitable[T]], within_s: float = 10)
     Fails with what it last saw. An AssertionError raised inside counts as "not yet".
     """
     end_s = time.monotonic() + within_s
+    pause_s = FIRST_PAUSE_S
     while True:
         seen = await _look(condition)
         if seen and not isinstance(seen, AssertionError):
             return seen
         if time.monotonic() > end_s:
             raise AssertionError(f"not within {within_s} s: {_text_of(condition)}; last seen: {seen!r}")
-        await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(pause_s)
+        pause_s = min(1.3 * pause_s, LAST_PAUSE_S)
 
 
 async def _look(condition: Callable[[], T | Awaitable[T]]) -> T | AssertionError:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -14,6 +13,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from agent import status
+from agent.errors import SpoolUnusable
 from agent.tls.outbound import SYSTEM, Outbound
 from dev_tools.brokers.bridges import introduce
 from dev_tools.brokers.broker import Broker
@@ -152,13 +153,11 @@ class Agent(Service):
         super().__init__(folder, ["agent", "--spool", str(self.spool), *options], settings)
 
     def status(self) -> dict[str, Any]:
-        """What `python -m agent status --json` says; empty while there is no spool."""
-        command = [sys.executable, "-m", "agent", "status", "--spool", str(self.spool), "--json"]
-        ended = subprocess.run(
-            command, env=environment({}), cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        seen: dict[str, Any] = json.loads(ended.stdout) if ended.returncode == 0 else {}
-        return seen
+        """What `python -m agent status --json` says, with no process for a look; empty while no spool."""
+        try:
+            return status.read(self.spool)
+        except SpoolUnusable:
+            return {}
 
     def links(self, state: str) -> int:
         """How often its link has come "up" or gone "down", in all its lives."""
