@@ -43,11 +43,10 @@ from bridge.relay.signer import Signer
 from bridge.relay.sources.http import HTTPSource
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.sources.source import Source
-from bridge.store.connection import OnServer, open_store
+from bridge.store.connection import open_store
 from bridge.store.leading import Part
-from bridge.store.listener import Listener
-from bridge.store.postgres import PostgresStore
-from bridge.store.sharing import led
+from bridge.store.on_server import OnServer
+from bridge.store.sharing import led, listening
 from bridge.store.store import Store
 from bridge.tokens.seen import SeenTokens
 from bridge.tokens.service import Tokens
@@ -66,8 +65,7 @@ DRAIN_S: Final = 3
 async def serve(settings: Settings) -> None:
     """Cluster, API and relay in one process, until SIGTERM or SIGINT."""
     clock = SystemClock()
-    opened = await open_store(settings.store)
-    store, leadership = led(opened, clock)
+    store, leadership = led(await open_store(settings.store), settings.store, clock)
     try:
         ledger = Ledger(store, clock)
         signer = await Signer.load(ledger)
@@ -127,8 +125,8 @@ async def serve(settings: Settings) -> None:
             "what nobody was told of": partial(_look_for_untold, cluster),
             "renewal": Renewal(ledger, signer, desk).run,
         }
-        if isinstance(opened, PostgresStore):
-            beside["listening"] = Listener(opened.url, cluster.bulletin).run
+        if isinstance(settings.store, OnServer):
+            beside["listening"] = listening(settings.store, cluster.bulletin)
             beside["heartbeats"] = cluster.jobs.tell_heartbeats
         await _until_signal(settings, routes, beside, cluster.jobs.close)
     finally:
@@ -142,7 +140,7 @@ async def relay(settings: Settings) -> None:
     if is_in_clear(settings.upstream_url):
         log.warning("cluster.in_clear", mend="its tokens and jobs can be read on the way; take https://")
     clock = SystemClock()
-    store, leadership = led(await open_store(settings.store), clock)
+    store, leadership = led(await open_store(settings.store), settings.store, clock)
     upstream = Upstream(settings.upstream_url, clock, outbound=settings.outbound)
     ledger, seen = Ledger(store, clock), SeenTokens(store, clock)
     source = HTTPSource(upstream, settings.agent_tokens, _suffix(settings.store), ledger, clock)

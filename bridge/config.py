@@ -16,9 +16,7 @@ from bridge.devices.service import FIRST_USE, Rules
 from bridge.errors import ConfigError
 from bridge.jobs.tag_rules import TagRules
 from bridge.relay.policy import LOST_AFTER_S, SHORTEST_S, Policies, by_pattern
-from bridge.store.connection import OnServer
-from bridge.store.pg_schema import name_of, with_password
-from bridge.store.postgres import POOL_MIN
+from bridge.store.on_server import POOL_MIN, OnServer
 from bridge.web import tls
 from bridge.web.tls import Pair
 
@@ -100,6 +98,8 @@ def store_of(env: Mapping[str, str]) -> Path | OnServer:
         return Path(env.get("BRIDGE_STORE", "bridge.db"))
     if env.get("BRIDGE_STORE"):
         raise ConfigError("BRIDGE_STORE and DATABASE_URL are both set; leave one of them out")
+    from bridge.store.pg_address import name_of, with_password  # noqa: PLC0415 psycopg, for a server only
+
     url = env["DATABASE_URL"].strip()
     pool = _whole(env, "DATABASE_POOL", 20)
     if pool < POOL_MIN:

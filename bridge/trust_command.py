@@ -17,7 +17,8 @@ from bridge.devices.service import Devices, Rules
 from bridge.errors import ConfigError
 from bridge.relay.ledger import Ledger
 from bridge.relay.signer import rotate
-from bridge.store.connection import OnServer, open_store
+from bridge.store.connection import open_store
+from bridge.store.on_server import OnServer
 from bridge.store.store import Store
 
 Say = Callable[[str], None]

@@ -7,12 +7,9 @@ from typing import Final
 
 from agent.database import TooNew
 from bridge.errors import ConfigError
-from bridge.store.pg_schema import prepare
-from bridge.store.postgres import OnServer, PostgresStore
+from bridge.store.on_server import OnServer
 from bridge.store.sqlite import SqliteStore
 from bridge.store.store import Store
-
-__all__ = ["MIGRATIONS", "OnServer", "open_store", "scripts"]
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"  # each has its twin in postgresql/
 
@@ -26,6 +23,9 @@ async def open_store(where: Path | OnServer) -> Store:
 
 
 async def _open_database(where: OnServer) -> Store:
+    from bridge.store.pg_schema import prepare  # noqa: PLC0415 psycopg: most bridges have a file and load none
+    from bridge.store.postgres import PostgresStore  # noqa: PLC0415 see above
+
     url = where.url.reveal()
     await asyncio.to_thread(prepare, url, where.name, scripts(MIGRATIONS / "postgresql"))
     return PostgresStore(where, asyncio.get_running_loop())

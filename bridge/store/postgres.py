@@ -10,7 +10,6 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, LiteralString, TypeVar
 
@@ -19,31 +18,18 @@ from psycopg import errors
 
 from agent.database import ReadFailed, WriteFailed
 from agent.grouped import Write, Writer
-from agent.logs import Secret
 from bridge.errors import BadRequest
+from bridge.store.on_server import BESIDE_THE_POOL, OnServer
 from bridge.store.pg_session import LOST, OutcomeUnknown, Session, Transaction, first_line
 from bridge.store.store import Connection, NotBeside, Taken
 
 T = TypeVar("T")
 
-POOL_MIN: Final = 4
-BESIDE_THE_POOL: Final = 3  # connections: the writer's, the one that listens, and the lease's
 ALONE: Final = "BEGIN; SELECT pg_advisory_xact_lock(22327053576459329)"
 BESIDE: Final = "BEGIN; SELECT pg_advisory_xact_lock_shared(22327053576459329)"
 NEXT: Final = "RELEASE item; SAVEPOINT item"  # in one round trip
 TOO_LONG: Final = "a name in this request is too long to be looked up by; shorten it to 500 characters"
 ONE_MOMENT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnServer:
-    """A database of PostgreSQL, which several bridges may share."""
-
-    url: Secret
-    pool: int  # connections at most
-    key_path: Path  # of the key of the store's secrets, the same at each bridge
-    name: str  # for people, and the same at every start
-    outcome_s: float = 10.0  # for how long a commit's outcome is asked for while the server is away
 
 
 class PostgresStore:
@@ -66,11 +52,6 @@ class PostgresStore:
     @property
     def key_path(self) -> Path:
         return self._where.key_path
-
-    @property
-    def url(self) -> Secret:
-        """For who needs a connection of another kind."""
-        return self._where.url
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         if self._closed:

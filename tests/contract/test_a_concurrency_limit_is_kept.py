@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.jobs.model import Completion, Pulled
-from bridge.store.connection import OnServer
+from bridge.store.on_server import OnServer
 from tests.support.cluster import Running, running_cluster
 
 pytestmark = pytest.mark.on_both_stores

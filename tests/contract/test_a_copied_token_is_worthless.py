@@ -25,7 +25,7 @@ from bridge.agents.enrol import Enrolments
 from bridge.agents.static_users import without_login
 from bridge.devices.service import WAITING_MAX, Rules
 from bridge.relay.ledger import Ledger
-from bridge.store.connection import OnServer
+from bridge.store.on_server import OnServer
 from bridge.web.asgi import build
 from tests.contract.conftest import STORES
 from tests.support.cluster import BASE_URL, Running, client_of, running_cluster

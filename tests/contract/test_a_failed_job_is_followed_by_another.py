@@ -10,7 +10,7 @@ import pytest
 import wmill
 
 from bridge.jobs.model import Completion
-from bridge.store.connection import OnServer
+from bridge.store.on_server import OnServer
 from tests.support.cluster import PASSWORD, Running, running_cluster, served
 from tests.support.until import until
 

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.jobs.model import Completion, Pulled
 from bridge.relay.sources.source import reserved_env
-from bridge.store.connection import OnServer
+from bridge.store.on_server import OnServer
 from tests.support.cluster import Running, running_cluster
 from tests.support.until import until
 

@@ -15,7 +15,8 @@ from agent.wire.errors import BadSignature
 from agent.wire.messages import Job
 from bridge.relay.ledger import Ledger
 from bridge.relay.signer import CHAIN_MAX, Signer, rotate
-from bridge.store.connection import OnServer, open_store
+from bridge.store.connection import open_store
+from bridge.store.on_server import OnServer
 
 JOB = Job(
     job_id=JobId("j"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.store.connection import OnServer
+from bridge.store.on_server import OnServer
 from tests.support.cluster import Running, running_cluster
 
 pytestmark = pytest.mark.on_both_stores

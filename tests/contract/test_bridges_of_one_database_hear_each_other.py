@@ -18,9 +18,10 @@ from bridge.errors import ConfigError
 from bridge.jobs.model import Completion
 from bridge.relay.ledger import Ledger
 from bridge.relay.signer import Signer
-from bridge.store.connection import OnServer, open_store
+from bridge.store.connection import open_store
 from bridge.store.fence import TERM, Deposed, Fenced, Term
 from bridge.store.listener import Listener
+from bridge.store.on_server import OnServer
 from bridge.tokens.model import NewPersonToken
 from bridge.web.asgi import build
 from bridge.web.cluster import open_cluster

@@ -19,7 +19,7 @@ from bridge.relay.policy import Policies
 from bridge.relay.quarantine import Kept, Quarantine
 from bridge.relay.recorder import Recorder
 from bridge.relay.sources.local import LocalSource
-from bridge.store.connection import OnServer
+from bridge.store.on_server import OnServer
 from tests.support.carrier import TOKEN, Carrier, enrolled, taken
 from tests.support.cluster import Running, running_cluster
 

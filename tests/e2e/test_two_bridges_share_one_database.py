@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from bridge.store.connection import OnServer
+from bridge.store.on_server import OnServer
 from dev_tools.brokers.broker import Broker
 from dev_tools.brokers.vhosts import fresh_vhost
 from tests.support.flow import HTTP, SITE, Flow

@@ -21,7 +21,8 @@ from agent.clock import SystemClock
 from bridge.devices.service import FIRST_USE, Rules
 from bridge.relay.ledger import Ledger
 from bridge.relay.signer import Signer
-from bridge.store.connection import OnServer, open_store
+from bridge.store.connection import open_store
+from bridge.store.on_server import OnServer
 from bridge.store.store import Store
 from bridge.tokens.model import Identity, NewPersonToken
 from bridge.web.asgi import build

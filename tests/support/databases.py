@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from agent.logs import Secret
-from bridge.store.connection import MIGRATIONS, OnServer, scripts
+from bridge.store.connection import MIGRATIONS, scripts
+from bridge.store.on_server import OnServer
 from bridge.store.pg_schema import prepare
 from bridge.store.statements import Statement, for_psycopg
 from dev_tools.database import DatabaseServer, find

@@ -13,7 +13,7 @@ from uuid import uuid4
 import httpx
 
 from agent.wire.repeatable import REQUEST_ID
-from bridge.store.connection import OnServer
+from bridge.store.on_server import OnServer
 from tests.support.until import until
 from tests.support.world import PASSWORD, Agent, Bridge, Cluster
 

@@ -9,7 +9,8 @@ import pytest
 from agent.logs import Secret
 from bridge import config
 from bridge.errors import ConfigError
-from bridge.store.connection import MIGRATIONS, OnServer, open_store, scripts
+from bridge.store.connection import MIGRATIONS, open_store, scripts
+from bridge.store.on_server import OnServer
 from bridge.store.pg_schema import prepare
 from bridge.store.store import Connection
 from dev_tools.database import DatabaseServer

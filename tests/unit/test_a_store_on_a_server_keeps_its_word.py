@@ -11,7 +11,8 @@ import pytest
 
 from agent.database import ReadFailed, WriteFailed
 from agent.logs import Secret
-from bridge.store.connection import OnServer, open_store
+from bridge.store.connection import open_store
+from bridge.store.on_server import OnServer
 from bridge.store.pg_session import OutcomeUnknown
 from bridge.store.store import Connection, NotBeside, Store, Taken
 from dev_tools.database import DatabaseServer
