@@ -8,9 +8,10 @@ from agent.clock import Clock
 from agent.wire.claims import Claims
 from agent.wire.tokens import broker_login
 from bridge.broker.setup import definitions, static_password
-from bridge.store.store import Connection, Store
+from bridge.store.setting import set_once
+from bridge.store.store import Store
 from bridge.tokens.seen import SeenTokens, Standing
-from bridge.tokens.service import SQL, random_text
+from bridge.tokens.service import random_text
 
 SECRET: Final = "broker_users_secret"  # noqa: S105 the name of one
 
@@ -28,14 +29,7 @@ class StaticUsers:
     @classmethod
     async def open(cls, store: Store) -> "StaticUsers":
         """The first time it makes the secret from which all passwords follow."""
-        fresh = {"name": SECRET, "value": random_text()}
-
-        def read_or_make(connection: Connection) -> str:
-            connection.execute(SQL["set_once"], fresh)
-            (secret,) = connection.execute(SQL["setting"], {"name": SECRET}).fetchone()
-            return str(secret)
-
-        return cls(await store.write(read_or_make))
+        return cls(await set_once(store, SECRET, random_text()))
 
     def address(self, url: str, claims: Claims) -> str:
         login = broker_login(claims.worker, claims.token_id)

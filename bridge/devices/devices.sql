@@ -1,9 +1,3 @@
--- name: setting
-SELECT value FROM setting WHERE name = :name;
-
--- name: set_once
-INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
-
 -- name: changes
 SELECT value FROM setting WHERE name = 'device_changes';
 

@@ -21,6 +21,7 @@ from agent.wire.errors import BadSignature, Malformed
 from agent.wire.tokens import split_ticket, token_id
 from bridge.devices.tickets import Tickets
 from bridge.errors import BadRequest, ChallengeNeeded, DeviceRefused, PermissionDenied
+from bridge.store.setting import set_once
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Store
 from bridge.tokens.signing import Remembered, Signer
@@ -87,14 +88,8 @@ class Devices:
     @classmethod
     async def open(cls, store: Store, clock: Clock, verify: Verify, note: Note, rules: Rules) -> "Devices":
         """Reads the secret of its tickets; the first time it makes one."""
-        fresh = {"name": "device_secret", "value": secrets.token_hex(32)}
-
-        def read_or_make(connection: Connection) -> str:
-            connection.execute(SQL["set_once"], fresh)
-            (secret,) = connection.execute(SQL["setting"], {"name": fresh["name"]}).fetchone()
-            return str(secret)
-
-        tickets = Tickets(Signer(Secret(await store.write(read_or_make))), clock)
+        secret = await set_once(store, "device_secret", secrets.token_hex(32))
+        tickets = Tickets(Signer(Secret(secret)), clock)
         return cls(store, clock, verify, note, tickets, rules)
 
     async def verify(self, bearer: str) -> Claims | None:

@@ -16,6 +16,7 @@ from agent.clock import Clock
 from agent.logs import Secret
 from agent.wire.claims import Claims
 from bridge.errors import BadRequest, NotAuthorized, NotFound
+from bridge.store.setting import set_once
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store, Taken
 from bridge.tokens.agents import AgentTokens
@@ -66,14 +67,8 @@ class Tokens:
     @classmethod
     async def open(cls, store: Store, clock: Clock) -> "Tokens":
         """Reads the signing secret; the first time it makes one."""
-        fresh = {"name": "jwt_secret", "value": random_text()}
-
-        def read_or_make(connection: Connection) -> str:
-            connection.execute(SQL["set_once"], fresh)
-            (secret,) = connection.execute(SQL["setting"], {"name": "jwt_secret"}).fetchone()
-            return str(secret)
-
-        return cls(store, clock, Signer(Secret(await store.write(read_or_make))))
+        secret = await set_once(store, "jwt_secret", random_text())
+        return cls(store, clock, Signer(Secret(secret)))
 
     async def bootstrap(self, password: str | None) -> str | None:
         """Makes the superadmin on first start, and sets the password given, if any.

@@ -1,10 +1,3 @@
--- name: setting
-SELECT value FROM setting WHERE name = :name;
-
--- name: set_once
--- The first value stays: two processes that open the store agree on the secret.
-INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
-
 -- name: superadmin
 SELECT email, username, password_hash, superadmin FROM person WHERE superadmin = 1 ORDER BY email LIMIT 1;
 
