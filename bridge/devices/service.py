@@ -1,6 +1,5 @@
 """Which device a token belongs to: bound at its first enrolment, refused to others (DESIGN section 5)."""
 
-import asyncio
 import base64
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,6 +20,7 @@ from agent.wire.errors import BadSignature, Malformed
 from agent.wire.tokens import split_ticket, token_id
 from bridge.devices.tickets import Tickets
 from bridge.errors import BadRequest, ChallengeNeeded, DeviceRefused, PermissionDenied
+from bridge.store.reading import SharedReading
 from bridge.store.setting import set_once
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Store
@@ -81,9 +81,7 @@ class Devices:
         self._tickets = tickets
         self._rules = rules
         self._known: Remembered[_Known] = Remembered()
-        self._changes = 0  # the store wins
-        self._counted_s: float | None = None
-        self._counting = asyncio.Lock()
+        self._changes = SharedReading(clock, FRESH_S, self._count)
 
     @classmethod
     async def open(cls, store: Store, clock: Clock, verify: Verify, note: Note, rules: Rules) -> "Devices":
@@ -209,7 +207,7 @@ class Devices:
             return against
 
         against = await self._store.write(bind)
-        self._counted_s = None
+        self._changes.changed()
         if against:
             log.warning("device.refused", worker=claims.worker, device=kid, reason=against)
             raise DeviceRefused(f"{against}. Its key is {kid}: an admin may approve it.")
@@ -235,7 +233,7 @@ class Devices:
 
     async def _looked_up(self, name: str, worker: WorkerName) -> _Known:
         """As of `FRESH_S` ago at most. Thousands ask, so one number says of all whether it still holds."""
-        key, changes = f"{name} {worker}", await self._count()
+        key, changes = f"{name} {worker}", await self._changes.value()
         known = self._known.get(key)
         if known is None or known.changes != changes:
             values = {"token_id": name, "worker": worker}
@@ -255,18 +253,13 @@ class Devices:
             return connection.execute(SQL[query], values).rowcount
 
         changed = await self._store.write(change)
-        self._counted_s = None
+        self._changes.changed()
         return changed > 0
 
     async def _count(self) -> int:
         """How often devices have changed, by whichever process."""
-        async with self._counting:
-            now_s = self._clock.monotonic_s()
-            if self._counted_s is None or now_s - self._counted_s >= FRESH_S:
-                self._counted_s = now_s  # before the look: what changes meanwhile is looked for anew
-                row = await self._store.read(lambda db: db.execute(SQL["changes"]).fetchone())
-                self._changes = 0 if row is None else int(row["value"])
-            return self._changes
+        row = await self._store.read(lambda db: db.execute(SQL["changes"]).fetchone())
+        return 0 if row is None else int(row["value"])
 
 
 def _public(text: str) -> bytes:

@@ -1,6 +1,5 @@
 """Rotation without a visit: a new token waits for whoever enrols with the old one, and then ends it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ import structlog
 from agent.clock import Clock
 from agent.wire.claims import Claims, TokenId
 from agent.wire.tokens import token_id
+from bridge.store.reading import SharedReading
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
 
@@ -30,9 +30,7 @@ class Successors:
         self._store = store
         self._clock = clock
         self._end = end
-        self._asked_to: frozenset[str] = frozenset()  # workers that are to enrol again; the store wins
-        self._read_s: float | None = None
-        self._reading = asyncio.Lock()
+        self._asked_to = SharedReading(clock, FRESH_S, self._all_asked_to)
 
     async def name(self, old: str, new: str) -> None:
         """From now on `new` takes the place of `old`; its agents are told over their links to enrol again."""
@@ -49,7 +47,7 @@ class Successors:
             connection.execute(SQL["renew_token"], row)
 
         await self._store.write(write)
-        self._read_s = None
+        self._asked_to.changed()
 
     async def of(self, bearer: str) -> str:
         """The token to hand over to whoever uses this one; empty when there is none."""
@@ -74,12 +72,13 @@ class Successors:
         """Whether this agent should enrol again, and has not yet. Thousands ask with each pull, so it is
         learnt for all of them at once, `FRESH_S` late at most; a yes is always the store's own.
         """
-        async with self._reading:
-            now_s = self._clock.monotonic_s()
-            if self._read_s is None or now_s - self._read_s >= FRESH_S:
-                self._read_s = now_s  # before the look: what is asked of agents meanwhile is looked for anew
-                self._asked_to = await self._store.read(_all_asked_to)
-        return worker in self._asked_to and await self._one("must_renew", {"worker": worker}) is not None
+        asked_to = await self._asked_to.value()
+        return worker in asked_to and await self._one("must_renew", {"worker": worker}) is not None
+
+    async def _all_asked_to(self) -> frozenset[str]:
+        """The workers that are to enrol again."""
+        rows = await self._store.read(lambda db: db.execute(SQL["all_to_renew"]).fetchall())
+        return frozenset(row["worker"] for row in rows)
 
     async def _one(self, query: str, values: dict[str, Any]) -> Row | None:
         def read(connection: Connection) -> Row | None:
@@ -87,7 +86,3 @@ class Successors:
             return found
 
         return await self._store.read(read)
-
-
-def _all_asked_to(connection: Connection) -> frozenset[str]:
-    return frozenset(row["worker"] for row in connection.execute(SQL["all_to_renew"]))

@@ -1,6 +1,5 @@
 """Agent tokens that no longer hold, though their signature does (agent-api.md 1.5)."""
 
-import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +12,7 @@ from agent.wire.tokens import bare, said_by, token_id
 from bridge.errors import BadRequest
 from bridge.jobs.model import rfc3339
 from bridge.jobs.news import News
+from bridge.store.reading import SharedReading
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Store
 
@@ -45,27 +45,20 @@ class Blacklist:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._ends: dict[TokenId, float] = {}  # when the token's entry ends; the store wins
-        self._read_s: float | None = None
-        self._changes = 0
-        self._reading = asyncio.Lock()
+        self._reading = SharedReading(clock, FRESH_S, self._ends)
+        self._told: frozenset[TokenId] = frozenset()
         self.news = News()  # by token
 
     async def holds(self, token: TokenId) -> bool:
         """Whether the token is refused now."""
-        await self._be_fresh()
-        return self._ends.get(token, 0.0) > self._clock.wall_s()
+        ends = await self._reading.value()
+        return ends.get(token, 0.0) > self._clock.wall_s()
 
     async def all(self) -> frozenset[TokenId]:
         """The tokens that are refused now."""
-        await self._be_fresh()
+        ends = await self._reading.value()
         now_s = self._clock.wall_s()
-        return frozenset(token for token, ends_s in self._ends.items() if ends_s > now_s)
-
-    async def _be_fresh(self) -> None:
-        if not self._is_fresh():
-            async with self._reading:  # of many agents that ask at once, one reads
-                await self._refresh()
+        return frozenset(token for token, ends_s in ends.items() if ends_s > now_s)
 
     async def add(self, asked: BlacklistedToken, by: str) -> None:
         """Refused from now on; without `expires_at` as long as it would have held. Raises `BadRequest`."""
@@ -74,34 +67,22 @@ class Blacklist:
             raise BadRequest("token is empty; give the token to refuse")
         row = {"token": token, "expires_at": _end_of(asked), "now": self._clock.wall_s(), "by": by}
         await self._store.write(lambda connection: connection.execute(SQL["blacklist"], row))
-        self._changed()
+        self._reading.changed()
         self.news.note(token_id(token))
 
     async def remove(self, token: str) -> None:
         """It holds again, if it ever did."""
         row = {"token": bare(token)}
         await self._store.write(lambda connection: connection.execute(SQL["remove_blacklisted"], row))
-        self._changed()
+        self._reading.changed()
 
-    def _is_fresh(self) -> bool:
-        return self._read_s is not None and self._clock.monotonic_s() - self._read_s < FRESH_S
-
-    async def _refresh(self) -> None:
-        if self._is_fresh():
-            return
-        while True:
-            changes, now_s = self._changes, self._clock.monotonic_s()
-            rows = await self._rows(self._clock.wall_s())
-            if changes == self._changes:  # else an entry was made meanwhile that this reading may not have
-                before, self._ends = self._ends, {token_id(row["token"]): row["expires_at"] for row in rows}
-                for token in self._ends.keys() - before.keys():  # another process has added it
-                    self.news.note(token)
-                self._read_s = now_s
-                return
-
-    def _changed(self) -> None:
-        self._changes += 1
-        self._read_s = None
+    async def _ends(self) -> dict[TokenId, float]:
+        """Token → when its entry ends."""
+        ends = {token_id(row["token"]): row["expires_at"] for row in await self._rows(self._clock.wall_s())}
+        for token in ends.keys() - self._told:  # another process has added it
+            self.news.note(token)
+        self._told = frozenset(ends)
+        return ends
 
     async def listed(self, wanted: BlacklistFilter) -> list[BlacklistRow]:
         """Newest first."""
