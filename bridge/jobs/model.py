@@ -223,6 +223,13 @@ class Completion:
     may_retry: bool = True  # False: it ran nowhere, or may be begun once only (I2)
 
 
+class Cancel(Enum):
+    """What a cancellation does to a job that runs."""
+
+    ASKED = "asked"  # its worker stops it
+    FORCED = "forced"  # it ends at once, whatever its worker does
+
+
 class Completed(Enum):
     """What became of a completion. After all three the worker may let go of the job."""
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bridge.jobs.details import Details
-from bridge.jobs.model import Int64, Preview, PreviewAsSent, RunOptions, ScriptHash, ScriptPath
+from bridge.jobs.model import Cancel, Int64, Preview, PreviewAsSent, RunOptions, ScriptHash, ScriptPath
 from bridge.jobs.ordering import Source, code_of, order_of
 from bridge.jobs.records import JobFilter, MaybeResult, QueueCount, Records, Update, Which
 from bridge.jobs.scripts import NewScript, NewScriptAsSent, ScriptFilter, Scripts
@@ -96,19 +96,11 @@ class RunRoutes:
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a job: it ends at once, or when its worker learns of it."""
-        identity = await self._gate.member(request)
-        reason = await typed_body(request, Reason) if await body_of(request) else Reason()
-        workspace, job_id = request.path_params["workspace"], request.path_params["job_id"]
-        await self._jobs.cancel(workspace, job_id, identity.username, reason.reason)
-        return text_reply(job_id)
+        return await self._canceled(request, Cancel.ASKED)
 
     async def force_cancel(self, request: Request) -> Response:
         """Cancel a job at once, whatever its worker does."""
-        identity = await self._gate.member(request)
-        reason = await typed_body(request, Reason) if await body_of(request) else Reason()
-        workspace, job_id = request.path_params["workspace"], request.path_params["job_id"]
-        await self._jobs.force_cancel(workspace, job_id, identity.username, reason.reason)
-        return text_reply(job_id)
+        return await self._canceled(request, Cancel.FORCED)
 
     async def create_script(self, request: Request) -> Response:
         """Deploy a script; its hash."""
@@ -137,6 +129,13 @@ class RunRoutes:
 
     async def _pushed(self, request: Request, identity: Identity, source: Source, args: bytes) -> Response:
         return text_reply(await self._jobs.push(order_of(request, identity, source, args)), 201)
+
+    async def _canceled(self, request: Request, how: Cancel) -> Response:
+        identity = await self._gate.member(request)
+        reason = await typed_body(request, Reason) if await body_of(request) else Reason()
+        workspace, job_id = request.path_params["workspace"], request.path_params["job_id"]
+        await self._jobs.cancel(workspace, job_id, identity.username, reason.reason, how)
+        return text_reply(job_id)
 
 
 class WatchRoutes:

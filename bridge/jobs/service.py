@@ -23,7 +23,7 @@ from bridge.jobs.arrivals import Arrivals
 from bridge.jobs.due import Due
 from bridge.jobs.giving_up import GivenUp, give_up
 from bridge.jobs.heartbeats import Heartbeats
-from bridge.jobs.model import Completed, Completion, Order, PingReply, Pulled, error_object
+from bridge.jobs.model import Cancel, Completed, Completion, Order, PingReply, Pulled, error_object
 from bridge.jobs.news import READY, Kind, News
 from bridge.jobs.rules import Rules
 from bridge.jobs.tag_rules import TagRules
@@ -297,24 +297,29 @@ class Jobs:
 
         await self._store.write(append)
 
-    async def cancel(self, workspace: str, job_id: str, by: str, reason: str | None) -> None:
-        """Not running: it ends now (I7). Running: its worker learns of it at its next ping.
+    async def cancel(
+        self,
+        workspace: str,
+        job_id: str,
+        by: str,
+        reason: str | None,
+        how: Cancel = Cancel.ASKED,
+    ) -> None:
+        """Not running, or forced: it ends now (I7). Running: its worker learns of it at its next ping.
 
         Raises `NotFound`.
         """
         now_s = self._clock.wall_s()
         await self._bulletin.write(
             lambda connection, tell: transitions.cancel(
-                connection, workspace, job_id, by=by, reason=reason, now_s=now_s, tell=tell
-            )
-        )
-
-    async def force_cancel(self, workspace: str, job_id: str, by: str, reason: str | None) -> None:
-        """It ends now, running or not. Raises `NotFound`."""
-        now_s = self._clock.wall_s()
-        await self._bulletin.write(
-            lambda connection, tell: transitions.force_cancel(
-                connection, workspace, job_id, by=by, reason=reason, now_s=now_s, tell=tell
+                connection,
+                workspace,
+                job_id,
+                by=by,
+                reason=reason,
+                how=how,
+                now_s=now_s,
+                tell=tell,
             )
         )
 

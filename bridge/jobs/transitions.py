@@ -12,7 +12,7 @@ from agent.wire.claims import Claims, Tag
 from agent.wire.messages import Delivery
 from bridge.errors import NotFound
 from bridge.jobs import limits, retries
-from bridge.jobs.model import Completed, Completion, error_object
+from bridge.jobs.model import Cancel, Completed, Completion, error_object
 from bridge.jobs.news import LATER, READY, Kind
 from bridge.jobs.rules import Rules
 from bridge.store.bulletin import Note, Tell
@@ -225,38 +225,19 @@ def cancel(
     *,
     by: str,
     reason: str | None,
+    how: Cancel,
     now_s: float,
     tell: Tell,
 ) -> None:
     """Not running: it ends here and never starts (I7). Running: its worker is told at its next ping.
 
-    Raises `NotFound`.
+    Forced, it ends here even while it runs; its worker is told that it is completed. Raises `NotFound`.
     """
     row = _queued(connection, workspace, job_id)
-    if row["state"] == "running":
+    if row["state"] == "running" and how is Cancel.ASKED:
         connection.execute(SQL["flag_canceled"], {"id": job_id, "by": by, "reason": reason})
     else:
         end_canceled(connection, job_id, by, reason, now_s, tell)
-    _tell_worker(row, tell)
-
-
-def force_cancel(
-    connection: Connection,
-    workspace: str,
-    job_id: str,
-    *,
-    by: str,
-    reason: str | None,
-    now_s: float,
-    tell: Tell,
-) -> None:
-    """As `cancel`, but it ends here even while it runs; its worker is told that it is completed."""
-    row = _queued(connection, workspace, job_id)
-    end_canceled(connection, job_id, by, reason, now_s, tell)
-    _tell_worker(row, tell)
-
-
-def _tell_worker(row: Row, tell: Tell) -> None:
     if row["worker"] is not None:
         tell(Note(Kind.CANCELED, row["worker"]))
 

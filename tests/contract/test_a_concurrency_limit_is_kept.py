@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.jobs.model import Completion, Pulled
+from bridge.jobs.model import Cancel, Completion, Pulled
 from bridge.store.on_server import OnServer
 from tests.support.cluster import Running, running_cluster
 
@@ -114,7 +114,7 @@ async def test_each_way_to_end_lets_the_next_one_in_at_once(cluster: Running) ->
         await jobs.complete("main", job_id, Completion(success=False, result=b"1"))
 
     async def by_force(job_id: str) -> None:
-        await jobs.force_cancel("main", job_id, "admin", None)
+        await jobs.cancel("main", job_id, "admin", None, Cancel.FORCED)
 
     async def by_silence(job_id: str) -> None:
         cluster.clock.ahead_s += 61
