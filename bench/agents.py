@@ -10,7 +10,6 @@ longer fit are left out, and named.
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -21,17 +20,17 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from bench.support.child import Child
 from bench.support.figures import percentile
 from bench.support.folders import own_folder
 from bench.support.served import TAG, Server, Use, serving
-from bench.support.work import JobWentWrong, surroundings
+from bench.support.work import JobWentWrong
 from dev_tools.broker import BrokerError, find
 from dev_tools.brokers.broker import Broker
 from dev_tools.brokers.vhosts import fresh_vhost
 from dev_tools.database import DatabaseError, DatabaseServer
 from dev_tools.database import find as find_database
 from dev_tools.databases.server import DURABLE
-from dev_tools.places import ROOT
 from dev_tools.stopping import stop_by_unwinding
 
 WAYS: Final = {"http": "HTTP long poll", "amqp": "AMQP", "polling": "the original's polling"}
@@ -82,24 +81,18 @@ class Crowd:
     """The other end of `bench.support.crowd`."""
 
     def __init__(self, way: str, server: Server, size: int, log: Path) -> None:
-        command = [sys.executable, "-m", "bench.support.crowd", way, server.url, str(size)]
-        self._log = log
-        with log.open("w") as errors:
-            self._process = subprocess.Popen(
-                command, env=surroundings(), cwd=ROOT, text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-            )  # fmt: skip
+        self._child = Child(["bench.support.crowd", way, server.url, str(size)], log)
         self.failures = 0
         self._came: dict[str, float] = {}
         began_s = time.monotonic()
-        self._said(json.dumps([server.agent_token(), [TAG]]))
+        self._child.said(json.dumps([server.agent_token(), [TAG]]))
         self.joined_s = time.monotonic() - began_s
 
     def all_came(self, job_ids: Sequence[str]) -> dict[str, float]:
         """When an agent had each of these jobs (monotonic). Raises `JobWentWrong`."""
         deadline_s = time.monotonic() + HOME_S
         while True:
-            told = self._said("came")
+            told = self._child.said("came")
             self._came |= told["jobs"]
             self.failures = told["failures"]
             missing = [job_id for job_id in job_ids if job_id not in self._came]
@@ -110,19 +103,7 @@ class Crowd:
             time.sleep(LOOK_EVERY_S)
 
     def close(self) -> None:
-        self._process.kill()  # nobody is waited for
-        self._process.wait()
-
-    def _said(self, line: str) -> dict[str, Any]:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise JobWentWrong(f"the crowd ended:\n{self._log.read_text()[-2000:]}")
-        told: dict[str, Any] = json.loads(answer)
-        return told
+        self._child.kill()  # nobody is waited for
 
 
 class Bench:

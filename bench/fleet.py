@@ -9,7 +9,6 @@ bridge's API ten times a second. On a small machine the fleet's own processor ti
 import argparse
 import json
 import secrets
-import subprocess
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from bench.support import proc
+from bench.support.child import Child
 from bench.support.figures import percentile, ratio_line
 from bench.support.folders import own_folder
 from bench.support.ours import EMAIL, PASSWORD, Api
@@ -144,32 +144,18 @@ class Fleet:
     """The other end of `bench.support.returning`."""
 
     def __init__(self, folder: Path, bridge: Bridge, size: int) -> None:
-        command = [sys.executable, "-m", "bench.support.returning", str(folder), bridge.url, str(size)]
-        self._process = subprocess.Popen(
-            command, env=surroundings(), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self._said(bridge.agent_token())
+        words = ["bench.support.returning", str(folder), bridge.url, str(size)]
+        self._child = Child(words, folder.with_name("fleet.log"))
+        self._child.said(bridge.agent_token())
 
     def come_back(self) -> dict[str, Any]:
-        return self._said("again")
+        return self._child.said("again")
 
     def close(self) -> None:
-        self._process.communicate("\n", timeout=START_S)
+        self._child.close(START_S)
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _said(self, line: str) -> dict[str, Any]:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise JobWentWrong("the fleet ended")
-        told: dict[str, Any] = json.loads(answer)
-        return told
+        self._child.kill()
 
 
 def main(argv: Sequence[str]) -> int:
