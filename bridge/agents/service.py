@@ -13,10 +13,11 @@ from agent.database import WriteFailed
 from agent.wire.claims import Claims
 from bridge.agents.model import HeldScript, Ping, ScriptMeta, WorkerRow, WorkersFilter
 from bridge.agents.presence import Presence
-from bridge.errors import BadRequest, NotFound
+from bridge.errors import BadRequest
 from bridge.jobs.model import rfc3339
+from bridge.store.rows import found
 from bridge.store.statements import queries
-from bridge.store.store import Connection, Row, Store
+from bridge.store.store import Connection, Store
 
 SQL: Final = queries(Path(__file__).with_name("agents.sql"))
 SERVING_S: Final = 300.0  # agent-api.md 2.3
@@ -79,14 +80,8 @@ class Workers:
     async def script_held(self, claims: Claims, script_hash: str) -> HeldScript:
         """The code of a job that this worker runs. Raises `NotFound`."""
         values = {"worker": claims.worker, "hash": script_hash}
-
-        def read(connection: Connection) -> Row | None:
-            row: Row | None = connection.execute(SQL["script_held"], values).fetchone()
-            return row
-
-        row = await self._store.read(read)
-        if row is None:
-            raise NotFound(f"{claims.worker} runs no job of script {script_hash}")
+        missing = f"{claims.worker} runs no job of script {script_hash}"
+        row = await self._store.read(lambda db: found(db, SQL["script_held"], values, missing))
         schema = Raw((row["schema"] or "null").encode())
         return HeldScript(row["content"], row["lock"], ScriptMeta(language=row["language"], schema=schema))
 

@@ -10,6 +10,7 @@ from agent.wire.claims import Claims
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs import transitions
 from bridge.jobs.model import rfc3339
+from bridge.store.rows import found
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
 
@@ -121,7 +122,4 @@ class Details:
 
 def _found(connection: Connection, workspace: str, job_id: str) -> Row:
     values = {"id": job_id, "workspace_id": workspace}
-    row: Row | None = connection.execute(SQL["one"], values).fetchone()
-    if row is None:
-        raise NotFound(f"job {job_id} not found in workspace {workspace}")
-    return row
+    return found(connection, SQL["one"], values, f"job {job_id} not found in workspace {workspace}")

@@ -13,6 +13,7 @@ from bridge.errors import NotFound
 from bridge.jobs import joblog
 from bridge.jobs.heartbeats import Heartbeats
 from bridge.jobs.model import Page, rfc3339
+from bridge.store.rows import found
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
 
@@ -216,10 +217,7 @@ def _maybe(row: Row) -> MaybeResult:
 
 
 def _found(connection: Connection, query: str, key: Mapping[str, Any]) -> Row:
-    row: Row | None = connection.execute(SQL[query], key).fetchone()
-    if row is None:
-        raise NotFound(f"job {key['id']} not found in workspace {key['workspace_id']}")
-    return row
+    return found(connection, SQL[query], key, f"job {key['id']} not found in workspace {key['workspace_id']}")
 
 
 def _completed_json(row: Row) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Raw, Struct
 
 from agent.clock import Clock
-from bridge.errors import BadRequest, NotFound
+from bridge.errors import BadRequest
 from bridge.jobs.ids import script_hash
 from bridge.jobs.model import Delivery, LostAfter, Page, Priority, Replace, Seconds, rfc3339
 from bridge.jobs.tag_rules import TagRules
+from bridge.store.rows import found
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
 
@@ -53,19 +54,16 @@ class ScriptFilter(Struct):
 
 def head(connection: Connection, workspace: str, path: str) -> Row:
     """Raises `NotFound`."""
-    row: Row | None = connection.execute(SQL["head"], {"workspace_id": workspace, "path": path}).fetchone()
-    if row is None:
-        raise NotFound(f"script {path!r} not found in workspace {workspace}; deploy it with scripts/create")
-    return row
+    values = {"workspace_id": workspace, "path": path}
+    missing = f"script {path!r} not found in workspace {workspace}; deploy it with scripts/create"
+    return found(connection, SQL["head"], values, missing)
 
 
 def version(connection: Connection, workspace: str, wanted: str) -> Row:
     """Raises `NotFound`."""
     values = {"workspace_id": workspace, "hash": wanted}
-    row: Row | None = connection.execute(SQL["version"], values).fetchone()
-    if row is None:
-        raise NotFound(f"script hash {wanted!r} not found in workspace {workspace}; it has 16 hex digits")
-    return row
+    missing = f"script hash {wanted!r} not found in workspace {workspace}; it has 16 hex digits"
+    return found(connection, SQL["version"], values, missing)
 
 
 def as_json(row: Row) -> dict[str, Any]:

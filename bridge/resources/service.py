@@ -7,7 +7,7 @@ from typing import Any, Final
 from msgspec import Raw, UnsetType
 
 from agent.clock import Clock
-from bridge.errors import BadRequest, NotFound
+from bridge.errors import BadRequest
 from bridge.jobs.model import rfc3339
 from bridge.resources.model import (
     NewResource,
@@ -17,6 +17,7 @@ from bridge.resources.model import (
     ResourceFilter,
     ResourceRow,
 )
+from bridge.store.rows import found
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store, Taken
 from bridge.variables.model import checked_path
@@ -84,7 +85,8 @@ class Resources:
         return str((await self._found(workspace, path))["value"])
 
     async def exists(self, workspace: str, path: str) -> bool:
-        return await self._row(workspace, path) is not None
+        values = {"workspace_id": workspace, "path": path}
+        return await self._store.read(lambda db: db.execute(SQL["one"], values).fetchone()) is not None
 
     async def listed(self, workspace: str, wanted: ResourceFilter) -> list[ResourceRow]:
         """By path, without the values."""
@@ -101,35 +103,18 @@ class Resources:
         )
 
     async def _changed(self, query: str, workspace: str, path: str, values: Mapping[str, Any]) -> str:
-        key = {"workspace_id": workspace, "path": path, "now": self._clock.wall_s()}
-
-        def write(connection: Connection) -> str | None:
-            row = connection.execute(SQL[query], {**values, **key}).fetchone()
-            return None if row is None else str(row["path"])
-
-        changed = await self._store.write(write)
-        if changed is None:
-            raise _missing(workspace, path)
-        return changed
-
-    async def _row(self, workspace: str, path: str) -> Row | None:
-        values = {"workspace_id": workspace, "path": path}
-
-        def read(connection: Connection) -> Row | None:
-            row: Row | None = connection.execute(SQL["one"], values).fetchone()
-            return row
-
-        return await self._store.read(read)
+        change = {**values, "workspace_id": workspace, "path": path, "now": self._clock.wall_s()}
+        missing = _missing(workspace, path)
+        row = await self._store.write(lambda db: found(db, SQL[query], change, missing))
+        return str(row["path"])
 
     async def _found(self, workspace: str, path: str) -> Row:
-        row = await self._row(workspace, path)
-        if row is None:
-            raise _missing(workspace, path)
-        return row
+        values, missing = {"workspace_id": workspace, "path": path}, _missing(workspace, path)
+        return await self._store.read(lambda db: found(db, SQL["one"], values, missing))
 
 
-def _missing(workspace: str, path: str) -> NotFound:
-    return NotFound(f"Resource {path} not found in workspace {workspace}")
+def _missing(workspace: str, path: str) -> str:
+    return f"Resource {path} not found in workspace {workspace}"
 
 
 def _change_of(asked: NewResource | ResourceChange) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from bridge.schedules.model import (
     require_v2,
 )
 from bridge.store.bulletin import Bulletin, Note, Tell
+from bridge.store.rows import found
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store, Taken
 from bridge.tokens.model import Identity
@@ -197,8 +198,7 @@ class Schedules:
 
     async def _one_row(self, query: str, path: str, values: dict[str, Any]) -> None:
         def write(connection: Connection, tell: Tell) -> None:
-            if connection.execute(SQL[query], {**values, "path": path}).fetchone() is None:
-                raise _no_such(values["workspace_id"], path)
+            found(connection, SQL[query], {**values, "path": path}, _missing(values["workspace_id"], path))
             tell(CHANGED)
 
         await self._bulletin.write(write)
@@ -206,14 +206,11 @@ class Schedules:
 
 def _found(connection: Connection, workspace: str, path: str) -> Row:
     values = {"workspace_id": workspace, "path": path}
-    row: Row | None = connection.execute(SQL["one"], values).fetchone()
-    if row is None:
-        raise _no_such(workspace, path)
-    return row
+    return found(connection, SQL["one"], values, _missing(workspace, path))
 
 
-def _no_such(workspace: str, path: str) -> NotFound:
-    return NotFound(f"schedule {path!r} not found in workspace {workspace}")
+def _missing(workspace: str, path: str) -> str:
+    return f"schedule {path!r} not found in workspace {workspace}"
 
 
 def _next_tick(connection: Connection) -> float | None:

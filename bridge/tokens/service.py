@@ -203,11 +203,8 @@ class Tokens:
         return token
 
     async def _one(self, query: str, values: dict[str, Any]) -> Row | None:
-        def read(connection: Connection) -> Row | None:
-            found: Row | None = connection.execute(SQL[query], values).fetchone()
-            return found
-
-        return await self._store.read(read)
+        row: Row | None = await self._store.read(lambda db: db.execute(SQL[query], values).fetchone())
+        return row
 
     async def _hashed(self, password: str) -> str:
         async with self._hashing:

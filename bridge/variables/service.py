@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any, Final
 
-from bridge.errors import BadRequest, NotFound
+from bridge.errors import BadRequest
+from bridge.store.rows import found
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store, Taken
 from bridge.variables.model import NewVariable, PathFilter, VariableChange, VariableRow, checked_path
@@ -113,10 +114,7 @@ class Variables:
 
 def _found(connection: Connection, workspace: str, path: str) -> Row:
     values = {"workspace_id": workspace, "path": path}
-    row: Row | None = connection.execute(SQL["one"], values).fetchone()
-    if row is None:
-        raise NotFound(f"Variable {path} not found in workspace {workspace}")
-    return row
+    return found(connection, SQL["one"], values, f"Variable {path} not found in workspace {workspace}")
 
 
 def _as_row(row: dict[str, Any]) -> VariableRow:
