@@ -15,6 +15,7 @@ from bridge.agents.model import HeldScript, Ping, ScriptMeta, WorkerRow, Workers
 from bridge.agents.presence import Presence
 from bridge.errors import BadRequest
 from bridge.jobs.model import rfc3339
+from bridge.store.pages import window
 from bridge.store.rows import found
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Store
@@ -53,11 +54,7 @@ class Workers:
 
     async def heard_since(self, wanted: WorkersFilter) -> list[WorkerRow]:
         now_s = self._clock.wall_s()
-        values = {
-            "since": now_s - wanted.ping_since,
-            "per_page": wanted.per_page,
-            "skip": (wanted.page - 1) * wanted.per_page,
-        }
+        values = {"since": now_s - wanted.ping_since, **window(wanted)}
 
         def read(connection: Connection) -> list[WorkerRow]:
             rows = connection.execute(SQL["heard_since"], values)

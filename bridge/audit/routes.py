@@ -31,9 +31,7 @@ class AuditRoutes:
     async def listed(self, request: Request) -> Response:
         """What superadmins did, newest first; superadmins only."""
         await self._gate.superadmin(request)
-        wanted = typed_query(request, Page)
-        skip = (wanted.page - 1) * wanted.per_page
-        return json_reply(await self._audit.listed(wanted.per_page, skip))
+        return json_reply(await self._audit.listed(typed_query(request, Page)))
 
     async def verify(self, request: Request) -> Response:
         """Whether each entry follows from those before it; superadmins only."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from agent.clock import Clock
 from bridge.jobs.model import rfc3339
+from bridge.store.pages import Paged, window
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Store
 
@@ -72,9 +73,9 @@ class Audit:
         number, digest = await self._store.write(append)
         log.info("audit", id=number, username=username, operation=operation, resource=resource, hash=digest)
 
-    async def listed(self, per_page: int, skip: int) -> list[Entry]:
+    async def listed(self, wanted: Paged) -> list[Entry]:
         """Newest first."""
-        rows = await self._rows("listed", {"per_page": per_page, "skip": skip})
+        rows = await self._rows("listed", window(wanted))
         return [
             Entry(
                 row["id"],

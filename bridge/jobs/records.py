@@ -13,6 +13,7 @@ from bridge.errors import NotFound
 from bridge.jobs import joblog
 from bridge.jobs.heartbeats import Heartbeats
 from bridge.jobs.model import Page, rfc3339
+from bridge.store.pages import window
 from bridge.store.rows import found
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
@@ -160,8 +161,7 @@ class Records:
             "created_by": wanted.created_by,
             "script_path_exact": wanted.script_path_exact,
             "schedule_path": wanted.schedule_path,
-            "per_page": wanted.per_page,
-            "skip": (wanted.page - 1) * wanted.per_page,
+            **window(wanted),
         }
         return await self._store.read(
             lambda connection: [self._as_json(row) for row in connection.execute(SQL[query], values)]

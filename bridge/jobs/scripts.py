@@ -10,6 +10,7 @@ from bridge.errors import BadRequest
 from bridge.jobs.ids import script_hash
 from bridge.jobs.model import Delivery, LostAfter, Page, Priority, Replace, Seconds, rfc3339
 from bridge.jobs.tag_rules import TagRules
+from bridge.store.pages import window
 from bridge.store.rows import found
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
@@ -122,8 +123,7 @@ class Scripts:
             "workspace_id": workspace,
             "path_start": wanted.path_start,
             "path_exact": wanted.path_exact,
-            "per_page": wanted.per_page,
-            "skip": (wanted.page - 1) * wanted.per_page,
+            **window(wanted),
         }
         return await self._store.read(
             lambda connection: [as_json(row) for row in connection.execute(SQL["heads"], values)]

@@ -17,6 +17,7 @@ from bridge.resources.model import (
     ResourceFilter,
     ResourceRow,
 )
+from bridge.store.pages import window
 from bridge.store.rows import found
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store, Taken
@@ -95,8 +96,7 @@ class Resources:
             "path_start": wanted.path_start,
             "resource_type": wanted.resource_type,
             "resource_type_exclude": wanted.resource_type_exclude,
-            "per_page": wanted.per_page,
-            "skip": (wanted.page - 1) * wanted.per_page,
+            **window(wanted),
         }
         return await self._store.read(
             lambda connection: [_as_row(dict(row)) for row in connection.execute(SQL["listed"], values)]

@@ -28,6 +28,7 @@ from bridge.schedules.model import (
     require_v2,
 )
 from bridge.store.bulletin import Bulletin, Note, Tell
+from bridge.store.pages import window
 from bridge.store.rows import found
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store, Taken
@@ -120,8 +121,7 @@ class Schedules:
             "workspace_id": workspace,
             "path_start": wanted.path_start,
             "script_path": wanted.path,
-            "per_page": wanted.per_page,
-            "skip": (wanted.page - 1) * wanted.per_page,
+            **window(wanted),
         }
         return await self._store.read(
             lambda connection: [_as_row(row) for row in connection.execute(SQL["listed"], values)]

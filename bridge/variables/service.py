@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bridge.errors import BadRequest
+from bridge.store.pages import window
 from bridge.store.rows import found
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store, Taken
@@ -97,8 +98,7 @@ class Variables:
         values = {
             "workspace_id": workspace,
             "path_start": wanted.path_start,
-            "per_page": wanted.per_page,
-            "skip": (wanted.page - 1) * wanted.per_page,
+            **window(wanted),
         }
         return await self._store.read(
             lambda connection: [_as_row(dict(row)) for row in connection.execute(SQL["listed"], values)]
