@@ -28,6 +28,7 @@ from agent.changes import Changes
 from agent.tls.dial import Place, Stream, dial
 from agent.tls.outbound import SYSTEM, Outbound
 from agent.tls.reasons import why
+from agent.wire.envelope import CONTENT_TYPE, Envelope
 
 CONNECT_S: Final = 15.0
 CONFIRM_S: Final = 30.0  # not counted while the broker takes nothing
@@ -40,6 +41,21 @@ Arrived = Callable[[AbstractIncomingMessage], Awaitable[None]]
 
 class Unroutable(Exception):
     """No queue takes the message: what it needs is not declared or not bound."""
+
+
+def message_of(
+    envelope: Envelope, *, kind: str | None = None, user_id: str | None = None
+) -> aio_pika.Message:
+    """What a confirm of the broker makes durable."""
+    return aio_pika.Message(
+        envelope.body,
+        headers=dict(envelope.headers),
+        content_type=CONTENT_TYPE,
+        content_encoding=envelope.content_encoding,
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        type=kind,
+        user_id=user_id,
+    )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from agent.broker_session import Session, Unroutable, open_session, session_errors
+from agent.broker_session import Session, Unroutable, message_of, open_session, session_errors
 from agent.compression import compress
 from agent.errors import LinkDown
 from agent.link.link import Enrolment
@@ -22,7 +22,7 @@ from agent.logs import Secret, hide
 from agent.tls.outbound import SYSTEM, Outbound
 from agent.trust import SigningKey
 from agent.wire.claims import Tag, WorkerName
-from agent.wire.envelope import CONTENT_TYPE, pack, seal
+from agent.wire.envelope import pack, seal
 from agent.wire.messages import Message
 from agent.wire.routing import CANARY, UP, UP_KINDS, control_queue, job_queue, up_key
 from agent.wire.tokens import broker_login, token_id
@@ -91,15 +91,7 @@ class AmqpLink:
 
     async def publish(self, kind: str, messages: Sequence[Message]) -> None:
         envelope = seal(pack(messages), compress, self._sign)
-        message = aio_pika.Message(
-            envelope.body,
-            headers=dict(envelope.headers),
-            content_type=CONTENT_TYPE,
-            content_encoding=envelope.content_encoding,
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-            type=kind,
-            user_id=self._login,
-        )
+        message = message_of(envelope, kind=kind, user_id=self._login)
         try:
             await self._session.publish(UP, message, up_key(kind, self._worker))
         except Unroutable as error:

@@ -8,10 +8,18 @@ from typing import Final
 import aio_pika
 from aio_pika.abc import AbstractChannel
 
-from agent.broker_session import CONNECT_S, Arrived, Session, Unroutable, open_session, session_errors
+from agent.broker_session import (
+    CONNECT_S,
+    Arrived,
+    Session,
+    Unroutable,
+    message_of,
+    open_session,
+    session_errors,
+)
 from agent.tls.outbound import SYSTEM, Outbound
 from agent.wire.claims import Tag, WorkerName
-from agent.wire.envelope import CONTENT_TYPE, Envelope
+from agent.wire.envelope import Envelope
 from agent.wire.routing import CONTROL, DEAD, EVENTS, JOBS, LOGS, control_queue, job_key
 from bridge.broker.topology import EXCHANGES, Queue, Topology
 from bridge.errors import BrokerDown
@@ -143,13 +151,7 @@ class Broker:
     async def _publish(
         self, exchange: str, key: str, envelope: Envelope, declare: Callable[[], Awaitable[None]]
     ) -> None:
-        message = aio_pika.Message(
-            envelope.body,
-            headers=dict(envelope.headers),
-            content_type=CONTENT_TYPE,
-            content_encoding=envelope.content_encoding,
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-        )
+        message = message_of(envelope)
         try:
             await self._session.publish(exchange, message, key)
         except Unroutable:
