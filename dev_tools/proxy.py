@@ -7,7 +7,6 @@ import threading
 from collections.abc import Coroutine
 from contextlib import suppress
 from enum import Enum
-from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from dev_tools.ports import free_ports
@@ -91,9 +90,7 @@ class LinkProxy:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_about: object) -> None:
         self.close()
 
     def _call(self, what: Coroutine[Any, Any, T]) -> T:

@@ -285,17 +285,3 @@ def hash_of(number: str) -> str:
         return int(number).to_bytes(8, "big", signed=True).hex()
     except (ValueError, OverflowError):
         raise BadRequest(f"the hash must be a decimal 64-bit number, not {number[:40]!r}") from None
-
-
-def routes(
-    jobs: Jobs,
-    parts: Parts,
-    holding: Holding,
-    details: Details,
-    environments: Environments,
-    workers: Workers,
-    gate: Gate,
-    base_url: str,
-    trust: Trust,
-) -> list[Described]:
-    return AgentApi(jobs, parts, holding, details, environments, workers, gate, base_url, trust).all()

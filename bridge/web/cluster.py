@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from agent.clock import Clock
-from bridge.agents import api as agent_api
 from bridge.agents import routes as worker_routes
 from bridge.agents import unserved
+from bridge.agents.api import AgentApi
 from bridge.agents.holding import Holding
 from bridge.agents.service import Workers
 from bridge.agents.trust import Sign, Trust
@@ -129,9 +129,9 @@ async def open_cluster(
         gate=gate,
         audit=audit,
         routes=[  # the busiest first: routes are tried in order
-            *agent_api.routes(
+            *AgentApi(
                 jobs, Parts(store), holding, details, environments, workers, gate, base_url, trust
-            ),
+            ).all(),
             *device_routes.routes(devices, successors, tokens, gate, audit),
             *job_routes.routes(jobs, records, details, Scripts(store, clock, tags), gate),
             *wait_routes.routes(Waiting(jobs, records, jobs.endings, clock), gate),

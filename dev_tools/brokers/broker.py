@@ -1,7 +1,6 @@
 """What every RabbitMQ that we found or started can do for tests, demo and benches."""
 
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import Self
 
 from dev_tools.brokers.bridges import Bridges
@@ -63,7 +62,5 @@ class Broker(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_about: object) -> None:
         self.close()

@@ -22,6 +22,7 @@ from agent.spool.spool import Spool
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import BLOB_PART_BYTES, pack
 from agent.wire.messages import Job, Result
+from tests.support.disks import fill
 
 KEY = (JobId("j1"), Attempt(1))
 
@@ -195,16 +196,6 @@ async def test_a_full_disk_is_no_damage(small_disk: Path, free_kb: int) -> None:
     again = await Spool.open(small_disk / "spool", SystemClock())
     assert await again.job((job().job_id, job().attempt)) == job()
     await again.close()
-
-
-def fill(filler: Path, leave: int) -> None:
-    """Take all the disk but `leave` bytes."""
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-        except OSError:
-            file.truncate(max(0, file.tell() - leave))
 
 
 HOLDER = """
