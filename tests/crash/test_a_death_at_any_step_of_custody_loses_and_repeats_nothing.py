@@ -1,47 +1,24 @@
 """`kill -9` at each named step of custody, on both sides: I1, I2 and I3 hold at all of them."""
 
-import signal
 from pathlib import Path
 
 import pytest
 
+from tests.support.deaths import (
+    agent_that_died_at,
+    dies_and_is_started_again,
+    every_job_has_its_result,
+    submit,
+)
 from tests.support.killed_at import AGENT, BRIDGE
 from tests.support.until import until
-from tests.support.world import RECONNECT_S, Agent, Bridge, World
+from tests.support.world import Agent, World
 
 pytestmark = pytest.mark.broker
 
-SMALL = 4
-LARGE = "def main():\n    open({trace!r}, 'a').write('large\\n')\n    return 'y' * 300_000"
-
-
-def submit(world: World, trace: Path) -> dict[str, str]:
-    """What each job is called → its id."""
-    jobs = {str(n): world.cluster.submit(f"echo {n} >> {trace}; echo {n}", "bash") for n in range(SMALL)}
-    jobs["large"] = world.cluster.submit(LARGE.format(trace=str(trace)), "bash", "python3")
-    jobs["once"] = world.cluster.submit(f"echo once >> {trace}; echo once", "bash", delivery="at_most_once")
-    return jobs
-
-
-def names_in(trace: Path) -> list[str]:
-    return trace.read_text().split()
-
-
-async def dies_and_is_started_again(victim: Agent | Bridge) -> None:
-    await until(lambda: victim.process.exit_code == -signal.SIGKILL, within_s=RECONNECT_S)
-    await victim.start()
-
 
 async def every_job_ended_once(world: World, agent: Agent, jobs: dict[str, str], trace: Path) -> None:
-    await world.cluster.all_done(list(jobs.values()), within_s=RECONNECT_S)
-    results = {name: world.cluster.job(job)["result"] for name, job in jobs.items()}
-    once = results.pop("once")
-    assert results == {str(n): str(n) for n in range(SMALL)} | {"large": "y" * 300_000}
-    ran = names_in(trace)
-    assert set(ran) >= set(results)
-    assert max(ran.count(name) for name in results) <= 2  # one death interrupts a run once
-    assert ran.count("once") <= 1  # I2
-    assert once == "once" or once["error"]["name"] == "Interrupted"
+    await every_job_has_its_result(world, jobs, trace, errors_of_once=["Interrupted"])
     assert sorted(world.cluster.completed()) == sorted(jobs.values())
     await until(lambda: all(row["state"] == "closed" for row in world.cluster.custody()))
     assert {row["job_id"] for row in world.cluster.custody()} == set(jobs.values())
@@ -51,13 +28,8 @@ async def every_job_ended_once(world: World, agent: Agent, jobs: dict[str, str],
 
 @pytest.mark.parametrize("step", AGENT)
 async def test_of_the_agent(world: World, tmp_path: Path, step: str) -> None:
-    mark, trace = tmp_path / "mark", tmp_path / "trace"
-    jobs = submit(world, trace)
-    agent = world.site("bash", slots=2)
-    agent.will_die_at(step, mark)
-    mark.touch()
-    agent.launch()
-    await dies_and_is_started_again(agent)
+    trace = tmp_path / "trace"
+    agent, jobs = await agent_that_died_at(step, world, trace)
     await every_job_ended_once(world, agent, jobs, trace)
 
 

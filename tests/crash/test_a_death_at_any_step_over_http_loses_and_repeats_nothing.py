@@ -6,48 +6,36 @@ from pathlib import Path
 import pytest
 
 from dev_tools.proxy import Cut
-from tests.crash.test_a_death_at_any_step_of_custody_loses_and_repeats_nothing import (
-    SMALL,
-    dies_and_is_started_again,
-    names_in,
-    submit,
-)
 from tests.crash.test_every_job_is_recorded_exactly_once_whatever_is_killed import expected, kill_after
 from tests.crash.test_every_job_is_recorded_exactly_once_whatever_is_killed import submit as submit_one
+from tests.support.deaths import (
+    SMALL,
+    agent_that_died_at,
+    dies_and_is_started_again,
+    every_job_has_its_result,
+    submit,
+)
 from tests.support.killed_at import AGENT_OVER_HTTP, BRIDGE_OVER_HTTP
 from tests.support.until import until
 from tests.support.world import RECONNECT_S, Agent, World, paused
 
-NEVER_RUN_AGAIN = ("Interrupted", "CustodianLost")
 JOBS, FAULTS = 60, 8
 
 
 async def every_job_ended_once(world: World, agent: Agent, jobs: dict[str, str], trace: Path) -> None:
-    await world.cluster.all_done(list(jobs.values()), within_s=RECONNECT_S)
-    results = {name: world.cluster.job(job)["result"] for name, job in jobs.items()}
-    once = results.pop("once")
-    assert results == {str(n): str(n) for n in range(SMALL)} | {"large": "y" * 300_000}
-    ran = names_in(trace)
-    assert set(ran) >= set(results)
-    assert max(ran.count(name) for name in results) <= 2  # one death interrupts a run once
-    assert ran.count("once") <= 1  # I2
-    assert once == "once" or once["error"]["name"] in NEVER_RUN_AGAIN
+    lost = ["Interrupted", "CustodianLost"]
+    ran = await every_job_has_its_result(world, jobs, trace, errors_of_once=lost)
     await until(lambda: agent.status()["custody"] == {}, within_s=RECONNECT_S)
     assert agent.status()["quarantined"] == 0
-    for name in map(str, range(SMALL)):
+    for name in SMALL:
         text = world.cluster.logs(jobs[name])
         assert text.count(f"\n{name}\n") <= ran.count(name), text  # I5
 
 
 @pytest.mark.parametrize("step", AGENT_OVER_HTTP)
 async def test_of_the_agent(brokerless: World, tmp_path: Path, step: str) -> None:
-    mark, trace = tmp_path / "mark", tmp_path / "trace"
-    jobs = submit(brokerless, trace)
-    agent = brokerless.site("bash", slots=2)
-    agent.will_die_at(step, mark)
-    mark.touch()
-    agent.launch()
-    await dies_and_is_started_again(agent)
+    trace = tmp_path / "trace"
+    agent, jobs = await agent_that_died_at(step, brokerless, trace)
     await every_job_ended_once(brokerless, agent, jobs, trace)
 
 
