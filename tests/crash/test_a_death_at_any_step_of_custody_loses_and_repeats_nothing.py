@@ -1,47 +1,40 @@
 """`kill -9` at each named step of custody, on both sides: I1, I2 and I3 hold at all of them."""
 
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
-from tests.support.deaths import (
-    agent_that_died_at,
-    dies_and_is_started_again,
-    every_job_has_its_result,
-    submit,
-)
+from dev_tools.brokers.broker import Broker
+from dev_tools.brokers.vhosts import fresh_vhost
+from tests.support.deaths import Death, Deaths, every_job_has_its_result
 from tests.support.killed_at import AGENT, BRIDGE
 from tests.support.until import until
-from tests.support.world import Agent, World
+from tests.support.world import World
 
 pytestmark = pytest.mark.broker
 
 
-async def every_job_ended_once(world: World, agent: Agent, jobs: dict[str, str], trace: Path) -> None:
-    await every_job_has_its_result(world, jobs, trace, errors_of_once=["Interrupted"])
-    assert sorted(world.cluster.completed()) == sorted(jobs.values())
-    await until(lambda: all(row["state"] == "closed" for row in world.cluster.custody()))
-    assert {row["job_id"] for row in world.cluster.custody()} == set(jobs.values())
-    await until(lambda: agent.status()["custody"] == {})
-    assert agent.status()["quarantined"] == 0
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def deaths(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> AsyncIterator[Deaths]:
+    folder = tmp_path_factory.mktemp("deaths")
+    with fresh_vhost(broker) as amqp_url, World(folder, amqp_url) as world:
+        opened = Deaths(world)
+        await opened.open()
+        yield opened
+
+
+async def every_job_ended_once(death: Death) -> None:
+    await every_job_has_its_result(death, errors_of_once=["Interrupted"])
+    await until(lambda: all(row["state"] == "closed" for row in death.custody()))
+    assert {row["job_id"] for row in death.custody()} == set(death.jobs.values())
 
 
 @pytest.mark.parametrize("step", AGENT)
-async def test_of_the_agent(world: World, tmp_path: Path, step: str) -> None:
-    trace = tmp_path / "trace"
-    agent, jobs = await agent_that_died_at(step, world, trace)
-    await every_job_ended_once(world, agent, jobs, trace)
+async def test_of_the_agent(deaths: Deaths, step: str) -> None:
+    await every_job_ended_once(await deaths.of_the_agent(step))
 
 
 @pytest.mark.parametrize("step", BRIDGE)
-async def test_of_the_bridge(world: World, tmp_path: Path, step: str) -> None:
-    mark, trace = tmp_path / "mark", tmp_path / "trace"
-    world.bridge.stop()
-    world.bridge.will_die_at(step, mark)
-    await world.bridge.start()
-    jobs = submit(world, trace)
-    agent = world.site("bash", slots=2)
-    mark.touch()
-    agent.launch()
-    await dies_and_is_started_again(world.bridge)
-    await every_job_ended_once(world, agent, jobs, trace)
+async def test_of_the_bridge(deaths: Deaths, step: str) -> None:
+    await every_job_ended_once(await deaths.of_the_bridge(step))

@@ -1,56 +1,47 @@
 """`kill -9` at each named step of a link without a broker, on both sides: I1, I2, I3 and I5 hold."""
 
 import random
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from dev_tools.proxy import Cut
 from tests.crash.test_every_job_is_recorded_exactly_once_whatever_is_killed import expected, kill_after
 from tests.crash.test_every_job_is_recorded_exactly_once_whatever_is_killed import submit as submit_one
-from tests.support.deaths import (
-    SMALL,
-    agent_that_died_at,
-    dies_and_is_started_again,
-    every_job_has_its_result,
-    submit,
-)
+from tests.support.deaths import SMALL, Death, Deaths, every_job_has_its_result
 from tests.support.killed_at import AGENT_OVER_HTTP, BRIDGE_OVER_HTTP
 from tests.support.until import until
-from tests.support.world import RECONNECT_S, Agent, World, paused
+from tests.support.world import RECONNECT_S, World
 
 JOBS, FAULTS = 60, 8
 
 
-async def every_job_ended_once(world: World, agent: Agent, jobs: dict[str, str], trace: Path) -> None:
-    lost = ["Interrupted", "CustodianLost"]
-    ran = await every_job_has_its_result(world, jobs, trace, errors_of_once=lost)
-    await until(lambda: agent.status()["custody"] == {}, within_s=RECONNECT_S)
-    assert agent.status()["quarantined"] == 0
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def deaths(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deaths]:
+    with World(tmp_path_factory.mktemp("deaths")) as world:
+        opened = Deaths(world)
+        await opened.open()
+        yield opened
+
+
+async def every_job_ended_once(death: Death) -> None:
+    await every_job_has_its_result(death, errors_of_once=["Interrupted", "CustodianLost"])
+    ran = death.ran()
     for name in SMALL:
-        text = world.cluster.logs(jobs[name])
+        text = death.world.cluster.logs(death.jobs[name])
         assert text.count(f"\n{name}\n") <= ran.count(name), text  # I5
 
 
 @pytest.mark.parametrize("step", AGENT_OVER_HTTP)
-async def test_of_the_agent(brokerless: World, tmp_path: Path, step: str) -> None:
-    trace = tmp_path / "trace"
-    agent, jobs = await agent_that_died_at(step, brokerless, trace)
-    await every_job_ended_once(brokerless, agent, jobs, trace)
+async def test_of_the_agent(deaths: Deaths, step: str) -> None:
+    await every_job_ended_once(await deaths.of_the_agent(step))
 
 
 @pytest.mark.parametrize("step", BRIDGE_OVER_HTTP)
-async def test_of_the_bridge(brokerless: World, tmp_path: Path, step: str) -> None:
-    mark, trace = tmp_path / "mark", tmp_path / "trace"
-    brokerless.bridge.will_die_at(step, mark)
-    brokerless.bridge.stop()
-    await brokerless.bridge.start()
-    agent = await brokerless.agent("bash", slots=2)
-    with paused(agent):  # so that it lives until all are submitted
-        jobs = submit(brokerless, trace)
-        mark.touch()
-    await dies_and_is_started_again(brokerless.bridge)
-    await every_job_ended_once(brokerless, agent, jobs, trace)
+async def test_of_the_bridge(deaths: Deaths, step: str) -> None:
+    await every_job_ended_once(await deaths.of_the_bridge(step))
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -1,9 +1,9 @@
-"""Runs the product as `python -m` would, and kills it with SIGKILL at one named step of custody.
+"""Runs the product as `python -m` would, and kills it with SIGKILL at a named step of custody.
 
-    python -m tests.support.killed_at STEP MARK agent|bridge …
+    python -m tests.support.killed_at MARK agent|bridge …
 
-The step is a moment right before or after one method of the real process. It dies there once: while the
-file MARK exists, which it removes as it dies. So the same command, started again, lives.
+A step is a moment right before or after one method of the real process. It dies at the one that the file
+MARK names, and removes that file as it dies. So the same command, started again, lives.
 """
 
 import functools
@@ -80,39 +80,42 @@ BRIDGE_OVER_HTTP: Final[dict[str, Moment]] = {
     "a result is recorded, no answer is sent": ("bridge.jobs.service:Jobs.complete", "after"),
     "it is told what an agent holds": ("bridge.agents.holding:Holding.heard", "before"),
 }
-STEPS: Final = AGENT | BRIDGE | AGENT_OVER_HTTP | BRIDGE_OVER_HTTP
+STEPS: Final = {"agent": AGENT | AGENT_OVER_HTTP, "bridge": BRIDGE | BRIDGE_OVER_HTTP}
 
 
-def die_at(moment: Moment, mark: Path) -> None:
+def die_at(step: str, moment: Moment, mark: Path) -> None:
     """Put the death around the method, in this process."""
     place, when = moment
     module, _, path = place.partition(":")
     owner, _, name = path.partition(".")
     cls = getattr(importlib.import_module(module), owner)
-    setattr(cls, name, _dying(getattr(cls, name), when, mark))
+    setattr(cls, name, _dying(getattr(cls, name), step, when, mark))
 
 
-def _dying(method: Callable[..., Awaitable[Any]], when: str, mark: Path) -> Callable[..., Awaitable[Any]]:
+def _dying(
+    method: Callable[..., Awaitable[Any]], step: str, when: str, mark: Path
+) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(method)
     async def wrapped(*args: Any, **named: Any) -> Any:
         if when == "before":
-            _die_once(mark)
+            _die_once(step, mark)
         answer = await method(*args, **named)
         if when == "after":
-            _die_once(mark)
+            _die_once(step, mark)
         return answer
 
     return wrapped
 
 
-def _die_once(mark: Path) -> None:
-    if mark.exists():
+def _die_once(step: str, mark: Path) -> None:
+    if mark.exists() and mark.read_text() == step:
         mark.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    step, marked, program = sys.argv[1:4]
-    die_at(STEPS[step], Path(marked))
-    sys.argv[:] = [program, *sys.argv[4:]]
+    marked, program = sys.argv[1:3]
+    for named, moment in STEPS[program].items():
+        die_at(named, moment, Path(marked))
+    sys.argv[:] = [program, *sys.argv[3:]]
     runpy.run_module(program, run_name="__main__", alter_sys=True)

@@ -68,6 +68,7 @@ class Service:
         self.log: Final = folder / "log"
         self.settings = dict(settings)
         self._command: Final = [sys.executable, "-m", *command]
+        self._mark: Final = folder / "dies-at"
         self._running: Running | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -76,9 +77,13 @@ class Service:
         assert self._running is not None, "not started yet"
         return self._running
 
-    def will_die_at(self, step: str, mark: Path) -> None:
-        """From its next start: SIGKILL at this step of `killed_at`, once, when the file `mark` is there."""
-        self._command[2:2] = ["tests.support.killed_at", step, str(mark)]
+    def is_mortal(self) -> None:
+        """From its next start it obeys `dies_at`."""
+        self._command[2:2] = ["tests.support.killed_at", str(self._mark)]
+
+    def dies_at(self, step: str) -> None:
+        """SIGKILL at the next such step, one of `killed_at`."""
+        self._mark.write_text(step)
 
     def run_inside(self, *words: str) -> None:
         """From its next start: through this command, which ends by becoming the words that follow it."""
