@@ -267,7 +267,7 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
     if account is not None:
         _let_in(account, spool)
     is_new = await spool.get_meta("enrolment") is None
-    credentials = Credentials(spool.folder.path, settings.token, is_new=is_new)
+    credentials = Credentials(spool.folder.path, settings.token, spool.seal, is_new=is_new)
     log.info("device.known", device=credentials.device.kid)
     executor = ProcessExecutor(
         spool.folder.work,

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from agent.spool.sealing import OVERHEAD, Seal, is_sealed
 from agent.wire.envelope import BLOB_PART_BYTES
@@ -39,6 +39,26 @@ def _write_durably(path: Path, pieces: Iterable[bytes], mode: int = 0o666) -> No
         os.fsync(file.fileno())
     temp.replace(path)
     fsync_dir(path.parent)
+
+
+def replace_durably(path: Path, data: bytes, mode: int) -> None:
+    """The same for a file that is there; what stood in it is overwritten, so that no free block has it."""
+    with path.open("r+b") as old:
+        write_durably(path, data, mode)
+        _overwrite(old)
+
+
+def erase(path: Path) -> None:
+    """Remove a file of which no free block is to keep anything. Raises OSError."""
+    with path.open("r+b") as file:
+        _overwrite(file)
+    path.unlink()
+
+
+def _overwrite(file: BinaryIO) -> None:
+    file.write(bytes(os.fstat(file.fileno()).st_size))
+    file.flush()
+    os.fsync(file.fileno())
 
 
 class Blobs:
@@ -101,11 +121,17 @@ class Blobs:
         return self._seal.open(kept, "document", owner, index) or b""
 
     def seal(self, owner: str) -> bool:
-        """Seal a document of before there was a key. False: it is sealed, or gone. Raises OSError."""
+        """Seal a document that is in the clear, or that an older key has sealed. Raises OSError.
+
+        False: it is sealed, gone, or damaged.
+        """
         path = self._path(owner)
         try:
-            data = path.read_bytes()
-            if is_sealed(data):
+            kept = path.read_bytes()
+            if not self._seal.is_due(kept):
+                return False
+            data = b"".join(self.pieces(owner)) if is_sealed(kept) else kept
+            if is_sealed(kept) and len(data) < _opened_size(len(kept)):
                 return False
             _write_durably(path, self._closed(owner, data))
         except FileNotFoundError:
@@ -153,6 +179,11 @@ class Blobs:
 
     def _path(self, owner: str) -> Path:
         return self._folder / hashlib.sha256(owner.encode()).hexdigest()
+
+
+def _opened_size(kept_size: int) -> int:
+    """Bytes of a document of which so many are kept sealed, when every part of it opens."""
+    return kept_size - OVERHEAD * -(-kept_size // (BLOB_PART_BYTES + OVERHEAD))
 
 
 def _size(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""What this device is trusted by and trusts, in files of their own beside `identity` (mode 0600).
+"""What this device is trusted by and trusts, in files of their own beside `identity` (mode 0600, and sealed).
 
 A destroyed database, set aside whole, must neither change the device nor make it trust a stranger's keys.
 """
@@ -13,17 +13,54 @@ from typing import Final
 import structlog
 
 from agent.errors import SpoolUnusable
-from agent.logs import Secret
-from agent.spool.blobs import write_durably
-from agent.spool.folder import why_unusable
+from agent.logs import Secret, hide
+from agent.spool.blobs import TEMP, erase, replace_durably, write_durably
+from agent.spool.folder import unusable
+from agent.spool.sealing import Seal
 from agent.trust import SigningKey
+from agent.wire.tokens import AGENT_PREFIX
 
 log = structlog.get_logger()
 
 DEVICE_KEY: Final = "device.key"
 TOKEN: Final = "token"  # noqa: S105 the name of a file
 BRIDGE_KEYS: Final = "bridge.keys"
+FILES: Final = (DEVICE_KEY, TOKEN, BRIDGE_KEYS)
+PLACE: Final = "credential"
 PRIVATE: Final = 0o600
+
+
+def seal_credentials(folder: Path, seal: Seal) -> int:
+    """What of them is in the clear, or sealed by an older key, is sealed anew. How many were. Raises OSError.
+
+    Cut off at any point it leaves each of them whole, and the next call goes on.
+    """
+    return sum(_seal_file(folder / name, seal) for name in FILES)
+
+
+def _seal_file(file: Path, seal: Seal) -> bool:
+    cut_off = file.with_name(file.name + TEMP)  # a writing that a crash ended
+    if seal.key_id and cut_off.is_file():
+        erase(cut_off)
+    kept = _kept(file)
+    opened = seal.open(kept, PLACE, file.name)
+    if not kept or not seal.is_due(kept) or opened is None:
+        return False
+    replace_durably(file, seal.close(opened, PLACE, file.name), PRIVATE)
+    return True
+
+
+def _kept(file: Path) -> bytes:
+    return file.read_bytes() if file.exists() else b""
+
+
+def _require_keys_of_all(folder: Path, seal: Seal) -> None:
+    for name in FILES:
+        if not seal.has_key_of(_kept(folder / name)):
+            raise SpoolUnusable(
+                f"{folder / name} is sealed with a key that this spool does not have; put back the one that "
+                "was here, or remove it to begin with a new one. Nothing was changed."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +74,17 @@ class Pinned:
 class Credentials:
     """Read once at the start, from the folder of a spool that this agent holds. Raises `SpoolUnusable`."""
 
-    def __init__(self, folder: Path, given: Secret, *, is_new: bool) -> None:
-        """`given`: the token of the settings. `is_new`: nobody knows this spool yet: it has lost no key."""
+    def __init__(self, folder: Path, given: Secret, seal: Seal | None = None, *, is_new: bool) -> None:
+        """`given`: the token of the settings. `seal`: the spool's; what was kept before it is sealed now.
+
+        `is_new`: nobody knows this spool yet: it has lost no key.
+        """
         self._folder = folder
         self._given = given
+        self._seal = seal or Seal()
+        with unusable(folder):
+            _require_keys_of_all(folder, self._seal)
+            seal_credentials(folder, self._seal)
         self.device = self._device_key(is_new=is_new)
         self.token = self._newest_token()
 
@@ -51,7 +95,7 @@ class Credentials:
     def succeed(self, token: str) -> None:
         """From now on this one, also after a restart, until the settings bring another than they do now."""
         self._keep(TOKEN, json.dumps({"instead_of": _hash_of(self._given), "token": token}))
-        self.token = Secret(token)
+        self.token = _hidden(token)
 
     def pinned(self, base_url: str) -> Mapping[str, str]:
         """The keys that the bridge at this address has; empty while none is known."""
@@ -63,15 +107,14 @@ class Credentials:
         self._keep(BRIDGE_KEYS, json.dumps({"base_url": base_url, "keys": dict(keys)}))
 
     def _device_key(self, *, is_new: bool) -> SigningKey:
-        file = self._folder / DEVICE_KEY
         try:
-            return SigningKey(bytes.fromhex(file.read_text().strip()))
-        except FileNotFoundError:
+            with unusable(self._folder):
+                text = self._text(DEVICE_KEY)
+            if text is not None:
+                return SigningKey(bytes.fromhex(text.strip()))
             reason = "it is gone"
         except ValueError:
             reason = "it is damaged"
-        except OSError as error:
-            raise SpoolUnusable(why_unusable(self._folder, error)) from error
         made = SigningKey.made()
         self._keep(DEVICE_KEY, f"{made.raw.hex()}\n")
         if not is_new:
@@ -85,21 +128,35 @@ class Credentials:
         known = self._read(TOKEN)
         token = known.get("token")
         is_successor = known.get("instead_of") == _hash_of(self._given) and isinstance(token, str)
-        return Secret(str(token)) if is_successor else self._given
+        return _hidden(str(token)) if is_successor else self._given
 
     def _read(self, name: str) -> dict[str, object]:
         """What cannot be read is as good as not there: the bridge tells it again."""
         try:
-            known = json.loads((self._folder / name).read_text())
+            known = json.loads(self._text(name) or "")
         except (OSError, ValueError):
             return {}
         return known if isinstance(known, dict) else {}
 
-    def _keep(self, name: str, text: str) -> None:
+    def _text(self, name: str) -> str | None:
+        """None: there is no such file. Raises OSError, and ValueError when it is damaged."""
         try:
-            write_durably(self._folder / name, text.encode(), PRIVATE)
-        except OSError as error:
-            raise SpoolUnusable(why_unusable(self._folder, error)) from error
+            kept = (self._folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        opened = self._seal.open(kept, PLACE, name)
+        if opened is None:
+            raise ValueError(f"{name} was changed since it was sealed")
+        return opened.decode()
+
+    def _keep(self, name: str, text: str) -> None:
+        with unusable(self._folder):
+            write_durably(self._folder / name, self._seal.close(text.encode(), PLACE, name), PRIVATE)
+
+
+def _hidden(token: str) -> Secret:
+    hide(token.removeprefix(AGENT_PREFIX))  # as it goes on the wire, whatever stands before it
+    return Secret(token)
 
 
 def _hash_of(token: Secret) -> str:

@@ -26,10 +26,11 @@ class Seal:
     Without a key it leaves everything as it is. What was kept before there was a key is read as it is, too.
     """
 
-    def __init__(self, key: bytes | None = None) -> None:
-        """`key`: 32 bytes."""
-        self._key = key
-        self.key_id = "" if key is None else hashlib.sha256(b"orvanta spool key id " + key).hexdigest()[:16]
+    def __init__(self, key: bytes | None = None, *older: bytes) -> None:
+        """`key`: 32 bytes. What `older` keys have sealed opens, too."""
+        self.keys = () if key is None else (key, *older)  # only for the note that wraps them
+        self._by_id = {_id_of(one): one for one in self.keys}
+        self.key_id = "" if key is None else _id_of(key)
         self._head = b""
         if key is not None:
             salt = os.urandom(SALT_BYTES)
@@ -39,7 +40,7 @@ class Seal:
 
     def close(self, content: bytes, *place: str | int) -> bytes:
         """`place` is sealed in: what is moved to another row does not open there."""
-        if self._key is None:
+        if not self.keys:
             return content
         nonce = next(self._numbers).to_bytes(NONCE_BYTES, "big")
         return self._head + nonce + self._cipher.encrypt(nonce, content, self._head + _bound(place))
@@ -49,17 +50,34 @@ class Seal:
         if not is_sealed(kept):
             return kept
         head, rest = kept[:HEAD_BYTES], kept[HEAD_BYTES:]
-        if self._key is None or head[len(MARK) : len(MARK) + ID_BYTES].hex() != self.key_id:
+        key = self._by_id.get(_sealed_by(kept))
+        if key is None:
             return None
         try:
-            cipher = _cipher(self._key, head[-SALT_BYTES:])
+            cipher = _cipher(key, head[-SALT_BYTES:])
             return cipher.decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], head + _bound(place))
         except (InvalidTag, ValueError):  # ValueError: it was cut short
             return None
 
+    def is_due(self, kept: bytes) -> bool:
+        """Whether it is to be sealed anew: it lies in clear, or an older key has sealed it."""
+        return bool(self.keys) and not (is_sealed(kept) and _sealed_by(kept) == self.key_id)
+
+    def has_key_of(self, kept: bytes) -> bool:
+        """Whether what does not open is damaged, and not another key's."""
+        return not is_sealed(kept) or _sealed_by(kept) in self._by_id
+
 
 def is_sealed(kept: bytes) -> bool:
     return kept.startswith(MARK)
+
+
+def _sealed_by(kept: bytes) -> str:
+    return kept[len(MARK) : len(MARK) + ID_BYTES].hex()
+
+
+def _id_of(key: bytes) -> str:
+    return hashlib.sha256(b"orvanta spool key id " + key).hexdigest()[: ID_BYTES * 2]
 
 
 @lru_cache(maxsize=64)  # one for each life of the agent of which something is still kept

@@ -15,7 +15,7 @@ from agent.spool.blobs import Blobs
 from agent.spool.budget import Bounds, Measured
 from agent.spool.contents import Content, Contents
 from agent.spool.folder import Folder
-from agent.spool.key_note import adopt_key
+from agent.spool.key_note import adopted
 from agent.spool.keys import STRETCH, Keys
 from agent.spool.lifetime import Lifetime
 from agent.spool.lifetime import read as read_lifetime
@@ -58,7 +58,8 @@ class Spool:
         self.blobs = blobs
         self._database = database
         self._clock = clock
-        self._contents = Contents(seal or Seal())
+        self.seal = seal or Seal()
+        self._contents = Contents(self.seal)
         self.keys = Keys(database)
         self._lifetime = Lifetime(clock)
         self._may_have_unreported = True  # False spares the reporter a read for every event
@@ -82,19 +83,18 @@ class Spool:
     ) -> "Spool":
         """Lock the folder, mend what is damaged, and open. Raises `SpoolError`.
 
-        `seal`: what content is sealed with from now on; None or one without a key leaves it as it is.
+        `seal`: by the operator's key; None or one without a key leaves content as it is.
         `damaged`: the database was found so while it was used, so what can be read goes into a new one.
         """
-        seal = seal or Seal()
         folder = Folder(path)
         try:
-            adopt_key(folder.path, seal)
+            own = adopted(folder.path, seal or Seal())
             database = await open_database(folder, MIGRATIONS, damaged=damaged)
         except BaseException:
             folder.release()
             raise
         database.may_use = folder.is_ours
-        spool = cls(folder, Blobs(folder.blobs, seal), database, clock, bounds, seal)
+        spool = cls(folder, Blobs(folder.blobs, own), database, clock, bounds, own)
         spool._lifetime = Lifetime(clock, read_lifetime(await spool.get_meta(LIVED)))
         return spool
 

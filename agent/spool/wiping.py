@@ -7,11 +7,15 @@ from typing import Final
 from agent.errors import Revoked
 from agent.spool.blobs import fsync_dir, write_durably
 from agent.spool.credentials import BRIDGE_KEYS, DEVICE_KEY
+from agent.spool.key_note import COPY as COPY_OF_KEYS
+from agent.spool.key_note import NOTE as KEYS
 
 NOTE: Final = (
     "revoked"  # the id of the token that was taken away; written first, so that a wipe goes on after a crash
 )
-KEPT: Final = frozenset({NOTE, "lock", "identity", DEVICE_KEY, BRIDGE_KEYS})  # who it is, and whom it trusts
+KEPT: Final = frozenset(  # who it is, whom it trusts, and what opens both: sealed, where there is a key
+    {NOTE, "lock", "identity", DEVICE_KEY, BRIDGE_KEYS, KEYS, COPY_OF_KEYS}
+)
 
 
 def wipe(folder: Path, token_id: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import Revoked
+from agent.spool.sealing import is_sealed
 from agent.spool.wiping import KEPT, NOTE, require_not_revoked, wipe
 from agent.trust import Keyring
 from agent.wire.revoked import is_proved, proof_of
@@ -35,6 +36,7 @@ async def test_what_runs_is_stopped_and_the_spool_is_wiped_and_a_new_token_begin
     assert await until(lambda: agent.process.exit_code, within_s=90) == 1
     assert "was revoked, and its spool" in agent.log.read_text()
     assert {path.name for path in agent.spool.iterdir()} == KEPT
+    assert all(is_sealed((agent.spool / name).read_bytes()) for name in ("device.key", "bridge.keys"))
     assert has_ended(int(pid.read_text()))
     agent.launch()
     assert await until(lambda: agent.process.exit_code, within_s=30) == 1

@@ -2,6 +2,7 @@
 
 import stat
 from base64 import b64encode
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from structlog.testing import capture_logs
 from agent.enrolling import Enrolling
 from agent.errors import KeysUnknown, SpoolUnusable
 from agent.link.link import Enrolment, LinkKind
-from agent.logs import Secret
-from agent.spool.credentials import Credentials
+from agent.logs import Secret, without_secrets
+from agent.spool.credentials import FILES, Credentials, seal_credentials
+from agent.spool.sealing import Seal, is_sealed
 from agent.trust import SigningKey
 
 GIVEN = Secret("jwt_agent_a.b.c")
 URL = "http://bridge.test"
+KEY = bytes(range(32))
 
 
 def known(folder: Path, given: Secret = GIVEN, *, is_new: bool = False) -> Credentials:
@@ -55,6 +58,51 @@ def test_a_token_of_the_settings_that_is_another_one_wins(tmp_path: Path) -> Non
     assert known(tmp_path).token.reveal() == "jwt_agent_d.e.f"
     (tmp_path / "token").write_text("[1]")
     assert known(tmp_path).token == GIVEN
+
+
+def test_what_was_in_the_clear_is_sealed_at_the_next_start_and_overwritten(tmp_path: Path) -> None:
+    before = known(tmp_path, is_new=True)
+    before.succeed("jwt_agent_d.e.f")
+    before.pin(URL, {"kid": "key"})
+    cut_off = tmp_path / "token.tmp"  # of a start that a crash ended
+    cut_off.write_text("jwt_agent_d.e.f")
+    with ExitStack() as files:
+        old = [files.enter_context((tmp_path / name).open("rb")) for name in (*FILES, cut_off.name)]
+        after = Credentials(tmp_path, GIVEN, Seal(KEY), is_new=False)
+        assert all(set(file.read()) == {0} for file in old)
+    assert after.device.kid == before.device.kid
+    assert after.token.reveal() == "jwt_agent_d.e.f"
+    assert after.pinned(URL) == {"kid": "key"}
+    assert all(is_sealed((tmp_path / name).read_bytes()) for name in FILES)
+    assert {path.name for path in tmp_path.iterdir()} == set(FILES)
+    assert seal_credentials(tmp_path, Seal(KEY)) == 0, "once is enough"
+
+
+@pytest.mark.parametrize("seal", [Seal(), Seal(bytes(32))])
+def test_without_its_key_it_says_so_in_a_line_and_loses_nothing(tmp_path: Path, seal: Seal) -> None:
+    made = Credentials(tmp_path, GIVEN, Seal(KEY), is_new=True)
+    before = (tmp_path / "device.key").read_bytes()
+    with pytest.raises(SpoolUnusable, match=r"device\.key is sealed with a key that") as refused:
+        Credentials(tmp_path, GIVEN, seal, is_new=False)
+    assert "\n" not in str(refused.value)
+    assert (tmp_path / "device.key").read_bytes() == before
+    assert Credentials(tmp_path, GIVEN, Seal(KEY), is_new=False).device.kid == made.device.kid
+
+
+def test_a_sealed_key_that_is_damaged_is_named_and_another_one_made(tmp_path: Path) -> None:
+    lost = Credentials(tmp_path, GIVEN, Seal(KEY), is_new=True).device.kid
+    file = tmp_path / "device.key"
+    file.write_bytes(file.read_bytes()[:-1])
+    for seal in (Seal(KEY), Seal(bytes(32), KEY)):  # as it is, and when all is sealed anew
+        with capture_logs() as logs:
+            assert Credentials(tmp_path, GIVEN, seal, is_new=False).device.kid != lost
+        assert [one["event"] for one in logs] == ["device.key_lost"]
+        file.write_bytes(file.read_bytes()[:-1])
+
+
+def test_a_token_that_was_taken_over_shows_in_no_log_from_then_on(tmp_path: Path) -> None:
+    known(tmp_path).succeed("jwt_agent_eyJtaken.over.then")
+    assert without_secrets("Bearer jwt_agent_north_eyJtaken.over.then") == "Bearer jwt_agent_north_***"
 
 
 def test_a_folder_that_takes_nothing_says_why(tmp_path: Path) -> None:

@@ -16,84 +16,26 @@ from agent.clock import SystemClock
 from agent.config import read
 from agent.errors import ConfigError, SpoolUnusable
 from agent.jobs.book import Book
-from agent.jobs.model import Event
 from agent.spool.sealing import OVERHEAD, Seal, is_sealed
 from agent.spool.spool import Spool
-from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import BLOB_PART_BYTES, pack
-from agent.wire.messages import Job, Result
-
-SECRET = "planted-s3cret"
-LARGE = b'"' + SECRET.encode() * (3 * BLOB_PART_BYTES // len(SECRET)) + b'"'
-KEY = bytes(range(32))
-
-
-def key(name: str) -> tuple[JobId, Attempt]:
-    return (JobId(name), Attempt(1))
-
-
-async def hold(book: Book, name: str) -> None:
-    job = Job(
-        job_id=JobId(name), attempt=Attempt(1), workspace="main", tag=Tag("t"), language="bash",
-        code=f"echo {SECRET}", args=b'{"password": "planted-s3cret"}', token=f"token-{SECRET}",
-    )  # fmt: skip
-    await book.hold(job, pack([job]))
-
-
-async def finish(book: Book, name: str, document: bytes) -> None:
-    await book.apply(key(name), Event.STARTED)
-    result = Result(
-        job_id=JobId(name), attempt=Attempt(1), workspace="main", success=True, document=document,
-        finished_at=1.0,
-    )  # fmt: skip
-    await book.finish(key(name), Event.EXITED, result)
-
-
-async def fill(spool: Spool, *, name: str = "") -> None:
-    """A job, a small and a large result, log text, a quarantined job, an enrolment."""
-    book = Book(spool, SystemClock())
-    for job, document in ((f"done{name}", b'"planted-s3cret"'), (f"large{name}", LARGE)):
-        await hold(book, job)
-        await finish(book, job, document)
-    for job in (f"next{name}", f"aside{name}"):
-        await hold(book, job)
-    await spool.quarantine(key(f"aside{name}"), "odd")
-    await spool.add_log(key(f"next{name}"), 0, f"says {SECRET}\n")
-    await spool.set_meta("enrolment", json.dumps({"amqp_url": SECRET}))
-    await spool.set_meta("worker", "ag-site-north-abcde")
-
-
-async def is_as_filled(spool: Spool, *, name: str = "") -> bool:
-    job, result = await spool.job(key(f"next{name}")), await spool.result(key(f"done{name}"))
-    large = await spool.result(key(f"large{name}"))
-    assert job
-    assert result
-    assert large
-    parts = [await spool.part(large, index) for index in range(large.blob_parts)]
-    text = "".join(chunk.text for chunk in await spool.pending_log(10) if chunk.key == key(f"next{name}"))
-    kept = [one.result for one in await spool.results([], 10, 10**9)]
-    enrolment = await spool.get_meta("enrolment")
-    return (
-        (job.token, text) == (f"token-{SECRET}", f"says {SECRET}\n")
-        and result in kept
-        and result.document == b'"planted-s3cret"'
-        and b"".join(parts) == LARGE
-        and await spool.is_whole(large)
-        and enrolment == json.dumps({"amqp_url": SECRET})
-    )
-
-
-def found_in(folder: Path) -> list[str]:
-    """The files in which the secret stands."""
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    return sorted(file.name for file in files if SECRET.encode() in file.read_bytes())
+from tests.unit.filled_spool import (
+    KEY,
+    LARGE,
+    credentials_are_as_filled,
+    fill,
+    fill_credentials,
+    found_in,
+    hold,
+    is_as_filled,
+    key,
+    seal_key_file,
+)
 
 
 @pytest.fixture
 def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    file = tmp_path / "key"
-    file.write_text(KEY.hex() + "\n")
-    file.chmod(0o600)
+    file = seal_key_file(tmp_path, KEY)
     monkeypatch.setenv("SPOOL_KEY_FILE", str(file))
     return file
 
@@ -112,13 +54,15 @@ def tool(spool: Path, *words: str) -> tuple[int, str]:
     return code, said.getvalue()
 
 
-async def test_nothing_of_a_job_can_be_read_on_its_disk(sealed: Spool) -> None:
+async def test_nothing_of_a_job_or_of_the_device_can_be_read_on_its_disk(sealed: Spool) -> None:
+    device = fill_credentials(sealed.folder.path, sealed.seal)
     assert found_in(sealed.folder.path) == []
     assert await is_as_filled(sealed)
     await sealed.close()
     assert found_in(sealed.folder.path) == []
     again = await Spool.open(sealed.folder.path, SystemClock(), seal=Seal(KEY))
     assert await is_as_filled(again)
+    assert credentials_are_as_filled(again, device)
     await again.close()
 
 

@@ -12,7 +12,7 @@ from agent.database import TooNew, open_alone, queries
 from agent.errors import SpoolLocked, SpoolUnusable, ToolRefused
 from agent.spool.blobs import Blobs
 from agent.spool.folder import Folder
-from agent.spool.key_note import require_key
+from agent.spool.key_note import opened
 from agent.spool.recovery import UNFINISHED
 from agent.spool.sealing import Seal
 from agent.spool.spool import MIGRATIONS
@@ -40,12 +40,10 @@ class Opened:
 def to_look(path: Path, seal: Seal | None = None) -> Iterator[Opened]:
     """Everything as it is at one moment, also while the agent runs. Raises `ToolRefused`.
 
-    Without `seal` nothing that is sealed is read.
+    `seal`: by the operator's key; without it nothing that is sealed is read.
     """
     database = _database(path)
-    if seal is not None:
-        with refused():
-            require_key(path, seal)
+    own = _own_seal(path, seal)
     try:
         db = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         db.row_factory = sqlite3.Row
@@ -54,7 +52,7 @@ def to_look(path: Path, seal: Seal | None = None) -> Iterator[Opened]:
     except sqlite3.Error as error:
         raise ToolRefused(f"the spool {path} cannot be read: {error}; {MEND}.") from error
     try:
-        yield Opened(path, db, seal or Seal())
+        yield Opened(path, db, own)
     finally:
         db.close()
 
@@ -63,9 +61,7 @@ def to_look(path: Path, seal: Seal | None = None) -> Iterator[Opened]:
 def to_change(path: Path, seal: Seal | None = None) -> Iterator[Opened]:
     """One transaction on a spool that no agent uses. Raises `ToolRefused`; then nothing has changed."""
     _database(path)
-    if seal is not None:
-        with refused():
-            require_key(path, seal)
+    _own_seal(path, seal)
     try:
         folder = Folder(path)
     except SpoolLocked as error:
@@ -76,7 +72,7 @@ def to_change(path: Path, seal: Seal | None = None) -> Iterator[Opened]:
         db = open_alone(folder.database, MIGRATIONS)
         try:
             db.execute("BEGIN IMMEDIATE")
-            yield Opened(path, db, seal or Seal())
+            yield Opened(path, db, _own_seal(path, seal))  # another tool may have changed it until now
             db.execute("COMMIT")
             db.executescript("PRAGMA incremental_vacuum")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -95,6 +91,11 @@ def refused() -> Iterator[None]:
         yield
     except SpoolUnusable as error:
         raise ToolRefused(str(error)) from error
+
+
+def _own_seal(path: Path, operator: Seal | None) -> Seal:
+    with refused():
+        return Seal() if operator is None else opened(path, operator)
 
 
 def _database(path: Path) -> Path:

@@ -2,37 +2,57 @@
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 from agent.errors import ToolRefused
 from agent.spool.contents import Content, Contents
+from agent.spool.credentials import seal_credentials
 from agent.spool.folder import unusable
-from agent.spool.key_note import adopt_key
+from agent.spool.key_note import adopted, keep
 from agent.spool.rows import owner_of
-from agent.spool.sealing import Seal, is_sealed
+from agent.spool.sealing import Seal
 from agent.spool.spool import SEALED_META
 from agent.spool.tools.listing import Say
 from agent.spool.tools.opened import SQL, Opened, refused, to_change
 from agent.wire.messages import Result
 
 
-def seal_all(path: Path, say: Say, seal: Seal) -> int:
-    """Large documents first, each by itself, then all rows in one commit. Called again it goes on."""
-    if not seal.key_id:
+def seal_all(path: Path, say: Say, operator: Seal) -> int:
+    """What lies there in the clear, or under an older key, is sealed too. Called again it goes on."""
+    if not operator.key_id:
         raise ToolRefused("there is no key to seal with; set SPOOL_KEY_FILE to the file that holds it.")
-    with to_change(path, seal) as spool:
-        with refused(), unusable(path):
-            adopt_key(path, seal)
-            documents = sum(map(spool.blobs.seal, list(_owners(spool))))
-        spool.db.execute("PRAGMA secure_delete = ON")  # what is written over is zeroed, not left in the file
-        rows = sum(_rows(spool, name) for name in ("held", "quarantine", "log", "meta"))
-        spool.db.execute("COMMIT")
-        spool.db.execute("VACUUM")  # what was deleted before may lie in half-empty pages
-        spool.db.execute("BEGIN IMMEDIATE")  # `to_change` ends one, and then empties the log that had them
-    say(f"{rows} rows and {documents} documents sealed with the key {seal.key_id}; all of it is sealed now")
+    with to_change(path, operator) as spool:
+        with refused():
+            seal = adopted(path, operator)
+        _seal_anew(replace(spool, seal=seal), say, operator)
     return 0
+
+
+def _seal_anew(spool: Opened, say: Say, operator: Seal) -> None:
+    """Files first, each by itself, then all rows in one commit; at last the older keys go."""
+    with refused(), unusable(spool.path):
+        documents = sum(map(spool.blobs.seal, list(_owners(spool))))
+        credentials = seal_credentials(spool.path, spool.seal)
+    spool.db.execute("PRAGMA secure_delete = ON")  # what is written over is zeroed, not left in the file
+    rows = sum(_rows(spool, name) for name in ("held", "quarantine", "log", "meta"))
+    spool.db.execute("COMMIT")
+    spool.db.execute("VACUUM")  # what was deleted before may lie in half-empty pages
+    spool.db.execute("BEGIN IMMEDIATE")  # `to_change` ends one, and then empties the log that had them
+    say(
+        f"{rows} rows and {documents} documents sealed with the key {operator.key_id}, and {credentials} "
+        "credentials; all of it is sealed now"
+    )
+    newest, *older = spool.seal.keys
+    if not older:
+        return
+    if list(spool.path.glob("spool.damaged-*")):
+        say("older keys are kept for what was set aside; `spool purge --set-aside`, then call this again")
+        return
+    with refused(), unusable(spool.path):
+        keep(spool.path, operator, newest=newest)
 
 
 def _owners(spool: Opened) -> Iterator[str]:
@@ -58,10 +78,13 @@ def _rows(spool: Opened, name: str) -> int:
 
 def _closed(row: sqlite3.Row, name: str, crc: str, content: Content, seal: Seal) -> dict[str, Any]:
     """What is damaged stays so: its checksum is not made anew."""
-    kept = row[name]
-    if not isinstance(kept, bytes) or is_sealed(kept):
+    kept, place = row[name], (content, row["job_id"], row["attempt"])
+    if not isinstance(kept, bytes) or not seal.is_due(kept):
         return {}
-    sealed = seal.close(kept, content, row["job_id"], row["attempt"])
+    opened = seal.open(kept, *place)
+    if opened is None:
+        return {}
+    sealed = seal.close(opened, *place)
     return {name: sealed, crc: crc32(sealed) if crc32(kept) == row[crc] else row[crc]}
 
 
@@ -77,16 +100,17 @@ def _of_quarantine(row: sqlite3.Row, seal: Seal) -> dict[str, Any]:
 
 
 def _of_log(row: sqlite3.Row, seal: Seal) -> dict[str, Any]:
-    if not isinstance(row["text"], str):
-        return {}
-    place = (Content.LOG, row["job_id"], row["attempt"], row["start"])
-    return {"text": seal.close(row["text"].encode(), *place)}
+    return _closed_text(row, "text", seal, Content.LOG, row["job_id"], row["attempt"], row["start"])
 
 
 def _of_meta(row: sqlite3.Row, seal: Seal) -> dict[str, Any]:
-    if row["id"] not in SEALED_META or not isinstance(row["value"], str):
-        return {}
-    return {"value": seal.close(row["value"].encode(), Content.META, row["id"])}
+    return _closed_text(row, "value", seal, Content.META, row["id"]) if row["id"] in SEALED_META else {}
+
+
+def _closed_text(row: sqlite3.Row, name: str, seal: Seal, *place: str | int) -> dict[str, Any]:
+    kept = row[name].encode() if isinstance(row[name], str) else row[name]
+    opened = seal.open(kept, *place) if isinstance(kept, bytes) and seal.is_due(kept) else None
+    return {} if opened is None else {name: seal.close(opened, *place)}
 
 
 SEALED = {"held": _of_held, "quarantine": _of_quarantine, "log": _of_log, "meta": _of_meta}
