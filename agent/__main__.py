@@ -19,7 +19,7 @@ USAGE_ERROR = 2
 def main(argv: Sequence[str]) -> int:
     try:
         if argv[:1] == ["spool"]:
-            return tools.run(argv[1:], print, lambda spool: config.seal(os.environ, spool))
+            return tools.run(argv[1:], print, lambda spool: config.seal(os.environ, spool), config.seal_by)
         options = _parser().parse_args(argv)
         if options.command == "status":
             seen = status.read(options.spool)

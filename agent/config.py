@@ -96,33 +96,37 @@ def seal(env: Mapping[str, str], spool: Path) -> Seal:
     Raises `ConfigError`.
     """
     path = file_of(env, "SPOOL_KEY")
-    if path is None:
-        return Seal()
+    return Seal() if path is None else seal_by(path, spool, "SPOOL_KEY_FILE")
+
+
+def seal_by(path: Path, spool: Path, setting: str) -> Seal:
+    """By the key in this file, which `setting` names. Raises `ConfigError`."""
     if path.absolute().is_relative_to(spool.absolute()):
         raise ConfigError(
-            f"SPOOL_KEY_FILE: {path} lies in the spool itself, and whoever takes one takes both; keep it "
-            "elsewhere."
+            f"{setting}: {path} lies in the spool itself, and whoever takes one takes both; "
+            "keep it elsewhere."
         )
     try:
-        content = read_secret(path, "SPOOL_KEY")
+        content = read_secret(path, setting)
     except BadCredential as error:
         raise ConfigError(f"{error}.") from error
-    return Seal(_key(content, path))
+    key = _key(content)
+    if key is None:
+        raise ConfigError(
+            f"{setting}: {path} must hold {KEY_BYTES} bytes, or {KEY_BYTES * 2} hexadecimal digits; "
+            f"make one with `openssl rand -hex {KEY_BYTES}`."
+        )
+    return Seal(key)
 
 
-def _key(content: bytes, path: Path) -> bytes:
+def _key(content: bytes) -> bytes | None:
     if len(content) == KEY_BYTES:
         return content
     try:
         key = bytes.fromhex(content.decode("ascii"))
     except ValueError:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise ConfigError(
-            f"SPOOL_KEY_FILE: {path} must hold {KEY_BYTES} bytes, or {KEY_BYTES * 2} hexadecimal digits; "
-            f"make one with `openssl rand -hex {KEY_BYTES}`."
-        )
-    return key
+        return None
+    return key if len(key) == KEY_BYTES else None
 
 
 def _bounds(env: Mapping[str, str]) -> Bounds:

@@ -30,19 +30,19 @@ def text_of(env: Mapping[str, str], name: str) -> str | None:
     if path is None:
         return text or None
     try:
-        return read(path, name).decode().strip()
+        return read(path, f"{name}_FILE").decode().strip()
     except UnicodeDecodeError:
         raise BadCredential(f"{name}_FILE: {path} holds no text") from None
 
 
-def read(path: Path, name: str) -> bytes:
+def read(path: Path, setting: str) -> bytes:
     """The content of a secret's file. Raises `BadCredential` when it is open to every user of the machine."""
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES)
         mode = path.stat().st_mode
     except OSError as error:
-        raise BadCredential(f"{name}_FILE: {path} cannot be read: {error.strerror}") from error
+        raise BadCredential(f"{setting}: {path} cannot be read: {error.strerror}") from error
     if mode & ANYBODY:
-        raise BadCredential(f"{name}_FILE: {path} is open to every user of this machine; chmod 600 {path}")
+        raise BadCredential(f"{setting}: {path} is open to every user of this machine; chmod 600 {path}")
     return content

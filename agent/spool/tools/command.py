@@ -10,7 +10,7 @@ from agent.spool.sealing import Seal
 from agent.spool.tools.change import Purge, purge, requeue
 from agent.spool.tools.export import export
 from agent.spool.tools.listing import Say, ls
-from agent.spool.tools.seal import seal_all
+from agent.spool.tools.seal import rekey, seal_all
 from agent.spool.tools.verify import verify
 
 
@@ -19,25 +19,39 @@ class _Parser(argparse.ArgumentParser):
         raise ToolRefused(f"{message}; `{self.prog} --help` shows what there is.")
 
 
-def run(argv: Sequence[str], say: Say, seal_of: Callable[[Path], Seal]) -> int:
+def run(
+    argv: Sequence[str],
+    say: Say,
+    seal_of: Callable[[Path], Seal],
+    seal_by: Callable[[Path, Path, str], Seal],
+) -> int:
     """The exit code. Raises `ToolRefused` for what cannot be done as it was asked.
 
-    `seal_of`: by the key that the settings name for the spool there.
+    `seal_of`: by the key that the settings name for the spool there. `seal_by`: by the key in a file, for the
+    spool there, as the option names it.
     """
     options = _parser().parse_args(argv)
     seal = seal_of(options.spool)
     match options.tool:
         case "ls":
-            return ls(options.spool, say, state=options.state, as_json=options.json)
+            code = ls(options.spool, say, state=options.state, as_json=options.json)
         case "verify":
-            return verify(options.spool, say, seal, as_json=options.json)
+            code = verify(options.spool, say, seal, as_json=options.json)
         case "export":
-            return export(options.spool, say, seal, to=options.to, with_secrets=options.with_secrets)
+            code = export(options.spool, say, seal, to=options.to, with_secrets=options.with_secrets)
         case "requeue":
-            return requeue(options.spool, say, seal, jobs=options.jobs, everything=options.all)
-        case "seal":
-            return seal_all(options.spool, say, seal)
-    what = Purge(
+            code = requeue(options.spool, say, seal, jobs=options.jobs, everything=options.all)
+        case "purge":
+            code = purge(options.spool, say, _to_purge(options))
+        case "rekey":
+            code = rekey(options.spool, say, seal, seal_by(options.new_key, options.spool, "--new-key"))
+        case _:
+            code = seal_all(options.spool, say, seal)
+    return code
+
+
+def _to_purge(options: argparse.Namespace) -> Purge:
+    return Purge(
         quarantine=options.quarantine,
         set_aside=options.set_aside,
         seen=options.seen,
@@ -45,12 +59,13 @@ def run(argv: Sequence[str], say: Say, seal_of: Callable[[Path], Seal]) -> int:
         jobs=options.job,
         force=options.force,
     )
-    return purge(options.spool, say, what)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m agent spool", description="Look at a spool, carry it, mend it.")
-    tools = parser.add_subparsers(dest="tool", required=True, metavar="ls|verify|export|requeue|purge|seal")
+    tools = parser.add_subparsers(
+        dest="tool", required=True, metavar="ls|verify|export|requeue|purge|seal|rekey"
+    )
     where = _Parser(add_help=False)
     where.add_argument("--spool", type=Path, required=True, metavar="DIR", help="where everything is kept")
     json_too = _Parser(add_help=False)
@@ -68,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     tools.add_parser(
         "seal", parents=[where], help="seal what was kept before there was a key; the agent must be stopped"
+    )
+    change = tools.add_parser(
+        "rekey", parents=[where], help="another key seals all of it; the agent must be stopped"
+    )
+    change.add_argument(
+        "--new-key", type=Path, required=True, metavar="FILE", help="SPOOL_KEY_FILE holds the present one"
     )
     again = tools.add_parser("requeue", parents=[where], help="send or try again; the agent must be stopped")
     again.add_argument("jobs", nargs="*", metavar="JOB_ID")

@@ -1,4 +1,4 @@
-"""`agent spool seal`: what was kept before there was a key is sealed too, and no trace of it is left."""
+"""`agent spool seal` and `rekey`: all that is kept is sealed anew, and no trace of how it was is left."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from agent.errors import ToolRefused
 from agent.spool.contents import Content, Contents
 from agent.spool.credentials import seal_credentials
 from agent.spool.folder import unusable
-from agent.spool.key_note import adopted, keep
+from agent.spool.key_note import adopted, keep, note_of
 from agent.spool.rows import owner_of
 from agent.spool.sealing import Seal
 from agent.spool.spool import SEALED_META
@@ -28,6 +28,25 @@ def seal_all(path: Path, say: Say, operator: Seal) -> int:
         with refused():
             seal = adopted(path, operator)
         _seal_anew(replace(spool, seal=seal), say, operator)
+    return 0
+
+
+def rekey(path: Path, say: Say, operator: Seal, new: Seal) -> int:
+    """From the first durable write on the spool opens to the new key only; then all of it is sealed anew.
+
+    Whenever it is cut off, one of the two keys opens all that is kept, and called again it goes on.
+    """
+    with refused(), unusable(path):
+        note = note_of(path)
+    if note is None:
+        raise ToolRefused(
+            f"the spool {path} is not sealed yet; start the agent with SPOOL_KEY_FILE, or call `spool seal`."
+        )
+    is_begun = note.by == new.key_id
+    with to_change(path, new if is_begun else operator) as spool:
+        with refused(), unusable(path):
+            seal = adopted(path, new) if is_begun else keep(path, new, *spool.seal.keys)
+        _seal_anew(replace(spool, seal=seal), say, new)
     return 0
 
 
