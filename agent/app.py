@@ -47,7 +47,7 @@ from agent.spool.watch import Watch
 from agent.spool.wiping import require_not_revoked, wipe
 from agent.tls.outbound import Outbound, is_in_clear
 from agent.wire.revoked import is_proved
-from agent.wire.tokens import AGENT_PREFIX, bearer_of, token_id, with_ticket
+from agent.wire.tokens import bearer_of, token_id, with_ticket
 
 if TYPE_CHECKING:
     from agent.link.http import link as http
@@ -276,7 +276,7 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         site_environment() | _trusted_by_jobs(settings.outbound, spool.folder.work),
         account=account,
         umask=umask,
-        hidden=tuple(one.reveal().removeprefix(AGENT_PREFIX) for one in (settings.token, credentials.token)),
+        hidden=credentials.tokens,
     )
     log.info("leftovers.killed", processes=executor.kill_leftovers())
     parts = Parts(

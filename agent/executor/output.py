@@ -1,7 +1,7 @@
 """A job's merged output: text for the sink up to the limit, and its end kept for messages."""
 
 import codecs
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from agent.executor.redaction import Redaction
@@ -14,14 +14,21 @@ class Output:
     """Feed it bytes as they come; NULs, broken UTF-8 and known secrets never reach the sink."""
 
     def __init__(
-        self, sink: Sink, *, most_bytes: int, last_line_chars: int, hidden: Iterable[str] = ()
+        self,
+        sink: Sink,
+        *,
+        most_bytes: int,
+        last_line_chars: int,
+        hidden: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         """`last_line_chars`: how long a last line may be to be kept whole; 0 keeps none.
 
-        `hidden`: the secrets. The last line has them as the job wrote them, for it is a result.
+        `hidden`: the secrets that are known by now; asked with each piece, for a token may be replaced while
+        a job runs. The last line has them as the job wrote them, for it is a result.
         """
         self._sink = sink
-        self._redaction = Redaction(hidden)
+        self._hidden = hidden
+        self._redaction = Redaction()
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._room = most_bytes
         self._dropped = 0
@@ -39,6 +46,7 @@ class Output:
         if not text:
             return
         self._last.feed(text)
+        self._redaction.know(self._hidden())
         self._show(self._redaction.feed(text))
 
     def finish(self) -> None:

@@ -53,12 +53,12 @@ class Executor:
         *,
         account: Account | None = None,
         umask: int = -1,
-        hidden: Sequence[str] = (),
+        hidden: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         """`work_dir`: a folder of the executor's own. `environment`: what every job gets beside its
         reserved variables; by default PATH, HOME, TZ, the proxies and the store of CAs of this process.
         `account`: whose the jobs' processes are; None, as `umask` -1: our own. `hidden`: what no job's log
-        may show.
+        may show by now.
         """
         found = Interpreters.found() if interpreters is None else interpreters
         self._work_dir = work_dir.absolute()  # it is part of the mark of each job's processes
@@ -66,7 +66,7 @@ class Executor:
         self._environment = site_environment() if environment is None else dict(environment)
         self._account = account
         self._umask = umask
-        self._hidden = tuple(hidden)
+        self._hidden = hidden
         if account is not None:
             self._environment.pop("HOME", None)  # ours; a job without one lives in its directory
         self._languages: Mapping[str, Language] = {
@@ -108,7 +108,7 @@ class Executor:
                 sink,
                 most_bytes=self._limits.output_bytes,
                 last_line_chars=most_chars,
-                hidden=(*self._hidden, *task.hidden),
+                hidden=lambda: (*self._hidden(), *task.hidden),
             )
             group = self._start(task, language, argv, directory, output)
             interruption = await self._to_the_end(group, task, directory, sink, stop)

@@ -16,10 +16,19 @@ class Redaction:
     Stretches of text that overlap are shown as one. It holds less than the longest secret.
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self._forms = sorted({form for secret in secrets for form in forms_of(secret)})
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets: tuple[str, ...] = ()
+        self._forms: list[str] = []
+        self.know(secrets)
         self._kept = ""
         self._covered = 0  # characters of what is kept that belong to a secret already shown as stars
+
+    def know(self, secrets: Iterable[str]) -> None:
+        """These, and no others, from the next piece on: what is kept back is looked at anew."""
+        named = tuple(secrets)
+        if named != self._secrets:
+            self._secrets = named
+            self._forms = sorted({form for secret in named for form in forms_of(secret)})
 
     def feed(self, text: str) -> str:
         """What may be shown by now."""

@@ -86,16 +86,21 @@ class Credentials:
             _require_keys_of_all(folder, self._seal)
             seal_credentials(folder, self._seal)
         self.device = self._device_key(is_new=is_new)
-        self.token = self._newest_token()
+        self.token = self._before = self._newest_token()
 
     @property
     def keys_file(self) -> Path:
         return self._folder / BRIDGE_KEYS
 
+    def tokens(self) -> tuple[str, ...]:
+        """What no job may show: those of the settings, of now and of just before, as they go on the wire."""
+        ours = (self._given, self._before, self.token)
+        return tuple(one.reveal().removeprefix(AGENT_PREFIX) for one in ours)
+
     def succeed(self, token: str) -> None:
         """From now on this one, also after a restart, until the settings bring another than they do now."""
         self._keep(TOKEN, json.dumps({"instead_of": _hash_of(self._given), "token": token}))
-        self.token = _hidden(token)
+        self._before, self.token = self.token, _hidden(token)
 
     def pinned(self, base_url: str) -> Mapping[str, str]:
         """The keys that the bridge at this address has; empty while none is known."""

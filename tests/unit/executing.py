@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import select
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,9 +61,10 @@ class Site:
         limits: Limits | None = None,
         interpreters: Interpreters | None = None,
         environment: Mapping[str, str] | None = None,
+        hidden: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self.work_dir = work_dir
-        self.executor = Executor(work_dir, limits or Limits(), interpreters, environment)
+        self.executor = Executor(work_dir, limits or Limits(), interpreters, environment, hidden=hidden)
 
     async def run(self, wanted: Task, running: Running | None = None) -> Ran:
         job = running or Running()

@@ -1,5 +1,6 @@
 """Redaction, in any pieces; what is a result is not touched."""
 
+import asyncio
 import itertools
 import json
 from pathlib import Path
@@ -8,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.executor.redaction import SHOWN, Redaction
-from tests.unit.executing import Site, task
+from agent.logs import Secret
+from agent.spool.credentials import Credentials
+from tests.unit.executing import Running, Site, task
 
 SECRET = "s3cret-of-the-till"
 
@@ -61,6 +64,20 @@ def test_any_pieces_show_the_same_and_never_a_secret(secrets: list[str], text: s
             for begin in range(max(0, at - len(secret) + 1), at + 1)
         )
     )
+
+
+async def test_a_token_that_is_taken_over_while_its_job_runs_shows_no_more(tmp_path: Path) -> None:
+    """Nor does the one before it, which may hold until its time is over."""
+    credentials = Credentials(tmp_path, Secret("jwt_agent_a.first.c"), is_new=True)
+    site, running, taken = Site(tmp_path / "site", hidden=credentials.tokens), Running(), tmp_path / "taken"
+    said = f"until [ -e {taken} ]; do sleep 0.05; done; echo a.first.c a.second.c north_a.third.c"
+    async with asyncio.TaskGroup() as group:
+        job = group.create_task(site.run(task(f"echo a.third.c; {said}"), running))
+        await running.says("a.third.c")
+        for successor in ("second", "third"):
+            credentials.succeed(f"jwt_agent_a.{successor}.c")
+        taken.touch()
+    assert job.result().log == f"a.third.c\n{SHOWN} {SHOWN} north_{SHOWN}\n"
 
 
 async def test_a_job_says_it_in_two_pieces_and_fails_and_its_result_is_its_own(tmp_path: Path) -> None:
