@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from agent import logs
-from bridge import app, config, operators, trust_command
+from bridge import app, config, operators, tokens_command, trust_command
 from bridge.devices.service import Rules
 from bridge.errors import BridgeError, ConfigError
 
@@ -27,6 +27,8 @@ def main(argv: Sequence[str]) -> int:
             return 0
         if asked.command in trust_command.SUBJECTS:
             return trust_command.run(asked, os.environ, print)
+        if asked.command == "tokens":
+            return tokens_command.run(asked, os.environ, print)
         rules = Rules(
             require_approval=asked.require_approval, shared_tokens=getattr(asked, "shared_tokens", False)
         )
@@ -52,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
         "for TLS: TLS_CERT_FILE TLS_KEY_FILE CA_FILE CLIENT_CERT_FILE CLIENT_KEY_FILE; "
         "for relay: AGENT_TOKEN BASE_INTERNAL_URL.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="serve|relay|broker|keys|devices")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="serve|relay|broker|keys|devices|tokens"
+    )
     serve = commands.add_parser("serve", help="cluster, API and relay")
     relay = commands.add_parser("relay", help="only the relay, for a cluster at BASE_INTERNAL_URL")
     for one in (serve, relay):
@@ -63,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "--shared-tokens", action="store_true", help="any number of machines may use an agent token"
     )
     trust_command.add_to(commands)
+    tokens_command.add_to(commands)
     broker = commands.add_parser("broker", help="what a RabbitMQ has to be told")
     whats = broker.add_subparsers(dest="what", required=True, metavar="config|permissions")
     for what, meaning in BROKER_COMMANDS.items():

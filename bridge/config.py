@@ -59,13 +59,8 @@ def read(env: Mapping[str, str], *, relay_only: bool, devices: Rules = FIRST_USE
     env = {**env, **_secrets(env)}
     host, port = env.get("BRIDGE_HOST", "127.0.0.1"), _whole(env, "BRIDGE_PORT", 8000)
     amqp_url, public = _brokers(env, needed=relay_only)
-    upstream: str | None = None
-    tokens: tuple[Secret, ...] = ()
-    if relay_only:
-        upstream = _url(env, "BASE_INTERNAL_URL", ("http", "https"), "https://orvanta.example.com").rstrip(
-            "/"
-        )
-        tokens = _agent_tokens(env)
+    upstream = upstream_of(env) if relay_only else None
+    tokens = _agent_tokens(env) if relay_only else ()
     password = env.get("ADMIN_PASSWORD_FILE")
     pair, towards = _tls(env)
     return Settings(
@@ -90,6 +85,20 @@ def read(env: Mapping[str, str], *, relay_only: bool, devices: Rules = FIRST_USE
         tls=pair,
         devices=devices,
     )
+
+
+def upstream_of(env: Mapping[str, str]) -> str:
+    """The cluster that a relay works for. Raises `ConfigError`."""
+    raw = _url(env, "BASE_INTERNAL_URL", ("http", "https"), "https://orvanta.example.com")
+    return raw.rstrip("/")
+
+
+def outbound_of(env: Mapping[str, str]) -> Outbound:
+    """Whom the bridge believes at the other end, and by what proxy it goes. Raises `ConfigError`."""
+    try:
+        return outbound.read(env)
+    except BadTls as error:
+        raise ConfigError(str(error)) from error
 
 
 def store_of(env: Mapping[str, str]) -> Path | OnServer:

@@ -27,12 +27,18 @@ Does = Callable[[Store, str], Awaitable[Any]]
 
 def run(asked: argparse.Namespace, env: Mapping[str, str], say: Say) -> int:
     """Prints one JSON document. The exit code. Raises `ConfigError`."""
-    store = store_of(env)
-    if isinstance(store, Path) and not store.exists():
-        raise ConfigError(f"BRIDGE_STORE: there is no {store}; name the one that the bridge uses.")
+    store = store_in_use(env)
     does = DOES[asked.command, asked.do]
     say(json.dumps(asyncio.run(_done(store, does, getattr(asked, "id", "")))))
     return 0
+
+
+def store_in_use(env: Mapping[str, str]) -> Path | OnServer:
+    """Raises `ConfigError` when there is none: a command makes no new one."""
+    store = store_of(env)
+    if isinstance(store, Path) and not store.exists():
+        raise ConfigError(f"BRIDGE_STORE: there is no {store}; name the one that the bridge uses.")
+    return store
 
 
 async def _done(where: Path | OnServer, does: Does, named: str) -> Any:
@@ -59,22 +65,22 @@ async def _retire(store: Store, kid: str) -> Any:
 
 
 async def _list_devices(store: Store, _id: str) -> Any:
-    return await (await _devices(store)).listed()
+    return await (await devices_of(store)).listed()
 
 
 async def _approve(store: Store, kid: str) -> Any:
-    if not await (await _devices(store)).approve(kid, "the command line"):
+    if not await (await devices_of(store)).approve(kid, "the command line"):
         raise ConfigError(f"no device {kid} has come; see `devices list`.")
     return {"approved": kid}
 
 
 async def _forget(store: Store, kid: str) -> Any:
-    if not await (await _devices(store)).forget(kid):
+    if not await (await devices_of(store)).forget(kid):
         raise ConfigError(f"no device {kid} is known; see `devices list`.")
     return {"forgotten": kid}
 
 
-async def _devices(store: Store) -> Devices:
+async def devices_of(store: Store) -> Devices:
     return await Devices.open(store, SystemClock(), _nobody, _noted, Rules())
 
 

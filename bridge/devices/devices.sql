@@ -54,6 +54,16 @@ UPDATE token_successor SET taken_at = :now, token = ''
  WHERE successor_id = :successor_id AND taken_at IS NULL
 RETURNING old_token;
 
+-- name: tokens_in_use
+-- `successor` is null when nothing waits to be taken over in its place.
+SELECT enrolled_agent.worker, enrolled_agent.worker_group, enrolled_agent.token_id, agent_token.expires_at,
+       token_successor.successor_id AS successor
+  FROM enrolled_agent
+  LEFT JOIN agent_token ON agent_token.token_id = enrolled_agent.token_id
+  LEFT JOIN token_successor ON token_successor.token_id = enrolled_agent.token_id
+                           AND token_successor.taken_at IS NULL
+ ORDER BY enrolled_agent.worker;
+
 -- name: renew_token
 UPDATE enrolled_agent SET renew = 'wanted' WHERE token_id = :token_id;
 

@@ -34,8 +34,23 @@ class Successors:
 
     async def name(self, old: str, new: str) -> None:
         """From now on `new` takes the place of `old`; its agents are told over their links to enrol again."""
+        await self._succeed(token_id(old), old, new)
+
+    async def name_for(self, old: TokenId, new: str) -> None:
+        """The same where the old one is known by its id only: its own cluster has to end it."""
+        await self._succeed(old, "", new)
+
+    async def listed(self) -> list[dict[str, Any]]:
+        """Every agent that has enrolled, with its token, and the one that waits for it."""
+
+        def read(connection: Connection) -> list[dict[str, Any]]:
+            return [dict(row) for row in connection.execute(SQL["tokens_in_use"])]
+
+        return await self._store.read(read)
+
+    async def _succeed(self, old_id: TokenId, old: str, new: str) -> None:
         row = {
-            "token_id": token_id(old),
+            "token_id": old_id,
             "old_token": old,
             "token": new,
             "successor_id": token_id(new),
@@ -65,7 +80,8 @@ class Successors:
         values = {"successor_id": token_id(bearer), "now": self._clock.wall_s()}
         taken = await self._store.write(lambda db: db.execute(SQL["taken"], values).fetchall())
         for (old,) in taken:
-            await self._end(old)
+            if old:  # else only its own cluster can
+                await self._end(old)
             log.info("token.succeeded", worker=claims.worker)
 
     async def must_renew(self, worker: str) -> bool:

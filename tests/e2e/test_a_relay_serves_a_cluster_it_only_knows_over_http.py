@@ -1,14 +1,20 @@
 """`python -m bridge relay`: the path that an operator's own Orvanta takes, here to an embedded cluster."""
 
+import asyncio
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dev_tools.brokers.broker import Broker
 from dev_tools.brokers.vhosts import fresh_vhost
+from dev_tools.places import ROOT
 from tests.support.until import until
-from tests.support.world import Agent, Bridge, World
+from tests.support.world import Agent, Bridge, World, environment
 
 pytestmark = pytest.mark.broker
 
@@ -70,6 +76,36 @@ async def test_the_relay_and_the_cluster_are_killed_in_turn(
     await world.cluster.all_done(jobs, within_s=60)
     assert [world.cluster.job(job)["result"] for job in jobs] == [str(n) for n in range(20)]
     assert set(map(int, trace.read_text().split())) == set(range(20))
+
+
+async def test_a_new_token_is_handed_over_by_the_live_link(
+    world: World, relay: Bridge, site: Agent, tmp_path: Path
+) -> None:
+    """The job that runs meanwhile stays with its agent."""
+    go, links = tmp_path / "go", site.links("up")
+    running = world.cluster.submit(f"echo begun; until [ -e {go} ]; do sleep 0.1; done; echo on", "bash")
+    await until(lambda: "begun" in world.cluster.logs(running), within_s=30)
+    new, worker = world.cluster.token("bash", "python", lives_s=7200), site.status()["worker"]
+    said = await rotated(relay, worker, new)
+    assert (said["worker"], new in str(said)) == (worker, False)
+    await site.linked(links + 1)
+    assert site.events("token.renewed")
+    go.touch()
+    assert (await world.cluster.done(running))["result"] == "on"
+    assert (site.status()["worker"], site.log.read_text().count(new)) == (worker, 0)
+    site.stop()
+    await site.start()  # with the settings of old
+    assert (await world.cluster.done(world.cluster.submit("echo again", "bash")))["result"] == "again"
+
+
+async def rotated(relay: Bridge, worker: str, token: str) -> Any:
+    """`python -m bridge tokens rotate`, beside the running relay; the token by stdin."""
+    command = [sys.executable, "-m", "bridge", "tokens", "rotate", worker, "--token-file", "-"]
+    ended = await asyncio.to_thread(
+        subprocess.run, command, env=environment(relay.settings), cwd=ROOT, input=token, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    return json.loads(ended.stdout)
 
 
 async def test_a_token_that_the_cluster_does_not_know_is_refused(world: World, relay: Bridge) -> None:
