@@ -14,6 +14,11 @@ from typing import Final
 
 import pytest
 
+from agent.logs import Secret
+from agent.spool.credentials import Credentials
+from agent.spool.key_note import opened
+from agent.spool.sealing import Seal
+from agent.trust import SigningKey
 from dev_tools.places import ROOT
 from tests.support.until import until
 from tests.support.world import Agent, World, environment
@@ -29,7 +34,8 @@ try() {
     if timeout 10 "$@" > /dev/null 2>&1; then echo "got $name"; else echo "refused $name"; fi >> attempts
 }
 try to-try true
-for file in spool.db spool.db-wal spool.db-shm identity key-id lock room; do
+for file in spool.db spool.db-wal spool.db-shm identity key-id key-id.copy device.key bridge.keys \
+            lock room; do
     try "$file" cat @SPOOL@/$file
 done
 for folder in . blobs work; do try "ls $folder" ls @SPOOL@/$folder; done
@@ -86,6 +92,12 @@ class Site:
     @property
     def key(self) -> str:
         return (self.folder / "spool_key").read_text().strip()
+
+    @property
+    def device(self) -> SigningKey:
+        """The key of its agent, as only who has the key of the spool reads it."""
+        seal = opened(self.spool, Seal(bytes.fromhex(self.key)))
+        return Credentials(self.spool, Secret(self.token), seal, is_new=False).device
 
     def code(self, text: str) -> str:
         python = shutil.which("python3", path="/usr/bin:/usr/local/bin:/bin") or "python3"
@@ -178,9 +190,11 @@ async def test_nothing_of_the_agent_is_within_a_jobs_reach_and_no_secret_is_told
         linked = brokerless.cluster.submit(site.code(LINKS), "bash")
         record = await brokerless.cluster.done(linked)
         assert agent.process.is_running()
-        for secret in (site.planted, site.token.removeprefix("jwt_agent_"), site.key):
+        assert site.device.kid in agent.log.read_text(), "it is the agent's own"
+        for secret in (site.planted, site.token.removeprefix("jwt_agent_"), site.key, site.device.raw.hex()):
             assert [name for name, content in told.items() if secret.encode() in content] == []
             assert secret not in agent.log.read_text()
+        assert [name for name, content in told.items() if site.device.raw in content] == []
         assert site.spool.joinpath("identity").read_text().strip() not in str(record["result"])
     finally:
         agent.close()
