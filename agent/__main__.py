@@ -1,19 +1,19 @@
-"""`python -m agent --spool DIR` runs the agent; `python -m agent status --spool DIR` looks at one."""
+"""`python -m agent --spool DIR` runs the agent; status looks at one."""
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent import config, hardening, logs, status
+from agent import config, hardening, logs
 from agent.app import serve
 from agent.errors import AgentError, ConfigError, ToolRefused
 from agent.spool.tools import command as tools
 
 USAGE_ERROR = 2
+LOOKS = ("status",)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -21,12 +21,17 @@ def main(argv: Sequence[str]) -> int:
         if argv[:1] == ["spool"]:
             return tools.run(argv[1:], print, lambda spool: config.seal(os.environ, spool), config.seal_by)
         options = _parser().parse_args(argv)
-        if options.command == "status":
-            seen = status.read(options.spool)
-            print(json.dumps(seen) if options.json else status.render(seen))
-            return 0
+        if options.command != "run":
+            from agent.site import command  # noqa: PLC0415 an agent that runs needs none of it
+
+            return command.run(options)
         settings = config.read(
-            os.environ, options.spool, options.slots, options.ahead, user=options.user, policy=options.policy
+            os.environ,
+            options.spool,
+            options.slots,
+            options.ahead,
+            user=options.user,
+            policy=options.policy,
         )
         logs.configure("text" if sys.stderr.isatty() else "json")
         if sys.version_info < (3, 12):
@@ -52,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         "CA_FILE, CLIENT_CERT_FILE and CLIENT_KEY_FILE are for TLS, HTTPS_PROXY and NO_PROXY for a proxy. "
         "`python -m agent spool --help` tells of the spool's tools.",
     )
-    parser.add_argument("command", nargs="?", choices=["run", "status"], default="run")
+    parser.add_argument("command", nargs="?", choices=["run", *LOOKS], default="run")
     parser.add_argument("--spool", type=Path, required=True, metavar="DIR", help="where everything is kept")
     parser.add_argument("--slots", type=int, metavar="N", help="jobs run at once (default 1)")
     parser.add_argument(
@@ -60,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--user", metavar="NAME", help="run jobs as this account; the agent must be root")
     parser.add_argument("--policy", type=Path, metavar="FILE", help="what this site may run")
-    parser.add_argument("--json", action="store_true", help="status for machines")
+    look = parser.add_argument_group("status")
+    look.add_argument("--json", action="store_true", help="status: for machines")
+    look.add_argument("--watch", action="store_true", help="status: live, until Ctrl-C")
     return parser
 
 

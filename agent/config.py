@@ -59,8 +59,8 @@ def read(
         bounds=_bounds(env),
         outbound=_outbound(env),
         seal=seal(env, spool),
-        account=None if user is None else _account(user),
-        policy=Policy() if policy is None else _policy(policy),
+        account=None if user is None else account_of(user),
+        policy=Policy() if policy is None else site_policy(policy),
     )
 
 
@@ -71,7 +71,8 @@ def _outbound(env: Mapping[str, str]) -> Outbound:
         raise ConfigError(str(error)) from error
 
 
-def _account(name: str) -> Account:
+def account_of(name: str) -> Account:
+    """Raises `ConfigError`."""
     if os.geteuid() != 0:
         raise ConfigError(
             f"--user {name} needs an agent that is root, because only root may start processes of another "
@@ -83,7 +84,8 @@ def _account(name: str) -> Account:
         raise ConfigError(f"--user: {error}.") from error
 
 
-def _policy(path: Path) -> Policy:
+def site_policy(path: Path) -> Policy:
+    """Raises `ConfigError`."""
     try:
         return policy_of(path)
     except ValueError as error:

@@ -4,24 +4,41 @@ import json
 import os
 import sqlite3
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from agent.database import used_bytes_of
 from agent.errors import SpoolUnusable
 from agent.jobs.model import State
 from agent.spool.budget import MIB
-from agent.spool.folder import is_locked, noted_room
+from agent.spool.folder import is_locked, noted_room, unusable
 from agent.spool.spool import SQL
 from agent.spool.watch import used_below
+
+Tone = Literal["good", "plain", "warn", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of what people see, on a terminal and on a page."""
+
+    name: str
+    said: str
+    tone: Tone = "plain"  # a colour may repeat what the words say
 
 
 def read(spool: Path) -> dict[str, Any]:
     """Custody by state, backlog and its age in seconds, link. Raises `SpoolUnusable`."""
     database = spool / "spool.db"
-    if not database.exists():
+    with unusable(spool):
+        is_there = database.exists()
+    if not is_there:
         raise SpoolUnusable(f"there is no spool in {spool}; name the folder that the agent was started with.")
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
+    except sqlite3.Error as error:
+        raise SpoolUnusable(f"the spool {spool} cannot be opened: {error}; is it this user's?") from error
     connection.row_factory = sqlite3.Row
     try:
         custody = {row["state"]: row["jobs"] for row in connection.execute(SQL["count_open"])}
@@ -86,23 +103,39 @@ def _room(spool: Path, database_bytes: int) -> dict[str, Any]:
 
 
 def render(status: dict[str, Any]) -> str:
-    since = "" if status["link_since_s"] is None else f" for {status['link_since_s']} s"
+    return "\n".join(f"{line.name:<9}{line.said}" for line in lines(status))
+
+
+def lines(status: dict[str, Any]) -> list[Line]:
     age = "" if status["backlog_age_s"] is None else f", the oldest {status['backlog_age_s']} s old"
     custody = ", ".join(f"{count} {state}" for state, count in status["custody"].items()) or "nothing"
-    lines = [
-        f"agent    {status['agent']} ({status['worker'] or 'not enrolled yet'})",
-        f"link     {status['link']}{since}" + (f": {status['link_reason']}" if status["link_reason"] else ""),
-        f"custody  {custody}",
-        f"backlog  {status['backlog']} results wait to leave{age}",
+    room = status["spool"]
+    runs = status["agent"] == "running"
+    found = [
+        Line(
+            "agent",
+            f"{status['agent']} ({status['worker'] or 'not enrolled yet'})",
+            "good" if runs else "bad",
+        ),
+        _link(status),
+        Line("custody", custody),
+        Line("backlog", f"{status['backlog']} results wait to leave{age}"),
+        Line("spool", _room_text(room), "plain" if room.get("takes_jobs", True) else "warn"),
     ]
-    lines.append(f"spool    {_room_text(status['spool'])}")
-    if status["spool"].get("fault"):
-        lines.append(f"disk     {status['spool']['fault']}")
-    if status["spool"].get("waiting_for_room"):
-        lines.append(f"waiting  {status['spool']['waiting_for_room']} jobs wait for room in the spool")
+    if room.get("fault"):
+        found.append(Line("disk", room["fault"], "bad"))
+    if room.get("waiting_for_room"):
+        found.append(Line("waiting", f"{room['waiting_for_room']} jobs wait for room in the spool", "warn"))
     if status["quarantined"]:
-        lines.append(f"damaged  {status['quarantined']} rows in quarantine")
-    return "\n".join(lines)
+        found.append(Line("damaged", f"{status['quarantined']} rows in quarantine", "bad"))
+    return found
+
+
+def _link(status: dict[str, Any]) -> Line:
+    since = "" if status["link_since_s"] is None else f" for {status['link_since_s']} s"
+    why = f": {status['link_reason']}" if status["link_reason"] else ""
+    tone: Tone = "warn" if status["link"] != "up" or why else "good"
+    return Line("link", f"{status['link']}{since}{why}", tone)
 
 
 def _room_text(room: dict[str, Any]) -> str:
