@@ -1,4 +1,4 @@
-"""`python -m agent --spool DIR` runs the agent; status looks at one."""
+"""`python -m agent --spool DIR` runs the agent; with status or doctor it looks at one."""
 
 import argparse
 import asyncio
@@ -13,7 +13,7 @@ from agent.errors import AgentError, ConfigError, ToolRefused
 from agent.spool.tools import command as tools
 
 USAGE_ERROR = 2
-LOOKS = ("status",)
+LOOKS = ("status", "doctor")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -65,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--user", metavar="NAME", help="run jobs as this account; the agent must be root")
     parser.add_argument("--policy", type=Path, metavar="FILE", help="what this site may run")
-    look = parser.add_argument_group("status")
-    look.add_argument("--json", action="store_true", help="status: for machines")
+    look = parser.add_argument_group("status and doctor")
+    look.add_argument("--json", action="store_true", help="status, doctor: for machines")
     look.add_argument("--watch", action="store_true", help="status: live, until Ctrl-C")
     return parser
 

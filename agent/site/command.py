@@ -1,16 +1,51 @@
-"""`python -m agent status`: what a person at the site calls."""
+"""`python -m agent status`, `doctor` and `support-bundle`: what a person at the site calls."""
 
 import argparse
+import asyncio
+import json
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from agent.logs import CLIENTS_OWN
+
+if TYPE_CHECKING:
+    from agent.site.doctor import Asked
 
 
 def run(options: argparse.Namespace) -> int:
-    """The exit code. Raises `AgentError`."""
+    """The exit code: of the doctor 1 where a check has failed. Raises `AgentError`."""
+    for name in CLIENTS_OWN:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    match options.command:
+        case "status":
+            _status(options)
+            return 0
+    return _doctor(options)
+
+
+def _status(options: argparse.Namespace) -> None:
     from agent.site import look  # noqa: PLC0415 each command pays for its own imports
 
     if options.watch:
         try:
             look.watch(options.spool, as_json=options.json)
         except KeyboardInterrupt:
-            return 0
+            return
     look.show(options.spool, as_json=options.json)
-    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from agent.site import checks, doctor  # noqa: PLC0415 see above
+
+    found = asyncio.run(doctor.examine(_asked(options)))
+    print(json.dumps(checks.as_json(found)) if options.json else checks.as_text(found))
+    return 1 if checks.worst(found) is checks.Verdict.FAIL else 0
+
+
+def _asked(options: argparse.Namespace) -> "Asked":
+    from agent.site.doctor import Asked  # noqa: PLC0415 see above
+
+    return Asked(
+        env=os.environ, spool=options.spool, slots=options.slots, user=options.user, policy=options.policy
+    )
