@@ -32,11 +32,12 @@ def main(argv: Sequence[str]) -> int:
             options.ahead,
             user=options.user,
             policy=options.policy,
+            status_port=options.status_port,
         )
         logs.configure("text" if sys.stderr.isatty() else "json")
         if sys.version_info < (3, 12):
             asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
-        asyncio.run(serve(settings, hardening.shut()))
+        asyncio.run(_run(settings, hardening.shut()))
     except (ConfigError, ToolRefused) as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
@@ -44,6 +45,16 @@ def main(argv: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+async def _run(settings: config.Settings, umask: int) -> None:
+    if settings.status_port is None:
+        await serve(settings, umask)
+        return
+    from agent.site.page import served  # noqa: PLC0415 most agents show no page
+
+    async with served(settings.spool, settings.status_port):
+        await serve(settings, umask)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--user", metavar="NAME", help="run jobs as this account; the agent must be root")
     parser.add_argument("--policy", type=Path, metavar="FILE", help="what this site may run")
+    parser.add_argument(
+        "--status-port", type=int, metavar="N", help="show the status at http://127.0.0.1:N/ while it runs"
+    )
     look = parser.add_argument_group("status and doctor")
     look.add_argument("--json", action="store_true", help="status, doctor: for machines")
     look.add_argument("--watch", action="store_true", help="status: live, until Ctrl-C")

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from agent.credentials import BadCredential, file_of, text_of
@@ -18,6 +19,8 @@ from agent.spool.sealing import KEY_BYTES, Seal
 from agent.tls import outbound
 from agent.tls.outbound import BadTls, Outbound
 from agent.wire.tokens import AGENT_PREFIX
+
+PORT_MAX: Final = 65_535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,7 @@ class Settings:
     seal: Seal  # of what the spool keeps
     account: Account | None  # whose the jobs' processes are; None: the agent's own
     policy: Policy  # what this site runs
+    status_port: int | None  # where the agent shows its status on this machine; None: nowhere
 
 
 def read(
@@ -44,6 +48,7 @@ def read(
     *,
     user: str | None = None,
     policy: Path | None = None,
+    status_port: int | None = None,
 ) -> Settings:
     """Raises `ConfigError`, which names the setting, what it needs and what it got."""
     if env.get("MODE", "agent") != "agent":
@@ -61,6 +66,7 @@ def read(
         seal=seal(env, spool),
         account=None if user is None else account_of(user),
         policy=Policy() if policy is None else site_policy(policy),
+        status_port=None if status_port is None else _port("--status-port", status_port),
     )
 
 
@@ -178,6 +184,12 @@ def _url(env: Mapping[str, str], name: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"{name} must be an http:// or https:// address, not {raw!r}")
     return raw
+
+
+def _port(name: str, value: int) -> int:
+    if not 0 < value <= PORT_MAX:
+        raise ConfigError(f"{name} must be a port from 1 to {PORT_MAX}, not {value}")
+    return value
 
 
 def _positive(name: str, value: int | None, default: int) -> int:
