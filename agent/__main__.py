@@ -1,4 +1,4 @@
-"""`python -m agent --spool DIR` runs the agent; with status or doctor it looks at one."""
+"""`python -m agent --spool DIR` runs the agent; with status, doctor or support-bundle it looks at one."""
 
 import argparse
 import asyncio
@@ -13,7 +13,7 @@ from agent.errors import AgentError, ConfigError, ToolRefused
 from agent.spool.tools import command as tools
 
 USAGE_ERROR = 2
-LOOKS = ("status", "doctor")
+LOOKS = ("status", "doctor", "support-bundle")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -79,9 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--status-port", type=int, metavar="N", help="show the status at http://127.0.0.1:N/ while it runs"
     )
-    look = parser.add_argument_group("status and doctor")
+    look = parser.add_argument_group("status, doctor and support-bundle")
     look.add_argument("--json", action="store_true", help="status, doctor: for machines")
     look.add_argument("--watch", action="store_true", help="status: live, until Ctrl-C")
+    look.add_argument("--out", type=Path, metavar="FILE", help="support-bundle: where to write it")
+    look.add_argument("--log", type=Path, metavar="FILE", help="support-bundle: the agent's log (journal)")
     return parser
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from agent.errors import ConfigError
 from agent.logs import CLIENTS_OWN
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ def run(options: argparse.Namespace) -> int:
         case "status":
             _status(options)
             return 0
-    return _doctor(options)
+        case "doctor":
+            return _doctor(options)
+    return _bundle(options)
 
 
 def _status(options: argparse.Namespace) -> None:
@@ -41,6 +44,16 @@ def _doctor(options: argparse.Namespace) -> int:
     found = asyncio.run(doctor.examine(_asked(options)))
     print(json.dumps(checks.as_json(found)) if options.json else checks.as_text(found))
     return 1 if checks.worst(found) is checks.Verdict.FAIL else 0
+
+
+def _bundle(options: argparse.Namespace) -> int:
+    from agent.site import bundle  # noqa: PLC0415 see above
+
+    if options.out is None:
+        raise ConfigError("support-bundle needs --out FILE: where to write it")
+    size = bundle.write(_asked(options), options.out, options.log)
+    print(f"{options.out} ({size / 1024:.0f} KB): read it before you send it; no secret and no job is in it")
+    return 0
 
 
 def _asked(options: argparse.Namespace) -> "Asked":

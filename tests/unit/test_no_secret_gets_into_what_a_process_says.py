@@ -1,3 +1,4 @@
+import asyncio
 import io
 import json
 import sys
@@ -10,12 +11,23 @@ import pytest
 import structlog
 
 from agent import logs
+from agent.__main__ import main
+from agent.clock import SystemClock
 from agent.config import read
 from agent.credentials import BadCredential, text_of
 from agent.errors import ConfigError
+from agent.jobs.book import Book
+from agent.jobs.model import Event
 from agent.link.amqp import connect
+from agent.link.enrol import to_json
 from agent.link.link import Enrolment, LinkKind
 from agent.logs import Secret
+from agent.spool.credentials import Credentials
+from agent.spool.sealing import Seal
+from agent.spool.spool import Spool
+from agent.wire.claims import Attempt, JobId, Tag
+from agent.wire.envelope import pack
+from agent.wire.messages import Job, Result
 from bridge import config as bridge_config
 from bridge.errors import ConfigError as BridgeConfigError
 
@@ -122,3 +134,69 @@ def test_the_bridge_reads_its_secrets_from_files_too(tmp_path: Path) -> None:
     settings = bridge_config.read({"AMQP_URL_FILE": str(file)}, relay_only=False)
     assert settings.amqp_url is not None
     assert settings.amqp_url.reveal() == "amqp://bridge:in-a-file@h/"
+
+
+KEY = "5ec2e7" * 10 + "abcd"
+ENROLMENT = Enrolment(
+    worker="ag-pos-a", worker_group="pos", tags=("t",), shared_tags=(), link=LinkKind.AMQP,
+    amqp_url="amqp://agent:planted-password@127.0.0.1:1/", ticket="eyJplanted.ticket.x",
+)  # fmt: skip
+
+
+async def spool_of_a_site(folder: Path, seal: Seal) -> str:
+    """With a job that waits, one that has a result and a log, one set aside. Returns its device's key."""
+    spool = await Spool.open(folder, SystemClock(), seal=seal)
+    book = Book(spool, SystemClock())
+    for name in ("done", "odd", "next"):
+        job = Job(
+            job_id=JobId(name), attempt=Attempt(1), workspace="main", tag=Tag("t"), language="bash",
+            code="echo planted-code", args=b'{"password": "planted-argument"}', token="planted-job-token",
+            env={"A": "planted-environment"},
+        )  # fmt: skip
+        await book.hold(job, pack([job]))
+    await book.apply((JobId("done"), Attempt(1)), Event.STARTED)
+    await spool.add_log((JobId("done"), Attempt(1)), 0, "planted-log")
+    result = Result(
+        job_id=JobId("done"), attempt=Attempt(1), workspace="main", success=True,
+        document=b'"planted-result"', finished_at=1.0,
+    )  # fmt: skip
+    await book.finish((JobId("done"), Attempt(1)), Event.EXITED, result)
+    await spool.quarantine((JobId("odd"), Attempt(1)), "odd")
+    await spool.set_meta("enrolment", to_json(ENROLMENT))
+    await spool.set_meta("link", "down\n1.0\nrefused amqp://agent:planted-password@h/ Bearer planted.bearer")
+    await spool.close()
+    mine = Credentials(folder, Secret(TOKEN), is_new=True)
+    mine.succeed("jwt_agent_eyJplanted.eyJsuccessor.signature")
+    return mine.device.raw.hex()
+
+
+@pytest.mark.parametrize("is_sealed", [False, True])
+def test_a_support_bundle_has_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, is_sealed: bool
+) -> None:
+    seal = Seal(bytes.fromhex(KEY)) if is_sealed else Seal()
+    device_key = asyncio.run(spool_of_a_site(tmp_path / "spool", seal))
+    settings = {"AGENT_TOKEN": TOKEN, "BASE_INTERNAL_URL": "http://user:planted-login@127.0.0.1:1"}
+    settings |= {"HTTPS_PROXY": "http://user:planted-proxy@127.0.0.1:1", "PLANTED": "planted-variable"}
+    if is_sealed:
+        settings |= {"SPOOL_KEY_FILE": str(secret_file(tmp_path, KEY))}
+    for name, text in settings.items():
+        monkeypatch.setenv(name, text)
+    log = tmp_path / "log"
+    lines = [
+        '{"event": "odd", "password": "planted-in-json", "url": "amqp://a:planted-url@h/"}',
+        f"token=planted-token Authorization: Bearer planted.in.a.log {TOKEN} {device_key}",
+    ]
+    log.write_text("\n".join(lines))
+    out = tmp_path / "bundle.json"
+    assert (
+        main(["support-bundle", "--spool", str(tmp_path / "spool"), "--out", str(out), "--log", str(log)])
+        == 0
+    )
+    said = out.read_text() + capsys.readouterr().out
+    bundle = json.loads(out.read_text())
+    assert bundle["spool"]["states"] == {"finished": 1, "ready": 1}
+    assert len(bundle["log"]) == 2
+    assert "***@127.0.0.1:1" in bundle["settings"]["HTTPS_PROXY"]
+    for planted in ("planted", KEY, device_key, "successor", "signature", "PLANTED"):
+        assert planted not in said, planted

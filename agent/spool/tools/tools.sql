@@ -95,3 +95,17 @@ SELECT key AS id, value FROM meta WHERE key = :id;
 
 -- name: seal_meta
 UPDATE meta SET value = :value WHERE key = :id;
+
+-- name: tables
+-- Their names and how they are made: no content.
+SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name;
+
+-- name: row_counts
+SELECT 'held' AS name, count(*) AS rows FROM held
+UNION ALL SELECT 'log_chunk', count(*) FROM log_chunk
+UNION ALL SELECT 'seen', count(*) FROM seen
+UNION ALL SELECT 'quarantine', count(*) FROM quarantine
+UNION ALL SELECT 'meta', count(*) FROM meta;
+
+-- name: state_counts
+SELECT state, count(*) AS rows FROM held GROUP BY state ORDER BY state;
