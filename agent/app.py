@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from agent import hardening
+from agent import draining, hardening
 from agent.clock import Clock, SystemClock
 from agent.config import Settings
 from agent.database import Damaged, WriteFailed
@@ -149,6 +149,10 @@ class Agent:
     def drain(self) -> None:
         """Finish what runs, take nothing new, then end."""
         self._draining.set()
+
+    async def show_drain(self) -> None:
+        await self._draining.wait()
+        await draining.shown(lambda: self._runner.running + self._book.backlog)
 
     async def _one_life(self, link: Link, enrolment: Enrolment) -> None:
         """One life of the link. Any failure ends all of it; `life.py` begins a new one."""
@@ -330,8 +334,10 @@ async def _watched(spool: Spool, agent: Agent) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(Watch(spool).run(), name="watch")
+            showing = group.create_task(agent.show_drain(), name="show drain")
             await agent.run()
             watching.cancel()
+            showing.cancel()
     except BaseExceptionGroup as ended:
         gone, others = ended.split(SpoolError)
         if gone is None or others is not None:

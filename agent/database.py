@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Self, TypeVar
 
 from agent.grouped import Write, Writer
+from agent.progress import tracked
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -313,7 +314,8 @@ def _migrate(path: Path, migrations: Sequence[str]) -> None:
                 f"{path} has schema {version} and this release knows {len(migrations)}; "
                 "install the newer release again."
             )
-        for number, script in enumerate(migrations[version:], version + 1):
+        missing = list(enumerate(migrations[version:], version + 1))
+        for number, script in tracked(f"migrating {path.name}", missing) if version else missing:
             connection.executescript(
                 f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\n"
                 f"PRAGMA application_id = {MARK + number};\nCOMMIT;"

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -84,8 +85,4 @@ STYLES: Final = {"good": "green", "plain": "", "warn": "yellow", "bad": "red"}
 
 
 def _has_rich() -> bool:
-    try:
-        import rich  # noqa: F401, PLC0415 asked only whether it is there
-    except ImportError:
-        return False
-    return True
+    return find_spec("rich") is not None

@@ -7,6 +7,7 @@ import psycopg
 from psycopg import errors
 
 from agent.database import TooNew
+from agent.progress import tracked
 from bridge.errors import ConfigError
 from bridge.store.pg_session import Row, connect, first_line
 from bridge.store.postgres import ALONE
@@ -57,7 +58,8 @@ def _migrate(connection: psycopg.Connection[Row], name: str, migrations: Sequenc
             f"{name} has schema {version} and this release knows {len(migrations)}; "
             "install the newer release again."
         )
-    for number, script in enumerate(migrations[version:], version + 1):
+    missing = list(enumerate(migrations[version:], version + 1))
+    for number, script in tracked(f"migrating {name}", missing) if version else missing:
         connection.execute(script)
         connection.execute("INSERT INTO schema_version (version) VALUES (%s)", (number,))
     connection.execute("COMMIT")

@@ -147,6 +147,21 @@ async def test_verify_finds_a_damaged_document_and_a_damaged_file(spool: Spool) 
     assert "Traceback" not in ended.stderr
 
 
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+async def test_what_takes_long_says_how_far_it_is_on_a_terminal(spool: Spool, tmp_path: Path) -> None:
+    path = str(spool.folder.path)
+    for words, said in ((["export", "--to", str(tmp_path / "out")], "exporting"), (["verify"], "checking")):
+        with redirect_stdout(StringIO()) as out, redirect_stderr(Terminal()) as terminal:
+            assert main(["spool", *words, "--spool", path]) == 0
+        assert said in terminal.getvalue()
+        assert "100%" in terminal.getvalue()
+        assert "%" not in out.getvalue()
+
+
 async def test_export_carries_every_result_and_quarantined_row(spool: Spool, tmp_path: Path) -> None:
     book = Book(spool, SystemClock())
     await hold(book, "middle")

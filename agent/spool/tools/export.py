@@ -9,6 +9,7 @@ from typing import Any, Final, TextIO
 from urllib.parse import quote
 
 from agent.errors import ToolRefused
+from agent.progress import Advance, progress
 from agent.spool.contents import Content, Contents, checked
 from agent.spool.rows import owner_of
 from agent.spool.sealing import Seal
@@ -33,8 +34,10 @@ def export(path: Path, say: Say, seal: Seal, *, to: Path, with_secrets: bool) ->
         if any(to.iterdir()):
             raise ToolRefused(f"{to} is not empty; name a new folder with --to.")
         with to_look(path, seal) as spool:
-            results, damaged = _results(spool, to)
-            quarantined = _quarantine(spool, to, with_secrets=with_secrets)
+            (rows,) = spool.db.execute(SQL["count_exported"]).fetchone()
+            with progress("exporting", rows) as advance:
+                results, damaged = _results(spool, to, advance)
+                quarantined = _quarantine(spool, to, advance, with_secrets=with_secrets)
     except OSError as error:
         raise ToolRefused(
             f"cannot write {to}: {error.strerror}; free some space, or name another folder with --to."
@@ -43,7 +46,7 @@ def export(path: Path, say: Say, seal: Seal, *, to: Path, with_secrets: bool) ->
     return 1 if damaged else 0
 
 
-def _results(spool: Opened, to: Path) -> tuple[int, int]:
+def _results(spool: Opened, to: Path, advance: Advance) -> tuple[int, int]:
     count = damaged = 0
     contents = Contents(spool.seal)
     folder = to / "documents"
@@ -61,6 +64,7 @@ def _results(spool: Opened, to: Path) -> tuple[int, int]:
             elif not _add(about, found, spool, file):
                 damaged += 1
             _write_line(lines, about)
+            advance(1)
             count += 1
     return count, damaged
 
@@ -90,7 +94,7 @@ def _add(about: dict[str, Any], result: Result, spool: Opened, file: Path) -> bo
     return not about["damaged"]
 
 
-def _quarantine(spool: Opened, to: Path, *, with_secrets: bool) -> int:
+def _quarantine(spool: Opened, to: Path, advance: Advance, *, with_secrets: bool) -> int:
     count = 0
     folder = to / "quarantine"
     folder.mkdir()
@@ -104,6 +108,7 @@ def _quarantine(spool: Opened, to: Path, *, with_secrets: bool) -> int:
                 file.write_bytes(spool.seal.open(row["bytes"] or b"", Content.BODY, *key) or b"")
                 about["file"] = str(file.relative_to(to))
             _write_line(lines, about)
+            advance(1)
             count += 1
     return count
 

@@ -8,6 +8,7 @@ from typing import Any
 from zlib import crc32
 
 from agent.errors import ToolRefused
+from agent.progress import tracked
 from agent.spool.contents import Content, Contents
 from agent.spool.credentials import seal_credentials
 from agent.spool.folder import unusable
@@ -53,7 +54,7 @@ def rekey(path: Path, say: Say, operator: Seal, new: Seal) -> int:
 def _seal_anew(spool: Opened, say: Say, operator: Seal) -> None:
     """Files first, each by itself, then all rows in one commit; at last the older keys go."""
     with refused(), unusable(spool.path):
-        documents = sum(map(spool.blobs.seal, list(_owners(spool))))
+        documents = sum(map(spool.blobs.seal, tracked("sealing documents", list(_owners(spool)))))
         credentials = seal_credentials(spool.path, spool.seal)
     spool.db.execute("PRAGMA secure_delete = ON")  # what is written over is zeroed, not left in the file
     rows = sum(_rows(spool, name) for name in ("held", "quarantine", "log", "meta"))
@@ -86,7 +87,7 @@ def _owners(spool: Opened) -> Iterator[str]:
 def _rows(spool: Opened, name: str) -> int:
     """Row by row, so that memory holds one. How many were sealed."""
     sealed = 0
-    for (row_id,) in spool.db.execute(SQL[f"{name}_ids"]).fetchall():
+    for (row_id,) in tracked(f"sealing {name}", spool.db.execute(SQL[f"{name}_ids"]).fetchall()):
         row = spool.db.execute(SQL[f"{name}_row"], {"id": row_id}).fetchone()
         values = SEALED[name](row, spool.seal)
         if values:

@@ -9,12 +9,18 @@ SELECT id, job_id, attempt, at, what, reported, coalesce(length(bytes), 0) AS si
 -- name: whole_rows
 SELECT job_id, attempt, state, body, body_crc, result, result_crc FROM held;
 
+-- name: count_rows
+SELECT count(*) AS rows FROM held;
+
 -- name: is_held
 SELECT 1 FROM held WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: results
 SELECT job_id, attempt, tag, state, result, result_crc FROM held WHERE state IN ('finished', 'sent')
  ORDER BY finished_at;
+
+-- name: count_exported
+SELECT (SELECT count(*) FROM held WHERE state IN ('finished', 'sent')) + (SELECT count(*) FROM quarantine) AS rows;
 
 -- name: quarantine
 SELECT * FROM quarantine ORDER BY id;

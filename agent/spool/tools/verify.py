@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from agent.progress import progress
 from agent.spool.contents import Content, Contents
 from agent.spool.rows import owner_of
 from agent.spool.sealing import Seal
@@ -46,8 +47,11 @@ def _damages(spool: Opened, checked: Counter[str]) -> Iterator[Damage]:
         for (line,) in spool.db.execute("PRAGMA integrity_check"):
             if line != "ok":
                 yield _of_database(line)
-        for row in spool.db.execute(SQL["whole_rows"]):
-            yield from _of_row(spool, row, checked)
+        (rows,) = spool.db.execute(SQL["count_rows"]).fetchone()
+        with progress("checking", rows) as advance:
+            for row in spool.db.execute(SQL["whole_rows"]):
+                yield from _of_row(spool, row, checked)
+                advance(1)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         yield _of_database(str(error))
 
