@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from dev_tools.brokers.vhosts import fresh_vhost
 from dev_tools.database import DatabaseError, DatabaseServer
 from dev_tools.database import find as find_database
 from dev_tools.databases.server import DURABLE
+from dev_tools.expected import expected
 from dev_tools.stopping import stop_by_unwinding
 
 WAYS: Final = {"http": "HTTP long poll", "amqp": "AMQP", "polling": "the original's polling"}
@@ -124,18 +126,18 @@ class Bench:
 
     def run(self) -> None:
         slowest_s: dict[str, float] = {}  # of a round, for each agent of it
-        for agents in self._options.agents:
-            for way in self._options.ways:
-                name = f"{agents} agents, {WAYS[way]}"
-                fits = time.monotonic() + self._expected_s(agents, slowest_s.get(way, 0.0)) < self._ends_s
-                if not fits or (way == "polling" and agents > POLLERS_MAX):
-                    self.left_out.append(name)
-                    continue
-                began_s = time.monotonic()
-                with self._console.status(name):
-                    self.rounds.append(self._round(way, agents))
-                slowest_s[way] = self.rounds[-1].joined_s / agents
-                self._console.print(f"{name}: {time.monotonic() - began_s:.0f} s", highlight=False)
+        for agents, way in product(self._options.agents, self._options.ways):
+            name = f"{agents} agents, {WAYS[way]}"
+            usual_s = self._expected_s(agents, slowest_s.get(way, 0.0))
+            fits = time.monotonic() + usual_s < self._ends_s
+            if not fits or (way == "polling" and agents > POLLERS_MAX):
+                self.left_out.append(name)
+                continue
+            began_s = time.monotonic()
+            with expected(name, usual_s):
+                self.rounds.append(self._round(way, agents))
+            slowest_s[way] = self.rounds[-1].joined_s / agents
+            self._console.print(f"{name}: {time.monotonic() - began_s:.0f} s", highlight=False)
 
     def _expected_s(self, agents: int, join_s: float) -> float:
         quiet_s = NOBODY_S + SETTLE_S + self._options.idle_s + self._options.singles * SINGLE_EVERY_S

@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from agent.progress import tracked
 from agent.wire.routing import EVENTS, RESULTS
 from bench.support import spools
 from bench.support.draining import declare, drain, empty_queues, publish_singly
@@ -68,7 +69,7 @@ def _compare(broker: Broker, folder: Path, results: int, runs: int) -> None:
     ours, singly = [], []
     with fresh_vhost(broker) as amqp_url:
         asyncio.run(declare(amqp_url))
-        for run in range(runs):
+        for run in tracked("draining", range(runs)):
             spool = folder / f"spool-{run}"
             spools.fill(spool, results, size=SIZE)
             ours.append(asyncio.run(drain(spool, amqp_url)))

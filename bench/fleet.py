@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from agent.progress import tracked
 from bench.support import proc
 from bench.support.child import Child
 from bench.support.figures import percentile, ratio_line
@@ -186,12 +187,11 @@ def _rounds(folder: Path, amqp_url: str, options: argparse.Namespace) -> dict[bo
     try:
         fleet = Fleet(folder / "fleet", bridge, options.agents)
         try:
-            for _ in range(options.rounds):
-                for is_paced in (True, False):
-                    bridge.start(options.per_s if is_paced else UNPACED)
-                    time.sleep(SETTLE_S)
-                    seen[is_paced].append(_one(bridge, fleet))
-                    _print_return(NAMES[is_paced], seen[is_paced][-1])
+            for is_paced in tracked("returns of the fleet", (True, False) * options.rounds):
+                bridge.start(options.per_s if is_paced else UNPACED)
+                time.sleep(SETTLE_S)
+                seen[is_paced].append(_one(bridge, fleet))
+                _print_return(NAMES[is_paced], seen[is_paced][-1])
             fleet.close()
         except BaseException:
             fleet.kill()

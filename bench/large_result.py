@@ -26,6 +26,7 @@ from bench.support.parts import PartsLink
 from bench.support.work import JobWentWrong, Work
 from dev_tools.broker import BrokerError, find
 from dev_tools.brokers.vhosts import fresh_vhost
+from dev_tools.expected import expected
 from dev_tools.ports import free_ports
 from dev_tools.proxy import LinkProxy
 from dev_tools.stopping import stop_by_unwinding
@@ -98,6 +99,11 @@ class Site:
         self._recorded = 0
 
     def cross(self, random_bytes: int, bytes_per_s: int, cut_every_s: float) -> Crossing:
+        usual_s = random_bytes / bytes_per_s * (1.5 if cut_every_s else 1.1)
+        with expected("crossing a link that is cut" if cut_every_s else "crossing a whole link", usual_s):
+            return self._cross(random_bytes, bytes_per_s, cut_every_s)
+
+    def _cross(self, random_bytes: int, bytes_per_s: int, cut_every_s: float) -> Crossing:
         gate, made = self._folder / f"gate-{self._recorded}", self._folder / f"made-{self._recorded}"
         document = f"printf '\"'; head -c {random_bytes} /dev/urandom | base64 -w0; printf '\"'"
         source = f"until [ -e {gate} ]; do sleep 0.05; done; {{ {document}; }} | tee {made} > result.json"

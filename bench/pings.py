@@ -27,9 +27,10 @@ from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies
 from bridge.relay.recorder import Recorder
 from bridge.relay.sources.http import HTTPSource
-from bridge.relay.watch import Watch
+from bridge.relay.watch import PINGS_PER_S, Watch
 from bridge.store.connection import open_store
 from bridge.upstream import Upstream
+from dev_tools.expected import expected
 from dev_tools.places import ROOT
 
 JOBS: Final = 5000
@@ -49,7 +50,8 @@ def main(argv: Sequence[str]) -> int:
         assert cluster.stdout is not None
         about = json.loads(cluster.stdout.readline())
         began_s = time.process_time()
-        told = asyncio.run(_watch(folder, about, cluster))
+        with expected("pinging", options.rounds * options.jobs / PINGS_PER_S):
+            told = asyncio.run(_watch(folder, about, cluster))
         cpu_s = time.process_time() - began_s
     _print(told["asked"], options.jobs, cpu_s, told["cpu_s"])
     return 0

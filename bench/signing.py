@@ -13,6 +13,7 @@ from statistics import median
 from typing import Final
 
 from agent.compression import compress, decompress
+from agent.progress import tracked
 from agent.trust import Keyring, SigningKey
 from agent.wire import proofs
 from agent.wire.claims import Attempt, JobId, Tag
@@ -32,7 +33,7 @@ KEYS: Final = Keyring({BRIDGE.kid: BRIDGE.public, DEVICE.kid: DEVICE.public})
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="./dev bench signing", description=__doc__.partition("\n")[0])
     parser.parse_args(argv)
-    for size in SIZES:
+    for size in tracked("sizes of jobs", SIZES):
         _measure(_job(size), pack([_result(size)]))
     print(ratio_line(f"a job of {SIZES[0]} bytes, signed / unsigned", *_small()))
     return 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from agent.progress import tracked
 from bench.support import spools
 from bench.support.cold_start import first_effect_s, idle_rss_mb, remember_enrolment
 from bench.support.figures import ratio_line
@@ -60,7 +61,7 @@ def _cold_start(folder: Path, results: int) -> None:
         spools.fill(spool, count, size=BYTES, ready=200 * RUNS, code=f"touch {effect}")
         remember_enrolment(spool)
     seconds: dict[Path, list[float]] = {few: [], full: []}
-    for _ in range(RUNS):
+    for _ in tracked("cold starts", range(RUNS)):
         for spool, took in seconds.items():
             took.append(first_effect_s(spool, effect))
             effect.unlink()
@@ -81,9 +82,9 @@ def _unstarted(sizes: Sequence[int]) -> None:
 
 def _flat(folder: Path, sizes: Sequence[int]) -> None:
     costs: dict[int, list[Cost]] = {size: [] for size in sizes}
-    for size in sizes:
+    for size in tracked("filling spools", sizes):
         spools.fill(folder / str(size), size, size=SIZE)
-    for _ in range(RUNS):
+    for _ in tracked("runs of jobs", range(RUNS)):
         for size in sizes:
             costs[size].append(asyncio.run(job_cost(folder / str(size), JOBS)))
     for size, runs in costs.items():

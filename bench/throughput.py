@@ -20,6 +20,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from agent.progress import tracked
 from bench.support import proc
 from bench.support.figures import percentile, ratio_line
 from bench.support.folders import own_folder
@@ -92,7 +93,7 @@ def _rounds(edge: Ours, peer: Celery, plan: Plan) -> Seen:
     sides = [Measured(edge), Measured(peer)]
     for side in sides:
         side.warm_up()
-    for _ in range(plan.rounds):
+    for _ in tracked("rounds", range(plan.rounds)):
         for work in Work:
             for measured in [one for one in sides if work in one.side.works]:
                 cell = (measured.side.name, work)

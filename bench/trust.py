@@ -19,6 +19,7 @@ import aio_pika
 import httpx
 from aio_pika.abc import AbstractConnection
 
+from agent.progress import tracked
 from agent.wire.claims import WorkerName
 from agent.wire.routing import CANARY, UP, control_queue, up_key
 from agent.wire.tokens import bearer_of, broker_login, token_id
@@ -158,17 +159,17 @@ async def _measure(trust: Trust, own_url: str, options: argparse.Namespace) -> N
     login, user = broker_login(WORKER, token_id(bearer)), urlsplit(own_url).username or ""
     await logins_per_s(url, AT_ONCE)
     asked, own = [], []
-    for _ in range(options.rounds):
+    for _ in tracked("rounds of log-ins", range(options.rounds)):
         asked.append(await logins_per_s(url, options.logins))
         own.append(await logins_per_s(own_url, options.logins))
     _say("log-ins/s", asked, own)
     published, published_own = [], []
-    for _ in range(options.rounds):
+    for _ in tracked("rounds of publishes", range(options.rounds)):
         published.append(await publishes_per_s(url, login, options.publishes))
         published_own.append(await publishes_per_s(own_url, user, options.publishes))
         await _empty(own_url)
     _say("publishes/s with confirms", published, published_own)
-    seconds = [await trust.revocation() for _ in range(options.revocations)]
+    seconds = [await trust.revocation() for _ in tracked("revocations", range(options.revocations))]
     for what, taken_s in zip(("API", "live AMQP connection"), zip(*seconds, strict=True), strict=True):
         print(
             f"revocation, {what}: p50 {percentile(taken_s, 50) * 1000:.0f} ms, "

@@ -6,12 +6,16 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from typing import Final
 
 from dev_tools.broker import BrokerError, find
 from dev_tools.demo.board import Board, Seen
 from dev_tools.demo.story import Story
 from dev_tools.demo.world import World
+from dev_tools.expected import expected
 from dev_tools.places import RUN
+
+START_USUAL_S: Final = 20.0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -34,13 +38,14 @@ def main(argv: Sequence[str]) -> int:
 async def _demo(*, keep: bool, as_json: bool, tls: bool) -> int:
     began = time.monotonic()
     print("Starting RabbitMQ, the bridge and three agents …", file=sys.stderr)
-    with await asyncio.to_thread(find) as broker:
+    with expected("starting", START_USUAL_S) as started, await asyncio.to_thread(find) as broker:
         if tls and broker.ca is None:
             raise BrokerError("--tls needs a RabbitMQ of our own; leave AMQP_URL out")
         world = World(RUN / "demo", broker, broker.ca if tls else None)
         seen = Seen()
         try:
             await world.open()
+            started()
             with Board(world, seen, quiet=as_json) as board:
                 story = Story(world, seen, board)
                 await story.tell()

@@ -1,20 +1,23 @@
-"""Where every job is, per site: a live table on a terminal, lines elsewhere."""
+"""Where every job is, per site: a live table with an estimate on a terminal, lines elsewhere."""
 
 import sqlite3
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from agent import status
 from agent.errors import AgentError
 from dev_tools.demo.world import World
 
+USUAL_S: Final = 30.0  # from the first job to the last result
 PLACES: Final = ("cluster", "broker", "site", "running", "result spooled", "recorded")
 CUSTODY_PLACES: Final = {"taken": "cluster", "published": "broker", "accepted": "site"}
 
@@ -51,17 +54,32 @@ class Board:
         self._world = world
         self._seen = seen
         self._console = Console(stderr=quiet)
-        self._live = (
-            Live(console=self._console, auto_refresh=False) if sys.stdout.isatty() and not quiet else None
+        self._live: Live | None = None
+        self._has_lines = True  # somebody reads a log instead of a terminal
+        if sys.stderr.isatty():
+            terminal = Console(stderr=True)
+            self._live = Live(console=terminal, auto_refresh=False)
+            self._has_lines = not quiet and not sys.stdout.isatty()
+            self._console = self._console if self._has_lines else terminal
+        self._bar = Progress(
+            TextColumn("the demo"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            auto_refresh=False,
         )
+        self._task = self._bar.add_task("", total=USUAL_S)
+        self._began_s = time.monotonic()
 
     def __enter__(self) -> Self:
+        self._began_s = time.monotonic()
         if self._live is not None:
             self._live.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
         if self._live is not None:
+            self._draw(self._live, USUAL_S)
             self._live.stop()
 
     def say(self, text: str) -> None:
@@ -69,11 +87,15 @@ class Board:
 
     def show(self) -> None:
         if self._live is not None:
-            self._live.update(self._table(), refresh=True)
+            self._draw(self._live, time.monotonic() - self._began_s)
+
+    def _draw(self, live: Live, done_s: float) -> None:
+        self._bar.update(self._task, completed=min(done_s, USUAL_S))
+        live.update(Group(self._table(), self._bar.get_renderable()), refresh=True)
 
     def show_line(self) -> None:
         """One line a site, for whoever reads a log instead of a terminal."""
-        if self._live is None:
+        if self._has_lines:
             for shop in self._world.shops:
                 counts = self._places(shop.name)
                 where = ", ".join(f"{counts[place]} {place}" for place in PLACES if counts[place])

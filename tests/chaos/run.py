@@ -25,6 +25,7 @@ LOOK_EVERY_S: Final = 2.0
 EVERYWHERE_EACH: Final = 10  # looks; the others stop at the first page without news
 SAY_EVERY_S: Final = 30.0
 STUCK_S: Final = 120.0  # without one more result, after all is whole again, the rest is lost
+USUAL_QUIET_S: Final = 45.0  # from the last fault to the last result
 SETTLE_S: Final = 90.0  # for receipts and log text that follow the last result
 READERS: Final = 16
 
@@ -94,9 +95,15 @@ class Run:
         self._said_s = time.monotonic()
         seen, faults = self._desk.seen, self._faults
         self._say(
-            f"{time.monotonic() - self._began_s:4.0f} s: {len(seen.submitted)} submitted, "
+            f"{time.monotonic() - self._began_s:4.0f} of about {self._usual_s:.0f} s: "
+            f"{len(seen.submitted)} submitted, "
             f"{len(seen.first)} recorded, {faults.done.total()} faults over, {faults.under_way} under way"
         )
+
+    @property
+    def _usual_s(self) -> float:
+        """What the whole run takes, where nothing is lost."""
+        return self._wanted.faults_s + USUAL_QUIET_S
 
     async def _quiet(self) -> None:
         """Until every job has its result, or none comes any more."""

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from agent.progress import tracked
 from tests.simulation.world import Verdict, World
 from tests.support.scoreboard import Board, scoreboard, show
 
@@ -40,7 +41,7 @@ def main() -> int:
     gc.set_threshold(GARBAGE)
     began_s = time.monotonic()
     verdicts = []
-    for seed in seeds:
+    for seed in tracked("histories", seeds):
         verdict = World(seed, jobs=options.jobs, faults=options.faults, sabotage=options.sabotage).run()
         verdicts.append(verdict)
         for violation in verdict.violations[:SHOWN_MAX]:
