@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
@@ -345,15 +345,16 @@ class World:
         ahead: int | None = None,
         base_url: str | None = None,
         token: str | None = None,
+        more: Sequence[str] = (),
     ) -> Agent:
-        """An agent that is not started yet; without a `token` it gets one for these tags."""
+        """An agent that is not started yet; without a `token` it gets one for these tags. `more`: options."""
         self._sites += 1
         settings = {
             "MODE": "agent",
             "AGENT_TOKEN": token or self.cluster.token(*tags),
             "BASE_INTERNAL_URL": base_url or self.url_at("127.0.0.1"),
         }
-        options = ["--slots", str(slots)] + ([] if ahead is None else ["--ahead", str(ahead)])
+        options = ["--slots", str(slots)] + ([] if ahead is None else ["--ahead", str(ahead)]) + [*more]
         agent = Agent(self.folder / f"site-{self._sites}", settings, options)
         self._close.callback(agent.close)
         return agent
