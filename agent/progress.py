@@ -18,6 +18,8 @@ EVERY_S: Final = 0.2
 PER_S: Final = 3  # what draws it must not cost what a bench measures
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
+DAY_S: Final = 24 * HOUR_S
+DAYS_FROM_S: Final = 2 * DAY_S
 
 
 @contextmanager
@@ -88,7 +90,9 @@ def span(seconds: float) -> str:
         return f"{seconds:.0f} s"
     if seconds < HOUR_S:
         return f"{seconds / MINUTE_S:.0f} min"
-    return f"{seconds / HOUR_S:.1f} h"
+    if seconds < DAYS_FROM_S:
+        return f"{seconds / HOUR_S:.1f} h"
+    return f"{seconds / DAY_S:.1f} days"
 
 
 def _has_rich() -> bool:

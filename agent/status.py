@@ -11,6 +11,7 @@ from typing import Any, Literal
 from agent.database import used_bytes_of
 from agent.errors import SpoolUnusable
 from agent.jobs.model import State
+from agent.progress import span
 from agent.spool.budget import MIB
 from agent.spool.folder import is_locked, noted_room, unusable
 from agent.spool.spool import SQL
@@ -107,7 +108,7 @@ def render(status: dict[str, Any]) -> str:
 
 
 def lines(status: dict[str, Any]) -> list[Line]:
-    age = "" if status["backlog_age_s"] is None else f", the oldest {status['backlog_age_s']} s old"
+    age = "" if status["backlog_age_s"] is None else f", the oldest {span(status['backlog_age_s'])} old"
     custody = ", ".join(f"{count} {state}" for state, count in status["custody"].items()) or "nothing"
     room = status["spool"]
     runs = status["agent"] == "running"
@@ -132,7 +133,7 @@ def lines(status: dict[str, Any]) -> list[Line]:
 
 
 def _link(status: dict[str, Any]) -> Line:
-    since = "" if status["link_since_s"] is None else f" for {status['link_since_s']} s"
+    since = "" if status["link_since_s"] is None else f" for {span(status['link_since_s'])}"
     why = f": {status['link_reason']}" if status["link_reason"] else ""
     tone: Tone = "warn" if status["link"] != "up" or why else "good"
     return Line("link", f"{status['link']}{since}{why}", tone)

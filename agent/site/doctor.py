@@ -5,6 +5,7 @@ It changes nothing, at the site or at the cluster, and works while the agent run
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,13 +17,17 @@ from agent.executor.account import Account
 from agent.executor.process import Interpreters
 from agent.link.link import LinkKind
 from agent.policy import Policy
+from agent.progress import span
 from agent.site import login
-from agent.site.checks import Check, Verdict, failed, ok, warn
+from agent.site.checks import Check, Verdict, fail, failed, ok, warn
 from agent.site.disk import account_check, folder_check, space_check, speed_check
 from agent.site.known import Known, clock_offset_s, known
 from agent.site.network import proxy_for, way_to
 from agent.site.programs import program_checks
 from agent.spool.budget import Bounds
+from agent.spool.key_note import opened
+from agent.spool.wiping import NOTE as REVOKED
+from agent.wire.tokens import token_id
 
 T = TypeVar("T")
 
@@ -89,11 +94,30 @@ def _of_this_machine(
     found = Interpreters.found(asked.env.get("BASH_PATH"), asked.env.get("PYTHON_PATH"))
     return [
         folder_check(asked.spool),
+        *([] if settings is None else _spool_of(settings)),
         space_check(asked.spool, bounds, used_mb),
         speed_check(asked.spool),
         *program_checks(found, policy, account),
         *seen,
     ]
+
+
+def _spool_of(settings: Settings) -> list[Check]:
+    """Whether this agent may open the spool: with this key, and with this token."""
+    checks: list[Check] = []
+    seal, path = settings.seal, settings.spool
+    try:
+        opened(path, seal)
+    except AgentError as error:
+        checks.append(failed("spool key", error))
+    else:
+        checks.append(
+            ok("spool key", f"seals with {seal.key_id}" if seal.key_id else "none: nothing is sealed")
+        )
+    with suppress(OSError):  # none was revoked
+        if (path / REVOKED).read_text().strip() == token_id(settings.token.reveal()):
+            checks.append(fail("revoked", "this token was taken away, and the spool wiped", "mint a new one"))
+    return checks
 
 
 def _seen(spool: Path) -> tuple[float, list[Check]]:
@@ -106,7 +130,8 @@ def _seen(spool: Path) -> tuple[float, list[Check]]:
         return 0.0, [failed("agent", error)]
     checks = [_agent(seen)]
     if seen["agent"] == "running" and (seen["link"] != "up" or seen["link_reason"]):
-        said = f"{seen['link']} for {seen['link_since_s'] or 0} s: {seen['link_reason'] or 'no reason known'}"
+        why = seen["link_reason"] or "no reason is known"
+        said = f"{seen['link']} for {span(seen['link_since_s'] or 0)}: {why}"
         checks.append(warn("link", said, "see the checks of cluster and broker; work goes on meanwhile"))
     if seen["spool"].get("fault"):
         mend = "check its health (dmesg, smartctl) and its room"
@@ -157,7 +182,13 @@ async def _cluster(settings: Settings, mine: Known) -> list[Check]:
 
 async def _broker(settings: Settings, mine: Known) -> list[Check]:
     if mine.enrolment is None:
-        return [warn("broker", f"not tried: {mine.why_none}", "start the agent with a link once")]
+        return [
+            warn(
+                "broker",
+                f"not tried: {mine.why_none}",
+                "mend the other checks, and start the agent with a link once",
+            )
+        ]
     if mine.enrolment.link is not LinkKind.AMQP:
         return [ok("broker", "none: the link is over HTTP")]
     checks = await way_to("broker", mine.enrolment.amqp_url, settings.outbound)

@@ -65,7 +65,9 @@ def test_the_estimate_is_by_what_is_done() -> None:
         assert stream.getvalue().endswith(f"{CLEAR}work: {said}\r")
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(3.4, "3 s"), (90, "2 min"), (5400, "1.5 h")])
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(3.4, "3 s"), (90, "2 min"), (5400, "1.5 h"), (216_000, "2.5 days")]
+)
 def test_a_span_is_told_in_the_unit_that_people_use(seconds: float, said: str) -> None:
     assert span(seconds) == said
 

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import redirect_stdout
@@ -88,6 +89,16 @@ async def test_live(spool: Spool, tmp_path: Path) -> None:
         with redirect_stdout(stream), pytest.raises(KeyboardInterrupt):
             watch(tmp_path / "none", as_json=False, pause=enough(2))
         assert stream.getvalue().count("there is no spool") >= 2
+
+
+async def test_it_is_live_until_it_is_interrupted(spool: Spool) -> None:
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        text = shown(io.StringIO(), spool.folder.path, "--watch")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert text.count("not enrolled yet") == 1
 
 
 async def test_what_is_wrong_has_its_words(spool: Spool) -> None:

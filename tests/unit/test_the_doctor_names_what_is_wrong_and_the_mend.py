@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from agent.__main__ import main
 from agent.clock import SystemClock
+from agent.config import seal
 from agent.enrolling import Enrolling
 from agent.executor.process import Interpreters
 from agent.jobs.book import Book
@@ -38,6 +39,7 @@ from agent.spool.spool import Spool
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack
 from agent.wire.messages import Job
+from agent.wire.tokens import token_id
 from bridge.web.asgi import build
 from dev_tools.certificates import ThrowAwayCA
 from dev_tools.ports import free_ports
@@ -400,6 +402,26 @@ async def test_what_the_agent_last_said(spool: Path) -> None:
     found = await told(spool, here)
     is_failed(found["agent"], "cannot be read", "starting the agent mends it")
     assert "cannot be read" in found["broker"].said
+
+
+async def test_the_key_of_the_spool_and_a_token_that_was_taken_away(spool: Path, tmp_path: Path) -> None:
+    here, key = settings("http://127.0.0.1:1"), tmp_path / "key"
+    key.write_text("ab" * 32)
+    allow(key, 0o600)
+    assert (await told(spool, here))["spool key"].said == "none: nothing is sealed"
+    sealed = here | {"SPOOL_KEY_FILE": str(key)}
+    opened = await Spool.open(spool, SystemClock(), seal=seal(sealed, spool))
+    await opened.close()
+    assert (await told(spool, sealed))["spool key"].said.startswith("seals with ")
+    found = await told(spool, here)
+    is_failed(found["spool key"], "no key was given", "set SPOOL_KEY_FILE")
+    assert "no key was given" in found["broker"].said
+    assert "revoked" not in found
+    before = files(spool)
+    (spool / "revoked").write_text(f"{token_id(NO_CLAIMS)}\n")
+    is_failed((await told(spool, sealed))["revoked"], "taken away", "mint a new one")
+    (spool / "revoked").unlink()
+    assert files(spool) == before  # it only says so: to wipe is the agent's
 
 
 async def test_a_setting_that_is_missing_keeps_the_rest_from_nothing(spool: Path) -> None:
