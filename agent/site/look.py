@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -85,4 +84,6 @@ STYLES: Final = {"good": "green", "plain": "", "warn": "yellow", "bad": "red"}
 
 
 def _has_rich() -> bool:
+    from importlib.util import find_spec  # noqa: PLC0415 asked on a terminal only
+
     return find_spec("rich") is not None
