@@ -1,5 +1,6 @@
 """What the spool says of the agent, from another terminal, also while the agent is down."""
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -60,7 +61,7 @@ def read(spool: Path) -> dict[str, Any]:
     finally:
         connection.close()
     running = is_locked(spool)
-    link, since, why = meta["link"]["value"].split("\n", 2) if meta["link"] else ("never up", "0", "")
+    link, since_s, why = _link_noted(meta["link"])
     backlog = ready["jobs"] + blobs["jobs"]
     oldest = min((row["oldest_finished"] for row in (ready, blobs) if row["jobs"]), default=None)
     over = {State.FINISHED: backlog, State.SENT: sent["jobs"]}
@@ -68,7 +69,7 @@ def read(spool: Path) -> dict[str, Any]:
         "agent": "running" if running else "not running",
         "worker": _worker(meta["worker"], meta["enrolment"]),
         "link": link if running else "down",
-        "link_since_s": round(time.time() - float(since)) if float(since) else None,
+        "link_since_s": round(time.time() - since_s) if since_s else None,
         "link_reason": why,
         "custody": custody | {str(state): jobs for state, jobs in over.items() if jobs},
         "backlog": backlog,
@@ -76,6 +77,15 @@ def read(spool: Path) -> dict[str, Any]:
         "quarantined": quarantined,
         "spool": _room(spool, used_bytes),
     }
+
+
+def _link_noted(row: sqlite3.Row | None) -> tuple[str, float, str]:
+    """Its state, since when (wall seconds; 0: never) and why. What cannot be read is as good as not there."""
+    with contextlib.suppress(ValueError):
+        if row is not None:
+            link, since, why = str(row["value"]).split("\n", 2)
+            return link, float(since), why
+    return "never up", 0.0, ""
 
 
 def _worker(noted: sqlite3.Row | None, enrolment: sqlite3.Row | None) -> str | None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +34,7 @@ from agent.site import checks
 from agent.site.checks import Check, Verdict
 from agent.site.doctor import Asked, examine
 from agent.site.login import clock_check, token_check
-from agent.site.programs import program_checks
+from agent.site.programs import SETTINGS, program_checks
 from agent.spool.credentials import Credentials
 from agent.spool.spool import Spool
 from agent.wire.claims import Attempt, JobId, Tag
@@ -376,6 +377,10 @@ async def test_the_programs_of_the_languages_that_the_site_runs(spool: Path, tmp
     assert found["policy"].said.endswith("allows bash")
     policy.write_text("languages = 1")
     is_failed((await told(spool, here, policy=policy))["policy"], "must be a list of texts")
+
+
+def test_each_language_has_its_setting() -> None:
+    assert SETTINGS.keys() == {field.name for field in fields(Interpreters)}
 
 
 async def test_what_the_agent_last_said(spool: Path) -> None:

@@ -20,6 +20,7 @@ from agent.logs import hide
 from agent.site.page import AT_ONCE, HEAD_BYTES, served
 from agent.spool.spool import Spool
 from dev_tools.ports import free_ports
+from tests.support.until import until
 
 ENVIRONMENT = {"AGENT_TOKEN": "jwt_agent_a.b.c", "BASE_INTERNAL_URL": "http://h"}
 
@@ -42,6 +43,10 @@ async def page(spool: Spool) -> AsyncIterator[httpx.AsyncClient]:
 
 def port_of(page: httpx.AsyncClient) -> int:
     return page.base_url.port or 0
+
+
+async def shows(page: httpx.AsyncClient, words: str) -> bool:
+    return words in (await page.get("/")).text
 
 
 async def said(page: httpx.AsyncClient, sent: bytes) -> bytes:
@@ -122,8 +127,10 @@ async def test_what_others_wrote_is_text_and_a_secret_is_hidden(
 
 
 async def test_a_spool_that_cannot_be_read_is_said(spool: Spool, page: httpx.AsyncClient) -> None:
+    await spool.set_meta("link", "damaged")
+    assert "never up" in (await page.get("/")).text
     spool.folder.database.rename(spool.folder.path / "away")
-    assert "there is no spool" in (await page.get("/")).text
+    await until(lambda: shows(page, "there is no spool"))  # the last look is good for a moment
 
 
 async def test_whoever_sends_rubbish_harms_nobody(page: httpx.AsyncClient) -> None:
