@@ -15,7 +15,8 @@ from agent.link.enrol import from_json
 from agent.link.link import Enrolment
 from agent.logs import Secret, hide
 from agent.spool.contents import Content, Contents
-from agent.spool.credentials import DEVICE_KEY, Credentials
+from agent.spool.credentials import looked_at
+from agent.spool.key_note import opened
 from agent.spool.sealing import Seal
 from agent.spool.spool import SQL
 from agent.spool.tools.opened import to_look
@@ -36,13 +37,18 @@ class Known:
 
 
 def known(folder: Path, given: Secret, seal: Seal) -> Known:
-    """`given`: the token of the settings."""
+    """`given`: the token of the settings. `seal`: by the operator's key."""
     suffix = NOBODY
     with suppress(OSError):
         suffix = (folder / "identity").read_text(errors="replace").strip() or NOBODY
-    device, token = _credentials(folder, given)
+    try:
+        device, token = looked_at(folder, given, opened(folder, seal))
+    except AgentError:  # another key: nothing is to be read
+        device, token = None, given
+    if device is not None:
+        hide(device.raw.hex())
     enrolment, why_none = _enrolment(folder, seal)
-    public = base64.b64encode(device.public).decode()
+    public = base64.b64encode((device or SigningKey.made()).public).decode()
     return Known(suffix=suffix, device_key=public, token=token, enrolment=enrolment, why_none=why_none)
 
 
@@ -62,17 +68,6 @@ def claims_of(token: Secret) -> Mapping[str, Any]:
         return said_by(token.reveal())
     except (ValueError, IndexError):
         return {}
-
-
-def _credentials(folder: Path, given: Secret) -> tuple[SigningKey, Secret]:
-    """Where no key can be read the agent would make one; this makes one for itself and keeps it nowhere."""
-    try:
-        SigningKey(bytes.fromhex((folder / DEVICE_KEY).read_text().strip()))
-        mine = Credentials(folder, given, is_new=False)
-    except (OSError, ValueError, AgentError):
-        return SigningKey.made(), given
-    hide(mine.device.raw.hex())
-    return mine.device, mine.token
 
 
 def _enrolment(folder: Path, seal: Seal) -> tuple[Enrolment | None, str]:

@@ -50,6 +50,46 @@ def _seal_file(file: Path, seal: Seal) -> bool:
     return True
 
 
+def looked_at(folder: Path, given: Secret, seal: Seal) -> tuple[SigningKey | None, Secret]:
+    """The device's key, and the token that is used now, for whoever must change nothing beside an agent.
+
+    `given`: the token of the settings. None: no key can be read.
+    """
+    try:
+        text = _text(folder, DEVICE_KEY, seal)
+        device = None if text is None else SigningKey(bytes.fromhex(text.strip()))
+    except (OSError, ValueError):
+        device = None
+    return device, _newest(_read(folder, TOKEN, seal), given)
+
+
+def _text(folder: Path, name: str, seal: Seal) -> str | None:
+    """None: there is no such file. Raises OSError, and ValueError when it is damaged."""
+    try:
+        kept = (folder / name).read_bytes()
+    except FileNotFoundError:
+        return None
+    opened = seal.open(kept, PLACE, name)
+    if opened is None:
+        raise ValueError(f"{name} was changed since it was sealed")
+    return opened.decode()
+
+
+def _read(folder: Path, name: str, seal: Seal) -> dict[str, object]:
+    """What cannot be read is as good as not there: the bridge tells it again."""
+    try:
+        known = json.loads(_text(folder, name, seal) or "")
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _newest(known: Mapping[str, object], given: Secret) -> Secret:
+    token = known.get("token")
+    is_successor = known.get("instead_of") == _hash_of(given) and isinstance(token, str)
+    return _hidden(str(token)) if is_successor else given
+
+
 def _kept(file: Path) -> bytes:
     return file.read_bytes() if file.exists() else b""
 
@@ -86,7 +126,7 @@ class Credentials:
             _require_keys_of_all(folder, self._seal)
             seal_credentials(folder, self._seal)
         self.device = self._device_key(is_new=is_new)
-        self.token = self._before = self._newest_token()
+        self.token = self._before = _newest(_read(folder, TOKEN, self._seal), given)
 
     @property
     def keys_file(self) -> Path:
@@ -104,7 +144,7 @@ class Credentials:
 
     def pinned(self, base_url: str) -> Mapping[str, str]:
         """The keys that the bridge at this address has; empty while none is known."""
-        known = self._read(BRIDGE_KEYS)
+        known = _read(self._folder, BRIDGE_KEYS, self._seal)
         keys = known.get("keys")
         return keys if known.get("base_url") == base_url and isinstance(keys, dict) else {}
 
@@ -114,7 +154,7 @@ class Credentials:
     def _device_key(self, *, is_new: bool) -> SigningKey:
         try:
             with unusable(self._folder):
-                text = self._text(DEVICE_KEY)
+                text = _text(self._folder, DEVICE_KEY, self._seal)
             if text is not None:
                 return SigningKey(bytes.fromhex(text.strip()))
             reason = "it is gone"
@@ -128,31 +168,6 @@ class Credentials:
                 mend="the bridge takes this spool for another device until an admin approves the new key",
             )  # fmt: skip
         return made
-
-    def _newest_token(self) -> Secret:
-        known = self._read(TOKEN)
-        token = known.get("token")
-        is_successor = known.get("instead_of") == _hash_of(self._given) and isinstance(token, str)
-        return _hidden(str(token)) if is_successor else self._given
-
-    def _read(self, name: str) -> dict[str, object]:
-        """What cannot be read is as good as not there: the bridge tells it again."""
-        try:
-            known = json.loads(self._text(name) or "")
-        except (OSError, ValueError):
-            return {}
-        return known if isinstance(known, dict) else {}
-
-    def _text(self, name: str) -> str | None:
-        """None: there is no such file. Raises OSError, and ValueError when it is damaged."""
-        try:
-            kept = (self._folder / name).read_bytes()
-        except FileNotFoundError:
-            return None
-        opened = self._seal.open(kept, PLACE, name)
-        if opened is None:
-            raise ValueError(f"{name} was changed since it was sealed")
-        return opened.decode()
 
     def _keep(self, name: str, text: str) -> None:
         with unusable(self._folder):

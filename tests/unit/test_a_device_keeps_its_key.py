@@ -12,7 +12,7 @@ from agent.enrolling import Enrolling
 from agent.errors import KeysUnknown, SpoolUnusable
 from agent.link.link import Enrolment, LinkKind
 from agent.logs import Secret, without_secrets
-from agent.spool.credentials import FILES, Credentials, seal_credentials
+from agent.spool.credentials import FILES, Credentials, looked_at, seal_credentials
 from agent.spool.sealing import Seal, is_sealed
 from agent.trust import SigningKey
 
@@ -148,3 +148,18 @@ async def test_a_bridge_with_other_keys_is_another_bridge(tmp_path: Path) -> Non
     with pytest.raises(KeysUnknown):
         await bridge.keys({one.kid: public[one.kid]})
     assert await Bridge(tmp_path, "http://other.test").keys({stranger.kid: public[stranger.kid]})
+
+
+@pytest.mark.parametrize("seal", [Seal(), Seal(bytes(32))])
+def test_who_only_looks_sees_it_and_writes_nothing(tmp_path: Path, seal: Seal) -> None:
+    made = Credentials(tmp_path, GIVEN, seal, is_new=True)
+    made.succeed("jwt_agent_d.e.f")
+    before = sorted((one.name, one.read_bytes()) for one in tmp_path.iterdir())
+    device, token = looked_at(tmp_path, GIVEN, seal)
+    assert device is not None
+    assert (device.kid, token.reveal()) == (made.device.kid, "jwt_agent_d.e.f")
+    assert looked_at(tmp_path, Secret("jwt_agent_x.y.z"), seal)[1].reveal() == "jwt_agent_x.y.z"
+    assert sorted((one.name, one.read_bytes()) for one in tmp_path.iterdir()) == before
+    (tmp_path / "device.key").write_text("zz")
+    assert looked_at(tmp_path, GIVEN, seal)[0] is None
+    assert looked_at(tmp_path / "none", GIVEN, seal) == (None, GIVEN)

@@ -165,7 +165,7 @@ async def spool_of_a_site(folder: Path, seal: Seal) -> str:
     await spool.set_meta("enrolment", to_json(ENROLMENT))
     await spool.set_meta("link", "down\n1.0\nrefused amqp://agent:planted-password@h/ Bearer planted.bearer")
     await spool.close()
-    mine = Credentials(folder, Secret(TOKEN), is_new=True)
+    mine = Credentials(folder, Secret(TOKEN), spool.seal, is_new=True)
     mine.succeed("jwt_agent_eyJplanted.eyJsuccessor.signature")
     return mine.device.raw.hex()
 
