@@ -173,6 +173,14 @@ class Book:
     async def learn_bridge_time(self, bridge_wall_s: float) -> None:
         """From now on the bridge's clock counts the age of every held job."""
         await self.bridge_time.learn(bridge_wall_s)
+        self._count_anew()
+
+    async def learn_bridge_answer(self, bridge_wall_s: float) -> None:
+        """As `learn_bridge_time`, from an answer that came by way of the broker."""
+        await self.bridge_time.learn_answer(bridge_wall_s)
+        self._count_anew()
+
+    def _count_anew(self) -> None:
         for job in self.unfinished.with_deadline():
             self.unfinished.put(replace(job, expires_s=self._expires_s(job.deadline)))
         self.changes.note()

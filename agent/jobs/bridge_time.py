@@ -27,6 +27,7 @@ class BridgeTime:
         self._spool = spool
         self._clock = clock
         self._asked = ""
+        self._asked_s = 0.0  # monotonic
         self.ahead_s: float | None = None  # the bridge's clock minus our monotonic one
 
     async def load(self) -> None:
@@ -39,15 +40,31 @@ class BridgeTime:
     def ask(self) -> str:
         """What a hello carries, so that only the answer to it is believed."""
         self._asked = secrets.token_hex(8)
+        self._asked_s = self._clock.monotonic_s()
         return self._asked
 
-    def answers(self, settings: Settings) -> bool:
-        """False: the answer to a hello of an earlier link, which waited for us and is old."""
-        return bool(self._asked) and settings.hello_id == self._asked
+    def is_asked_for(self, settings: Settings) -> bool:
+        """Once, and what comes again is old. False also for the answer to a hello of an earlier link."""
+        if not self._asked or settings.hello_id != self._asked:
+            return False
+        self._asked = ""
+        return True
+
+    async def learn_answer(self, bridge_wall_s: float) -> None:
+        """It was on its way since we asked at most, and whoever carries it may have kept it for so long.
+
+        What was learnt from nearer the bridge stays, as long as it can be true beside it.
+        """
+        latest_s = bridge_wall_s - self._asked_s
+        if self.ahead_s is None or not self._ahead_s_by(bridge_wall_s) <= self.ahead_s <= latest_s:
+            await self.learn(bridge_wall_s)
+
+    def _ahead_s_by(self, bridge_wall_s: float) -> float:
+        return bridge_wall_s - self._clock.monotonic_s()
 
     async def learn(self, bridge_wall_s: float) -> None:
         """The bridge's clock showed this a moment ago. What it says last is what counts."""
-        self.ahead_s = bridge_wall_s - self._clock.monotonic_s()
+        self.ahead_s = self._ahead_s_by(bridge_wall_s)
         kept = json.dumps({"boot": self._clock.boot_id(), "ahead_s": self.ahead_s})
         try:
             await self._spool.set_meta(KEPT, kept)

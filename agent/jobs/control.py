@@ -98,8 +98,8 @@ class Control:
             await (self._grant(message) if isinstance(message, Grant) else self._revoke(message))
 
     async def _settings(self, message: Settings) -> None:
-        if self._book.bridge_time.answers(message):
-            await self._book.learn_bridge_time(message.wall_s)
+        if self._book.bridge_time.is_asked_for(message):
+            await self._book.learn_bridge_answer(message.wall_s)
             log.info("clock.learnt", clock_offset_ms=self._book.bridge_time.clock_offset_ms())
         await self._inquiry.heed(message)
 

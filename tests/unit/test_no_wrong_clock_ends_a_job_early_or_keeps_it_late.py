@@ -184,7 +184,27 @@ async def test_only_the_answer_to_the_last_hello_is_believed(site: Site) -> None
     """One to an earlier hello may have waited in the control queue for days."""
     time = site.book.bridge_time
     first = time.ask()
-    assert time.answers(Settings(wall_s=BRIDGE_S, hello_id=first))
+    second = time.ask()
+    assert not time.is_asked_for(Settings(wall_s=BRIDGE_S, hello_id=first))
+    assert not time.is_asked_for(Settings(wall_s=BRIDGE_S))
+    assert time.is_asked_for(Settings(wall_s=BRIDGE_S, hello_id=second))
+    assert not time.is_asked_for(Settings(wall_s=BRIDGE_S, hello_id=second))  # sent again by the broker
+    assert not time.is_asked_for(Settings(wall_s=BRIDGE_S))
+
+
+async def test_an_answer_that_the_broker_kept_does_not_set_the_time_back(site: Site) -> None:
+    """What the bridge said itself, over HTTPS, is nearer. What contradicts it counts all the same."""
+    time = site.book.bridge_time
+    await site.book.learn_bridge_time(site.clock.true_s)
+    known_s = time.ahead_s
     time.ask()
-    assert not time.answers(Settings(wall_s=BRIDGE_S, hello_id=first))
-    assert not time.answers(Settings(wall_s=BRIDGE_S))
+    answered_s = site.clock.true_s
+    site.clock.true_s += 3600  # in the broker's hands
+    await site.book.learn_bridge_answer(answered_s)
+    assert time.ahead_s == known_s
+    time.ask()
+    await site.book.learn_bridge_answer(site.clock.true_s - 60)  # somebody has mended the bridge's clock
+    assert time.now_s() == site.clock.true_s - 60
+    time.ask()
+    await site.book.learn_bridge_answer(site.clock.true_s + 60)
+    assert time.now_s() == site.clock.true_s + 60
