@@ -32,6 +32,7 @@ from agent.jobs.inquiry import Inquiry
 from agent.jobs.intake import Intake
 from agent.jobs.reporter import Reporter
 from agent.jobs.runner import DISK_RETRY_S, Executor, Runner, Site
+from agent.jobs.told import Told
 from agent.jobs.upkeep import upkeep_of
 from agent.life import Enrol, IsRevoked, Life, Sleep, ahead_limits, first
 from agent.link.enrol import keyring
@@ -46,6 +47,7 @@ from agent.spool.spool import Spool
 from agent.spool.watch import Watch
 from agent.spool.wiping import require_not_revoked, wipe
 from agent.tls.outbound import Outbound, is_in_clear
+from agent.wire.claims import WorkerName
 from agent.wire.revoked import is_proved
 from agent.wire.tokens import bearer_of, token_id, with_ticket
 
@@ -158,12 +160,23 @@ class Agent:
         """One life of the link. Any failure ends all of it; `life.py` begins a new one."""
         self._know(enrolment)
         limits = ahead_limits(enrolment, self._slots, self._ahead)
-        reject, verify = self._reporter.reject, keyring(enrolment)
-        intake = Intake(self._book, self._spool, link, verify, limits, reject, self._why_not)
+        reject, keys = self._reporter.reject, keyring(enrolment)
+        intake = Intake(self._book, self._spool, link, keys, limits, reject, self._why_not)
         async with asyncio.TaskGroup() as outer:  # falls last: finished results still leave
             outer.create_task(link.lost(), name="link")
             outer.create_task(self._reporter.run(link), name="reporter")
-            control = Control(self._book, self._spool, self._runner, link, self._inquiry)
+            told = Told(
+                WorkerName(enrolment.worker), keys, is_signed=enrolment.signs_control and not link.vouches
+            )
+            control = Control(
+                self._book,
+                self._spool,
+                self._runner,
+                link,
+                self._inquiry,
+                told,
+                self._reporter.reject_once,
+            )
             outer.create_task(control.run(), name="control")
             async with asyncio.TaskGroup() as inner:  # falls first: nothing new comes in
                 taking = inner.create_task(intake.run(), name="intake")

@@ -8,7 +8,7 @@ import structlog
 from agent.errors import KeysUnknown, SpoolUnusable
 from agent.link.enrol import enrol, keyring
 from agent.link.link import Enrolment, LinkKind
-from agent.spool.credentials import Credentials
+from agent.spool.credentials import Credentials, Pinned
 from agent.tls.outbound import SYSTEM, Outbound
 
 log = structlog.get_logger()
@@ -44,27 +44,40 @@ class Enrolling:
         return True
 
     def _pinned(self, enrolment: Enrolment) -> Enrolment:
-        """With the keys that we trust (I4): at first all that it names, later what those vouch for."""
+        """With the keys that we trust (I4): at first all that it names, later what those vouch for.
+
+        A bridge that has once signed what it tells is believed no other way again, whoever answers for it.
+        """
         known = self._credentials.pinned(self._base_url)
-        if not known:
+        if not known.keys:
             trusted = enrolment.keys
         else:
-            ring = keyring(replace(enrolment, keys=known))
+            ring = keyring(replace(enrolment, keys=known.keys))
             ring.learn(enrolment.introductions)
             trusted = {kid: raw for kid, raw in enrolment.keys.items() if kid in ring}
             if not trusted:
                 raise KeysUnknown(self._why_unknown(enrolment))
-        if trusted != known:
-            self._pin(trusted)
-        return replace(enrolment, keys=trusted)
+        if known.signs_control and not enrolment.signs_control and enrolment.link is LinkKind.AMQP:
+            log.warning("control.unsigned", reason=self._why_unsigned())
+        pinned = Pinned(trusted, known.signs_control or enrolment.signs_control)
+        if pinned != known:
+            self._pin(pinned)
+        return replace(enrolment, keys=pinned.keys, signs_control=pinned.signs_control)
 
-    def _pin(self, keys: Any) -> None:
+    def _pin(self, pinned: Pinned) -> None:
         try:
-            self._credentials.pin(self._base_url, keys)
+            self._credentials.pin(self._base_url, pinned)
         except SpoolUnusable as error:
             log.warning("keys.not_pinned", reason=str(error))
         else:
-            log.info("keys.pinned", keys=sorted(keys))
+            log.info("keys.pinned", keys=sorted(pinned.keys), signs_control=pinned.signs_control)
+
+    def _why_unsigned(self) -> str:
+        return (
+            f"{self._base_url} does not sign what it tells any more, as a release before it did: receipts, "
+            "grants and cancels are refused, results are kept. Run the newer release again; else remove "
+            f"{self._credentials.keys_file} to trust it as it is."
+        )
 
     def _why_unknown(self, enrolment: Enrolment) -> str:
         named = ", ".join(sorted(enrolment.keys)) or (

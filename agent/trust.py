@@ -1,4 +1,4 @@
-"""Ed25519: the bridge signs every job, the agent runs nothing else (I4); the device signs what it reports."""
+"""Ed25519: the agent runs and obeys what the bridge signed, nothing else (I4); the device signs reports."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -34,6 +34,11 @@ class Keyring:
         except InvalidSignature:
             return False
         return True
+
+    def heed(self, kid: object, chain: object) -> None:
+        """As `learn`, from the headers of a message: only where its key is not known yet."""
+        if isinstance(kid, str) and kid not in self and isinstance(chain, str):
+            self.learn(chain.split())
 
     def learn(self, introductions: Iterable[str]) -> None:
         """Trust what a trusted key vouches for, in the order of the chain; nothing else is believed."""

@@ -26,6 +26,7 @@ from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies
 from bridge.relay.recorder import Recorder
+from bridge.relay.signer import Signer
 from bridge.relay.sources.http import HTTPSource
 from bridge.relay.watch import PINGS_PER_S, Watch
 from bridge.store.connection import open_store
@@ -66,7 +67,8 @@ async def _watch(folder: Path, about: dict[str, Any], cluster: subprocess.Popen[
         for job_id in about["jobs"]:
             group.create_task(ledger.take(_custody(job_id), b""))
     recorder = Recorder(source, ledger, clock)
-    watch = Watch(source, ledger, lambda: None, clock, Lost(recorder, ledger, clock, Policies()), recorder)
+    lost, signer = Lost(recorder, ledger, clock, Policies()), await Signer.load(ledger)
+    watch = Watch(source, ledger, lambda: None, clock, lost, recorder, signer)
     pinging = asyncio.create_task(watch.run(), name="watch")
     told: dict[str, Any] = json.loads(await asyncio.to_thread(cluster.stdout.readline))
     pinging.cancel()

@@ -2,20 +2,20 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
 
-from agent.compression import decompress
 from agent.errors import LinkDown
 from agent.jobs.book import Book
 from agent.jobs.inquiry import Inquiry
 from agent.jobs.model import Event, Key, OutOfOrder, State
+from agent.jobs.refusals import report
 from agent.jobs.runner import Runner
+from agent.jobs.told import Told, claimed_kinds
 from agent.link.link import Delivery, Link
 from agent.spool.spool import Spool
-from agent.wire.envelope import unpack, unseal
 from agent.wire.errors import WireError
 from agent.wire.messages import (
     OVER,
@@ -35,14 +35,27 @@ log = structlog.get_logger()
 NOT_HELD: Final = "NotHeld: the agent has restarted and its spool does not hold this attempt any more"
 READERS: Final = 4  # taken at once, so that their commits share an fsync
 
+RejectOnce = Callable[[frozenset[str], Rejected], None]  # the kinds of message that a report is about
+
 
 class Control:
-    def __init__(self, book: Book, spool: Spool, runner: Runner, link: Link, inquiry: Inquiry) -> None:
+    def __init__(
+        self,
+        book: Book,
+        spool: Spool,
+        runner: Runner,
+        link: Link,
+        inquiry: Inquiry,
+        told: Told,
+        reject_once: RejectOnce,
+    ) -> None:
         self._book = book
         self._spool = spool
         self._runner = runner
         self._link = link
         self._inquiry = inquiry
+        self._told = told
+        self._reject_once = reject_once
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -56,9 +69,9 @@ class Control:
     async def obey(self, delivery: Delivery) -> None:
         """Do what it says, durably, then acknowledge. Raises `LinkDown` when it says to enrol again."""
         try:
-            messages = unpack(unseal(delivery.body, delivery.content_encoding, decompress))
+            messages = self._told.read(delivery)
         except WireError as error:
-            log.warning("control.unreadable", reason=str(error))
+            self._refuse(delivery, error)
             messages = []
         receipts = [(one.job_id, one.attempt) for one in messages if isinstance(one, Receipt)]
         if recorded := [key for key in receipts if not self._is_started(key)]:
@@ -69,6 +82,13 @@ class Control:
         await delivery.ack()
         if any(isinstance(one, Renew) for one in messages):
             raise LinkDown("the bridge asks this agent to enrol again")
+
+    def _refuse(self, delivery: Delivery, error: WireError) -> None:
+        """A flood of forgeries is a line each in our log; the dead letters get the first of each kind."""
+        kinds = claimed_kinds(delivery)
+        reason = f"{type(error).__name__}: {error}; it calls itself {' and '.join(sorted(kinds))}"
+        log.warning("control.refused", reason=reason)
+        self._reject_once(kinds, report(delivery, reason))
 
     async def _disown(self, checks: Sequence[Check]) -> None:
         """What a damaged spool has lost goes back to the bridge, which sends it again or ends it (I1)."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from reprlib import repr as shown
 from typing import Final
 
@@ -14,6 +15,7 @@ from agent.errors import NotAllowed, Refused, Replayed, TagNotHeld
 from agent.jobs.book import Book
 from agent.jobs.chooser import wanted_tags
 from agent.jobs.model import Event, OutOfOrder, State
+from agent.jobs.refusals import report
 from agent.link.link import Delivery, Link
 from agent.spool.rows import Taken
 from agent.spool.spool import Spool
@@ -27,8 +29,6 @@ log = structlog.get_logger()
 
 PREFETCH: Final = 20  # deliveries on their way at once, per tag: what custody may overshoot its mark by
 HOLDERS: Final = 8  # deliveries spooled at once, so that they share an fsync
-BODY_SHOWN_MAX: Final = 12 * 1024 * 1024  # of a refused message, sent on whole to the dead letters
-BODY_CUT: Final = 65536  # what is sent on of a larger one
 JOB_ID_MAX: Final = 100  # characters of a claimed id; ours have 36
 ROOM_CHECK_S: Final = 5.0  # nobody tells us when a disk gets free
 
@@ -81,8 +81,7 @@ class Intake:
         """Raises `WireError`. The link over HTTP has proved what it hands over (I4)."""
         if self._link.vouches:
             return job_in(body)
-        if isinstance(chain := delivery.headers.get(INTRODUCED), str):
-            self._keys.learn(chain.split())
+        self._keys.heed(delivery.headers.get("kid"), delivery.headers.get(INTRODUCED))
         return open_job(body, delivery.headers, self._keys.verify)
 
     async def _give_back(self) -> None:
@@ -143,11 +142,8 @@ def _report(delivery: Delivery, signed: bytes, error: Exception) -> Rejected:
     if claimed is not None and len(claimed.job_id) > JOB_ID_MAX:
         claimed = None
     job = error.args[1] if isinstance(error, TagNotHeld | NotAllowed) else None
-    body = delivery.body
-    cut = "" if len(body) <= BODY_SHOWN_MAX else f" (first {BODY_CUT} of {len(body)} bytes)"
-    return Rejected(
-        reason=f"{type(error).__name__}: {error.args[0]}{cut}",
-        body=body if not cut else body[:BODY_CUT],
+    return replace(
+        report(delivery, f"{type(error).__name__}: {error.args[0]}"),
         job_id=job.job_id if job else JobId(""),
         attempt=job.attempt if job else Attempt(0),
         sha256=hashlib.sha256(signed).hexdigest(),

@@ -40,10 +40,17 @@ class Reporter:
         self._parts = Parts(book, spool, clock)
         self._rejected: deque[Rejected] = deque(maxlen=REPORTS_MAX)
         self._reporting: list[tuple[int, JobId, Attempt, str]] = []
+        self._reported: frozenset[str] = frozenset()
 
     def reject(self, report: Rejected) -> None:
         self._rejected.append(report)
         self._book.changes.note()
+
+    def reject_once(self, kinds: frozenset[str], report: Rejected) -> None:
+        """Only what is about a kind of message that none was about since the agent started."""
+        if kinds - self._reported:
+            self._reported |= kinds
+            self.reject(report)
 
     async def run(self, link: Link) -> None:
         outbox = Outbox(self._book, self._spool, self._clock, link, self._parts)

@@ -164,6 +164,7 @@ def from_json(text: str) -> Enrolment:
             keys=dict(raw["keys"]),
             base_url=raw.get("base_url", ""),
             introductions=tuple(raw.get("introductions", ())),
+            signs_control=raw.get("signs_control") is True,
             ticket=raw.get("ticket", ""),
             wall_s=raw.get("wall_s"),
             token=raw.get("token", ""),
@@ -180,5 +181,5 @@ def to_json(enrolment: Enrolment) -> str:
 
 
 def keyring(enrolment: Enrolment) -> Keyring:
-    """The keys of the bridge: the check that every job must pass (I4)."""
+    """The keys of the bridge: the check that every job, and every word of it, must pass (I4)."""
     return Keyring({kid: base64.b64decode(raw) for kid, raw in enrolment.keys.items()})

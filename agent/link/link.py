@@ -40,6 +40,7 @@ class Enrolment:
     keys: Mapping[str, str] = field(default_factory=dict)  # key id → 32 raw bytes, base64
     base_url: str = ""  # of the API that jobs call; empty: where the agent enrolled
     introductions: tuple[str, ...] = ()  # of newer keys by older ones (`wire.proofs.Introduction`)
+    signs_control: bool = False  # the bridge signs what it tells over RabbitMQ too; an older one does not
     ticket: str = field(default="", repr=False)  # what goes with the token of a device that proved itself
     wall_s: float | None = field(default=None, compare=False)  # the bridge's clock when it answered
     token: str = field(default="", repr=False)  # to be used from now on instead of the one that was sent

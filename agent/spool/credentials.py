@@ -6,7 +6,7 @@ A destroyed database, set aside whole, must neither change the device nor make i
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -105,10 +105,10 @@ def _require_keys_of_all(folder: Path, seal: Seal) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """The keys of the bridge at one address: key id → 32 raw bytes, base64."""
+    """What is known of the bridge at one address."""
 
-    base_url: str
-    keys: Mapping[str, str]
+    keys: Mapping[str, str] = field(default_factory=dict)  # key id → 32 raw bytes, base64
+    signs_control: bool = False  # it signs what it tells, so that nothing less is ever believed
 
 
 class Credentials:
@@ -142,14 +142,16 @@ class Credentials:
         self._keep(TOKEN, json.dumps({"instead_of": _hash_of(self._given), "token": token}))
         self._before, self.token = self.token, _hidden(token)
 
-    def pinned(self, base_url: str) -> Mapping[str, str]:
-        """The keys that the bridge at this address has; empty while none is known."""
+    def pinned(self, base_url: str) -> Pinned:
+        """What the bridge at this address is known by; no keys while it is not."""
         known = _read(self._folder, BRIDGE_KEYS, self._seal)
         keys = known.get("keys")
-        return keys if known.get("base_url") == base_url and isinstance(keys, dict) else {}
+        if known.get("base_url") != base_url or not isinstance(keys, dict):
+            return Pinned()
+        return Pinned(keys, known.get("signs_control") is True)
 
-    def pin(self, base_url: str, keys: Mapping[str, str]) -> None:
-        self._keep(BRIDGE_KEYS, json.dumps({"base_url": base_url, "keys": dict(keys)}))
+    def pin(self, base_url: str, pinned: Pinned) -> None:
+        self._keep(BRIDGE_KEYS, json.dumps({"base_url": base_url} | asdict(pinned)))
 
     def _device_key(self, *, is_new: bool) -> SigningKey:
         try:

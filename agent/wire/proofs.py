@@ -1,7 +1,7 @@
 """What the keys sign, byte for byte, and how a signature is written down. Each has a prefix of its own.
 
-Without the prefixes a signature made for one purpose could be shown for another. What travels over RabbitMQ
-is signed as it is (`envelope.seal`): a msgpack map, which begins like none of these.
+Without the prefixes a signature made for one purpose could be shown for another. Jobs, and all that goes up
+over RabbitMQ, are signed as they are (`envelope.seal`): a msgpack map, which begins like none of these.
 """
 
 import base64
@@ -28,6 +28,11 @@ def enrolment(challenge: str) -> bytes:
 def pulled(worker: WorkerName, request_id: str, body: bytes) -> bytes:
     """Of the answer to one pull, so that none is an answer to another."""
     return f"orvanta pull v1\n{worker}\n{request_id}\n".encode() + body
+
+
+def told(worker: WorkerName, body: bytes) -> bytes:
+    """Of what the bridge tells one agent by its control queue, so that it says nothing to any other."""
+    return f"orvanta told v1\n{worker}\n".encode() + body
 
 
 def result(job_id: str, body_sha256: str) -> bytes:

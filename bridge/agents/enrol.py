@@ -73,7 +73,7 @@ class Proofs:
 
 
 class Keys(Protocol):
-    """What signs jobs."""
+    """What signs jobs, and what agents are told."""
 
     def public_keys(self) -> dict[str, bytes]: ...
 
@@ -158,6 +158,7 @@ class Enrolments:
             "amqp_url": self._address(self._amqp_url.replace("{host}", request.url.hostname or ""), claims),
             "keys": {kid: base64.b64encode(raw).decode() for kid, raw in self._keys.public_keys().items()},
             "introductions": self._keys.introductions(),
+            "signs_control": bool(self._amqp_url),
             "ticket": ticket,
             "token": await self._successors.of(bearer) if ticket else "",
             "base_url": self._api_url,

@@ -41,8 +41,9 @@ from bridge.relay.quarantine import Quarantine
 from bridge.relay.recorder import Recorder
 from bridge.relay.revoking import revoke_all, revoke_lost
 from bridge.relay.sender import sender_of
+from bridge.relay.signer import Signer
 from bridge.relay.sources.source import Source
-from bridge.relay.telling import tell
+from bridge.relay.telling import Teller
 from bridge.relay.turns import Turns, all_over
 
 log = structlog.get_logger()
@@ -71,8 +72,10 @@ class Collector:
         quarantine: Quarantine,
         clock: Clock,
         require_signed: RequireSigned,
+        signer: Signer,
     ) -> None:
         self._require_signed = require_signed
+        self._teller = Teller(broker, signer)
         self._source = source
         self._ledger = ledger
         self._broker = broker
@@ -152,7 +155,7 @@ class Collector:
                 if isinstance(ping, Ping) and ping.ping_id:
                     await all_over(earlier)
                     answer = Settings(wall_s=self._clock.wall_s(), hello_id=ping.ping_id)
-                    await self._tell(worker, [answer])
+                    await self._teller.tell(worker, [answer])
         return done
 
     async def _take_results(self, worker: WorkerName, messages: list[Message]) -> bool:
@@ -169,7 +172,7 @@ class Collector:
         except* BrokerDown as errors:
             raise BrokerDown(str(errors.exceptions[0])) from errors
         if receipts:
-            await self._tell(worker, receipts)
+            await self._teller.tell(worker, receipts)
         return len(receipts) == len(results)
 
     async def _result_in_turn(self, worker: WorkerName, result: Result, receipts: list[Message]) -> None:
@@ -226,7 +229,7 @@ class Collector:
             about = {"worker": worker, "job_id": result.job_id}
             await self._broker.publish_dead(pack([result]), result.refused, about)
         if custody.attempt > 1:  # whoever holds another attempt of it may let go
-            await revoke_all(self._ledger, self._broker)
+            await revoke_all(self._ledger, self._teller)
 
     async def _late(self, worker: WorkerName, result: Result) -> None:
         log.info("result.late", job_id=result.job_id, attempt=result.attempt, worker=worker)
@@ -262,7 +265,7 @@ class Collector:
             for message in messages:
                 group.create_task(self._event(worker, message, answers), name="event")
         if answers:
-            await self._tell(worker, answers)
+            await self._teller.tell(worker, answers)
 
     async def _event(self, worker: WorkerName, message: Message, answers: list[Message]) -> None:
         match message:
@@ -277,10 +280,10 @@ class Collector:
                 self._ledger.agent_came()  # it may have enrolled with another bridge
                 if message.hello_id:
                     answer = Settings(wall_s=self._clock.wall_s(), hello_id=message.hello_id)
-                    await self._tell(worker, [answer])
-                await revoke_lost(self._ledger, self._broker, worker)
+                    await self._teller.tell(worker, [answer])
+                await revoke_lost(self._ledger, self._teller, worker)
                 if message.restarted:
-                    await check_held(self._ledger, self._broker, worker)
+                    await check_held(self._ledger, self._teller, worker)
             case Ping():
                 self._ledger.presence.note(worker, message)
             case Bye():
@@ -357,6 +360,3 @@ class Collector:
             lambda: self._source.push_log(custody, writer, start, text, missing=start - before)
         )
         await self._ledger.log_moved(key, worker, after)
-
-    async def _tell(self, worker: WorkerName, messages: list[Message]) -> None:
-        await tell(self._broker, worker, messages)

@@ -73,7 +73,13 @@ class Relay:
         out = await self._ledger.in_custody()
         await self._source.put_back(frozenset(custody.job_id for custody in out))
         watch = Watch(
-            self._source, self._ledger, self._desk.taking_broker, self._clock, self._lost, self._recorder
+            self._source,
+            self._ledger,
+            self._desk.taking_broker,
+            self._clock,
+            self._lost,
+            self._recorder,
+            self._signer,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run(), name="watch")
@@ -103,6 +109,7 @@ class Relay:
             self._quarantine,
             self._clock,
             self._require_signed,
+            self._signer,
         )
         self._lost.listen_anew()
         up()

@@ -11,7 +11,7 @@ from bridge.errors import BrokerDown
 from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
 from bridge.relay.signer import Signer
-from bridge.relay.telling import tell
+from bridge.relay.telling import Teller
 
 log = structlog.get_logger()
 
@@ -49,5 +49,5 @@ class Renewal:
             return
         async with asyncio.timeout(TELL_S):
             for worker in agents:
-                await tell(broker, worker, [Renew()])
+                await Teller(broker, self._signer).tell(worker, [Renew()])
                 await self._ledger.told_to_renew(worker)

@@ -4,18 +4,16 @@ from typing import Final
 
 from agent.wire.claims import WorkerName
 from agent.wire.messages import Revoke
-from bridge.broker.channel import Broker
 from bridge.relay.ledger import Ledger
-from bridge.relay.telling import tell
+from bridge.relay.telling import Teller
 
 BATCH_MAX: Final = 500  # revokes in one message
 
 
-async def revoke_lost(ledger: Ledger, broker: Broker, worker: WorkerName) -> None:
+async def revoke_lost(ledger: Ledger, teller: Teller, worker: WorkerName) -> None:
     """Its control queue keeps them while it is away. Raises `BrokerDown`; then the next look asks again."""
     while revokes := await ledger.to_revoke(worker, BATCH_MAX):
-        await tell(
-            broker,
+        await teller.tell(
             worker,
             [Revoke(job_id=key[0], attempt=key[1], over=over) for key, over in revokes],
         )
@@ -23,7 +21,7 @@ async def revoke_lost(ledger: Ledger, broker: Broker, worker: WorkerName) -> Non
             await ledger.note_revoked(key, over=over)
 
 
-async def revoke_all(ledger: Ledger, broker: Broker) -> None:
+async def revoke_all(ledger: Ledger, teller: Teller) -> None:
     """Every custodian for whom there is news. Raises `BrokerDown`."""
     for worker in await ledger.who_to_revoke():
-        await revoke_lost(ledger, broker, worker)
+        await revoke_lost(ledger, teller, worker)

@@ -1,4 +1,4 @@
-"""The bridge's Ed25519 keys: every job is signed over its exact bytes (I4)."""
+"""The bridge's Ed25519 keys: all that goes down over RabbitMQ is signed over its exact bytes (I4)."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,17 +6,18 @@ from typing import Final
 from agent.compression import compress
 from agent.trust import SigningKey
 from agent.wire import proofs
-from agent.wire.envelope import INTRODUCED, Envelope, seal
+from agent.wire.claims import WorkerName
+from agent.wire.envelope import INTRODUCED, Envelope, Sign, seal
 from bridge.relay.ledger import Ledger
 
-CHAIN_MAX: Final = 8  # introductions with each job: so many rotations a site may have slept through
+CHAIN_MAX: Final = 8  # introductions with each message: so many rotations a site may have slept through
 
 
 class Signer:
     """Signs with the newest key; agents hold the public half of every key that is not retired.
 
-    A newer key comes with its introduction by the older one, in the enrolment and with each job: an agent
-    that has not heard of it trusts it all the same, with or without a link.
+    A newer key comes with its introduction by the older one, in the enrolment and with each message: an
+    agent that has not heard of it trusts it all the same, with or without a link.
     """
 
     def __init__(self, keys: dict[str, bytes], introductions: Sequence[str] = ()) -> None:
@@ -41,12 +42,12 @@ class Signer:
         return self._keys[0].sign(body)
 
     def seal(self, body: bytes) -> Envelope:
-        """Signed, with the chain of introductions that leads to the key."""
-        envelope = seal(body, compress, self.sign)
-        if not self._introductions:
-            return envelope
-        headers = {**envelope.headers, INTRODUCED: " ".join(self._introductions)}
-        return Envelope(envelope.body, envelope.content_encoding, headers)
+        """A job, signed, with the chain of introductions that leads to the key."""
+        return self._sealed(body, self.sign)
+
+    def seal_for(self, worker: WorkerName, body: bytes) -> Envelope:
+        """As `seal`, for what is told to one agent, and holds for no other: one signature a message."""
+        return self._sealed(body, lambda exact: self.sign(proofs.told(worker, exact)))
 
     def headers(self, stated: bytes) -> dict[str, str]:
         """The signature of what is stated, as headers of an HTTP answer."""
@@ -58,6 +59,13 @@ class Signer:
 
     def introductions(self) -> list[str]:
         return list(self._introductions)
+
+    def _sealed(self, body: bytes, sign: Sign) -> Envelope:
+        envelope = seal(body, compress, sign)
+        if not self._introductions:
+            return envelope
+        headers = {**envelope.headers, INTRODUCED: " ".join(self._introductions)}
+        return Envelope(envelope.body, envelope.content_encoding, headers)
 
     def _take(self, keys: dict[str, bytes], introductions: Sequence[str]) -> None:
         self._keys = [SigningKey(raw) for raw in keys.values()]

@@ -17,8 +17,9 @@ from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.recorder import Recorder
 from bridge.relay.revoking import revoke_all
+from bridge.relay.signer import Signer
 from bridge.relay.sources.source import PingReply, Source
-from bridge.relay.telling import tell
+from bridge.relay.telling import Teller
 
 log = structlog.get_logger()
 
@@ -42,6 +43,7 @@ class Watch:
         clock: Clock,
         lost: Lost,
         recorder: Recorder,
+        signer: Signer,
     ) -> None:
         self._source = source
         self._ledger = ledger
@@ -49,6 +51,7 @@ class Watch:
         self._clock = clock
         self._lost = lost
         self._recorder = recorder
+        self._signer = signer
 
     async def run(self) -> None:
         """For ever. Looking for the lost may wait for the broker, so it never stands before a ping."""
@@ -106,7 +109,7 @@ class Watch:
                 await self._recorder.tails.look(await self._there(), log_waits=await broker.log_waits())
             if broker is not None:
                 async with asyncio.timeout(TELL_S):
-                    await revoke_all(self._ledger, broker)
+                    await revoke_all(self._ledger, Teller(broker, self._signer))
         except (ClusterDown, BrokerDown, TimeoutError) as error:
             log.warning("custody.lost_not_taken", reason=str(error))
 
@@ -120,7 +123,7 @@ class Watch:
         try:
             for worker in there:
                 async with asyncio.timeout(TELL_S):
-                    await check_held(self._ledger, broker, worker, before)
+                    await check_held(self._ledger, Teller(broker, self._signer), worker, before)
                 await self._ledger.tell_cancels_again(worker, before)
         except (BrokerDown, TimeoutError) as error:
             log.warning("custodians.not_checked", reason=str(error))
@@ -171,7 +174,7 @@ class Watch:
             raise BrokerDown("no session with RabbitMQ now")
         cancel = Cancel(job_id=custody.job_id, attempt=custody.attempt, by=by, reason=reason)
         async with asyncio.timeout(TELL_S):
-            await tell(broker, custody.custodian, [cancel])
+            await Teller(broker, self._signer).tell(custody.custodian, [cancel])
 
 
 async def _answers(broker: Broker) -> bool:

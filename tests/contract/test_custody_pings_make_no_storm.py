@@ -18,6 +18,7 @@ from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies
 from bridge.relay.recorder import Recorder
+from bridge.relay.signer import Signer
 from bridge.relay.sources.http import HTTPSource
 from bridge.relay.watch import AT_ONCE, Watch
 from bridge.store.connection import open_store
@@ -47,7 +48,8 @@ async def watched(fake: FakeCluster, folder: Path) -> AsyncIterator[Ledger]:
     for _ in range(JOBS):
         await take(ledger, JobId(fake.api.jobs.push(FakeJob(code="", tag="bash", state="running"))))
     recorder = Recorder(source, ledger, clock)
-    watch = Watch(source, ledger, lambda: None, clock, Lost(recorder, ledger, clock, Policies()), recorder)
+    lost, signer = Lost(recorder, ledger, clock, Policies()), await Signer.load(ledger)
+    watch = Watch(source, ledger, lambda: None, clock, lost, recorder, signer)
     try:
         async with asyncio.TaskGroup() as group:
             task = group.create_task(watch.run(), name="watch")

@@ -18,6 +18,7 @@ from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies
 from bridge.relay.quarantine import Kept, Quarantine
 from bridge.relay.recorder import Recorder
+from bridge.relay.signer import Signer
 from bridge.relay.sources.local import LocalSource
 from bridge.store.on_server import OnServer
 from tests.support.carrier import TOKEN, Carrier, enrolled, taken
@@ -68,8 +69,10 @@ async def relay(store_place: Path | OnServer) -> AsyncIterator[Relay]:
             return token in revoked
 
         quarantine = Quarantine(ledger, recorder, is_revoked)
-        proofs = running.cluster.devices.require_signed
-        collector = Collector(source, ledger, carrier, lost, recorder, quarantine, running.clock, proofs)
+        proofs, signer = running.cluster.devices.require_signed, await Signer.load(ledger)
+        collector = Collector(
+            source, ledger, carrier, lost, recorder, quarantine, running.clock, proofs, signer
+        )
         collecting = asyncio.ensure_future(collector.run())
         await asyncio.sleep(0)
         yield Relay(running, ledger, carrier, lost, quarantine, custody.job_id, revoked)

@@ -14,12 +14,13 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
 from agent.trust import SigningKey
-from agent.wire.claims import Attempt, JobId, Tag
+from agent.wire.claims import Attempt, JobId, Tag, WorkerName
 from agent.wire.envelope import pack
-from agent.wire.messages import Accepted, Job, Result
-from agent.wire.routing import DEAD, JOBS, UP, job_queue, up_key
+from agent.wire.messages import Accepted, Job, Receipt, Result
+from agent.wire.routing import CONTROL, DEAD, JOBS, UP, control_queue, job_queue, up_key
+from bridge.relay.signer import Signer
 from dev_tools.places import ROOT
-from tests.support.mail import channel, next_of, put, put_again
+from tests.support.mail import channel, next_of, put, put_again, waiting_in
 from tests.support.until import until
 from tests.support.world import Agent, World, environment
 
@@ -130,6 +131,28 @@ async def test_what_is_not_proved_is_refused_and_reported(world: World, tmp_path
 
     await _rotations(world, agent, tmp_path, busy)
     assert trace.read_text().split() == ["once"]
+
+
+async def test_a_forged_receipt_costs_no_result(world: World, tmp_path: Path) -> None:
+    """I1: the result is in the broker's hands, nobody has recorded it, and the broker says that it is."""
+    agent = await world.agent("bash")
+    job = world.cluster.submit(f"{waits_for(tmp_path / 'go')}; echo kept", "bash")
+    await world.cluster.running(job)
+    world.bridge.kill()
+    (tmp_path / "go").touch()
+    await until(lambda: agent.status()["custody"] == {"sent": 1})
+    receipt = pack([Receipt(job_id=JobId(job), attempt=Attempt(1))])
+    worker = WorkerName(worker_of(agent))
+    stranger = Signer({"k": SigningKey.made().raw})
+    for headers in ({}, dict(stranger.seal_for(worker, receipt).headers)):
+        await put(world, CONTROL, control_queue(worker), receipt, headers=headers)
+    await until(lambda: len(agent.events("control.refused")) == 2)
+    assert agent.status()["custody"] == {"sent": 1}
+    await world.bridge.start()
+    assert "the message carries no signature" in await dead_letter(world)
+    assert (await world.cluster.done(job))["result"] == "kept"
+    await until(lambda: not agent.status()["custody"])  # the true one
+    assert await waiting_in(world, DEAD) == 0  # each kind is reported once
 
 
 async def _rotations(world: World, agent: Agent, folder: Path, busy: str) -> None:

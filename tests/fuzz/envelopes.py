@@ -5,10 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
+from urllib.parse import unquote
 
 from agent.compression import compress, decompress
+from agent.wire import proofs
+from agent.wire.claims import WorkerName
 from agent.wire.envelope import Sign, seal, unseal
-from agent.wire.routing import DEAD
+from agent.wire.routing import CONTROL, DEAD, control_queue
 from tests.fuzz.mutation import BOMBS, crossed, damaged, repacked
 from tests.simulation.broker import Mail
 from tests.simulation.world import World
@@ -16,7 +19,7 @@ from tests.simulation.world import World
 JOBS: Final = 40
 SHOWN: Final = 60  # bytes of a message
 FAULTS: Final = 40  # so that there are revokes, checks and cancels too
-PROVED: Final = 0.7  # of jobs with another structure: truly signed
+PROVED: Final = 0.7  # of what goes down with another structure: truly signed
 ENCODINGS: Final = ("zstd", "gzip", "", None, "zstd\0", "x" * 1000)
 KIDS: Final = ("sim", "", "k" * 1000, 7, b"sim", None, ["sim"])
 SIGNATURES: Final = ("", "=", "é", base64.b64encode(bytes(64)).decode(), 7, b"sig", None, "A" * 100_000)
@@ -75,9 +78,17 @@ def mutated(draw: Random, true: Sequence[Sent], sign: Sign) -> Sent:
     else:
         body = repacked(draw, _plain(mail))
     proved = "sig" in mail.headers and draw.random() < PROVED
-    envelope = seal(body, compress, sign if proved else None)
+    envelope = seal(body, compress, _signing(one, sign) if proved else None)
     headers = envelope.headers if proved else mail.headers
     return _sent(one, envelope.body, envelope.content_encoding, headers, proved=proved)
+
+
+def _signing(true: Sent, sign: Sign) -> Sign:
+    """What is told to an agent is signed together with its name."""
+    if true.exchange != CONTROL:
+        return sign
+    worker = WorkerName(unquote(true.mail.key.removeprefix(control_queue(WorkerName("")))))
+    return lambda body: sign(proofs.told(worker, body))
 
 
 def _plain(mail: Mail) -> bytes:

@@ -22,7 +22,7 @@ STEP_CPU_S: Final = 1.0  # of processor time, so that a busy machine makes nothi
 GROWTH_MAX_MB: Final = 24.0
 WARM_UP: Final = 0.3  # of the cases; what is allocated once is there by then
 LINE_MAX: Final = 20_000  # characters of a line of the log
-REFUSALS: Final = ("job.refused", "message.refused", "control.unreadable", "event.unexpected")
+REFUSALS: Final = ("job.refused", "message.refused", "control.refused", "event.unexpected")
 ERRORS: Final = {kind.__name__ for kind in (*WireError.__subclasses__(), TagNotHeld)}
 CUTS: Final = 5  # lines of a traceback that are shown
 

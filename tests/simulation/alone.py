@@ -1,21 +1,24 @@
 """One site without a link, for tests that tell one story: the real book and spool in virtual time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Final
 
 from agent.executor.task import Outcome, Sink, Stop, Task
 from agent.jobs.book import Book
+from agent.jobs.control import Control, RejectOnce
+from agent.jobs.inquiry import Inquiry
 from agent.jobs.model import Event, Key
 from agent.jobs.runner import Executor, Runner, Site
+from agent.jobs.told import Told
 from agent.policy import Policy
 from agent.spool.budget import Bounds
 from agent.spool.room import Room
 from agent.spool.spool import MIGRATIONS, Spool
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack
-from agent.wire.messages import Job, Result
+from agent.wire.messages import Job, Message, Result
 from tests.simulation.clock import SimClock
 from tests.simulation.disk import Disk, SimBlobs, SimDatabase, SimFolder
 from tests.simulation.loop import VirtualLoop
@@ -36,6 +39,38 @@ class Prompt:
         self.ran.append(task.job_id)
         self.stops.append(stop)
         return Outcome(success=True, result=b"1" * self._size, duration_ms=1)
+
+
+class OpenLink:
+    vouches = False
+
+    def __init__(self) -> None:
+        self.sent: list[list[Message]] = []
+
+    async def open_tag(self, _tag: Tag, _prefetch: int) -> None: ...
+
+    async def close_tag(self, _tag: Tag) -> None: ...
+
+    async def next_job(self) -> "Delivery":
+        return await asyncio.get_running_loop().create_future()
+
+    async def publish(self, _kind: str, messages: Sequence[Message]) -> None:
+        self.sent.append(list(messages))
+
+    def of(self, kind: type[Message]) -> list[Message]:
+        return [message for messages in self.sent for message in messages if isinstance(message, kind)]
+
+
+class Delivery:
+    content_encoding = None
+
+    def __init__(self, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.body = body
+        self.headers = headers or {}
+        self.acked = False
+
+    async def ack(self) -> None:
+        self.acked = True
 
 
 class VirtualSite:
@@ -70,6 +105,10 @@ class VirtualSite:
             link_is_up=bool,
             why_not=(policy or Policy()).why_not,
         )
+
+    def control(self, runner: Runner, link: OpenLink, told: Told, reject_once: RejectOnce) -> Control:
+        inquiry = Inquiry(self.book, self.spool, self.clock)
+        return Control(self.book, self.spool, runner, link, inquiry, told, reject_once)
 
     async def hold(self, name: str = "j", **about: object) -> Key:
         """Take custody of a job."""

@@ -87,6 +87,7 @@ class SimBridge:
             amqp_url="amqp://sim",
             wall_s=self.clock.wall_s(),
             keys={kid: base64.b64encode(raw).decode() for kid, raw in signer.public_keys().items()},
+            signs_control=True,
         )
 
     async def _main(self, process: Process) -> None:
@@ -116,7 +117,7 @@ class SimBridge:
         try:
             yield SimBrokerSession(self.broker, session, queue_gone)
         finally:
-            session.end("closed")
+            session.close()
 
 
 async def _unsigned(*_about: object) -> None:

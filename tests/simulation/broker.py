@@ -179,6 +179,7 @@ class Session:
         self.lost_why: str | None = None
         self.gone = asyncio.Event()
         self.consumers: list[Consumer] = []
+        self._settling: list[tuple[Delivered, bool]] = []
         party.sessions.append(self)
         broker.sessions.append(self)
         process.at_death.append(lambda: self.end("the process died"))
@@ -247,9 +248,19 @@ class Session:
         self.process.step()
         if self.lost_why is not None:
             raise self.down(self.lost_why)
+        self._settling.append((delivered, requeue))
         self.broker.loop.call_later(self.broker.latency_s(), self._settled, delivered, requeue)
 
+    def close(self) -> None:
+        """By its own will: the broker reads what was written before, and then that it is over."""
+        if self.lost_why is None:
+            for delivered, requeue in list(self._settling):
+                self._settled(delivered, requeue)
+        self.end("closed")
+
     def _settled(self, delivered: Delivered, requeue: bool) -> None:  # noqa: FBT001 a callback of the loop
+        if (delivered, requeue) in self._settling:
+            self._settling.remove((delivered, requeue))
         if self.party.is_cut or delivered.number not in delivered.consumer.unacked:
             return
         del delivered.consumer.unacked[delivered.number]

@@ -20,7 +20,7 @@ from tests.simulation.loop import Pause, VirtualLoop
 from tests.simulation.process import Process
 
 CALL_S: Final = (0.0005, 0.02)
-FORGOTTEN: Final = 0.02  # of results, by a cluster that is sabotaged
+FORGOTTEN: Final = 0.1  # of results, by a cluster that is sabotaged
 LOST_ANSWERS: Final = 0.01  # of calls, where the answer is lost on the way back
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from agent.compression import compress, decompress
 from agent.wire.claims import Attempt, JobId
 from agent.wire.envelope import pack, seal, unpack, unseal
-from agent.wire.messages import Job
-from agent.wire.routing import job_queue
+from agent.wire.messages import Grant, Job, Receipt
+from agent.wire.routing import control_queue, job_queue
 from tests.simulation.broker import Mail, Queue, cut, restore
 
 if TYPE_CHECKING:
@@ -137,17 +137,24 @@ def cancel(world: "World", fault: Fault) -> None:
 
 
 def forge(world: "World", fault: Fault) -> None:
-    """A job that the bridge has not signed appears in a queue (I4)."""
-    tag = world.site(fault.choice).tags[0]
+    """A job that the bridge has not signed appears in a queue (I4), and words that it has not said (I1)."""
+    site = world.site(fault.choice)
+    tag = site.tags[0]
     forged = Job(
         job_id=JobId(f"forged-{fault.at_s}"), attempt=Attempt(1), workspace="main", tag=tag,
         language="bash", code="x", args=b"{}",
     )  # fmt: skip
-    envelope = seal(pack([forged]), compress, lambda _body: ("sim", b"\0" * 64))
-    mail = Mail(f"main.{tag}", envelope.body, dict(envelope.headers) | {"forged": 1}, None)
-    if queue := world.broker.queues.get(job_queue(tag)):
-        queue.ready.append(mail)
-        queue.pump()
+    about = [{"job_id": one.spec.job_id, "attempt": Attempt(1)} for one in world.cluster.open_jobs()]
+    words = [Receipt(**one) for one in about] + [Grant(**one) for one in about]
+    for name, what, messages in (
+        (job_queue(tag), "job", [forged]),
+        (control_queue(site.worker), "words", words),
+    ):
+        envelope = seal(pack(messages), compress, lambda _body: ("sim", b"\0" * 64))
+        headers = dict(envelope.headers) | {"forged": what}
+        if queue := world.broker.queues.get(name):
+            queue.ready.append(Mail(name, envelope.body, headers, envelope.content_encoding))
+            queue.pump()
 
 
 def reboot_site(world: "World", fault: Fault) -> None:

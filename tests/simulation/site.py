@@ -149,7 +149,7 @@ class SimSite:
         try:
             yield SimLink(self, session)
         finally:
-            session.end("closed")
+            session.close()
 
 
 class SimLink:
@@ -219,16 +219,31 @@ class SimDelivery:
         self.body = delivered.body
         self.headers = delivered.headers
         self.content_encoding = delivered.content_encoding
+        self._over = self._over_now() if self.headers.get("forged") == "words" else set()
 
     async def ack(self) -> None:
         messages = self._messages()
+        self._must_not_be_let_go(self._over - self._over_now())
         for message in messages:
             if isinstance(message, Job) and self._is_to_be_held(message, alone=len(messages) == 1):
                 self._must_be_held(message)
-            if isinstance(message, Cancel):
+            if isinstance(message, Cancel) and "forged" not in self.headers:
                 key = (self._site.name, message.job_id, message.attempt)
                 self._site.journal.cancelled.setdefault(key, self._site.loop.time())
         await self._delivered.ack()
+
+    def _over_now(self) -> set[JobId]:
+        """Jobs of which a result is kept."""
+        rows = self._site.disk.rows("SELECT job_id FROM held WHERE state IN ('finished', 'sent')")
+        return {JobId(row["job_id"]) for row in rows}
+
+    def _must_not_be_let_go(self, gone: set[JobId]) -> None:
+        """A forged receipt costs nothing: what is gone beside it, the cluster has (I1)."""
+        for job_id in sorted(gone):
+            if not self._site.cluster.jobs[job_id].results:
+                self._site.journal.violations.append(
+                    f"I1: {self._site.name} let the result of {job_id} go, and nobody has recorded it"
+                )
 
     def _messages(self) -> list[Message]:
         try:

@@ -1,7 +1,7 @@
 """Control, reports and questions of one agent, without a broker in between."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -13,47 +13,16 @@ from agent.jobs.inquiry import ASKED_MAX, OLD_S, Inquiry
 from agent.jobs.intake import JOB_ID_MAX, Intake
 from agent.jobs.model import Event
 from agent.jobs.reporter import LOG_CHARS_MAX, Reporter
+from agent.jobs.told import Told
 from agent.policy import Policy
 from agent.trust import Keyring, SigningKey
-from agent.wire.claims import Attempt, JobId, Tag
+from agent.wire.claims import Attempt, JobId, Tag, WorkerName
 from agent.wire.envelope import pack, seal
-from agent.wire.messages import Check, Job, Log, Message, Ping, Rejected, Renew, Settings
-from tests.simulation.alone import Prompt, VirtualSite, in_virtual_time
+from agent.wire.messages import Check, Job, Log, Ping, Rejected, Renew, Settings
+from tests.simulation.alone import Delivery, OpenLink, Prompt, VirtualSite, in_virtual_time
 
 MINUTE_S = 60.0
 ALL_ALLOWED = Policy()
-
-
-class OpenLink:
-    vouches = False
-
-    def __init__(self) -> None:
-        self.sent: list[list[Message]] = []
-
-    async def open_tag(self, _tag: Tag, _prefetch: int) -> None: ...
-
-    async def close_tag(self, _tag: Tag) -> None: ...
-
-    async def next_job(self) -> "Delivery":
-        return await asyncio.get_running_loop().create_future()
-
-    async def publish(self, _kind: str, messages: Sequence[Message]) -> None:
-        self.sent.append(list(messages))
-
-    def of(self, kind: type[Message]) -> list[Message]:
-        return [message for messages in self.sent for message in messages if isinstance(message, kind)]
-
-
-class Delivery:
-    content_encoding = None
-
-    def __init__(self, body: bytes, headers: dict[str, str] | None = None) -> None:
-        self.body = body
-        self.headers = headers or {}
-        self.acked = False
-
-    async def ack(self) -> None:
-        self.acked = True
 
 
 def intake_of(
@@ -68,8 +37,9 @@ def intake_of(
 
 
 def control(site: VirtualSite, link: OpenLink) -> Control:
-    inquiry = Inquiry(site.book, site.spool, site.clock)
-    return Control(site.book, site.spool, site.runner(Prompt()), link, inquiry)
+    """Of an agent whose bridge signs nothing that it tells."""
+    told = Told(WorkerName("ag-t-a"), Keyring({}), is_signed=False)
+    return site.control(site.runner(Prompt()), link, told, lambda _kinds, _report: None)
 
 
 @in_virtual_time

@@ -20,6 +20,7 @@ from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies
 from bridge.relay.quarantine import Quarantine
 from bridge.relay.recorder import Recorder
+from bridge.relay.signer import Signer
 from bridge.relay.sources.local import LocalSource
 from tests.support.cluster import Running
 
@@ -156,8 +157,8 @@ async def collecting(
     recorder = Recorder(source, ledger, running.clock)
     lost = Lost(recorder, ledger, running.clock, Policies())
     quarantine = Quarantine(ledger, recorder, running.cluster.tokens.blacklist.holds)
-    proofs = running.cluster.devices.require_signed
-    collector = Collector(source, ledger, carrier, lost, recorder, quarantine, running.clock, proofs)
+    proofs, signer = running.cluster.devices.require_signed, await Signer.load(ledger)
+    collector = Collector(source, ledger, carrier, lost, recorder, quarantine, running.clock, proofs, signer)
     task = asyncio.ensure_future(collector.run())
     await asyncio.sleep(0)
     yield carrier, custody.job_id, task

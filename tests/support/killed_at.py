@@ -41,10 +41,7 @@ BRIDGE: Final[dict[str, Moment]] = {
     "the job is noted as published": ("bridge.relay.ledger:Ledger.published", "after"),
     "an acceptance came, not noted": ("bridge.relay.ledger:Ledger.accept", "before"),
     "the acceptance is noted, no grant is sent": ("bridge.relay.ledger:Ledger.accept", "after"),
-    "the answers are sent, the events are not acknowledged": (
-        "bridge.relay.collector:Collector._tell",
-        "after",
-    ),
+    "the answers are sent, the events are not acknowledged": ("bridge.relay.telling:Teller.tell", "after"),
     "a part of a document is kept": ("bridge.relay.ledger:Ledger.add_part", "after"),
     "a result came, the cluster does not know": (
         "bridge.relay.sources.local:LocalSource.send_result",

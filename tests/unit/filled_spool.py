@@ -7,7 +7,7 @@ from agent.clock import SystemClock
 from agent.jobs.book import Book
 from agent.jobs.model import Event
 from agent.logs import Secret
-from agent.spool.credentials import Credentials
+from agent.spool.credentials import Credentials, Pinned
 from agent.spool.sealing import Seal
 from agent.spool.spool import Spool
 from agent.wire.claims import Attempt, JobId, Tag
@@ -100,14 +100,14 @@ def fill_credentials(folder: Path, seal: Seal) -> str:
     """The id of the device's key, beside which there are a successor of the token and a pinned key."""
     mine = credentials(folder, seal)
     mine.succeed(NEXT_TOKEN)
-    mine.pin(URL, {"kid": SECRET})
+    mine.pin(URL, Pinned({"kid": SECRET}))
     return mine.device.kid
 
 
 def credentials_are_as_filled(spool: Spool, device: str) -> bool:
     mine = credentials(spool.folder.path, spool.seal)
     known = (mine.device.kid, mine.token.reveal(), mine.pinned(URL))
-    return known == (device, NEXT_TOKEN, {"kid": SECRET})
+    return known == (device, NEXT_TOKEN, Pinned({"kid": SECRET}))
 
 
 def seal_key_file(folder: Path, key: bytes, name: str = "key") -> Path:

@@ -11,6 +11,7 @@ from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies
 from bridge.relay.recorder import Recorder
+from bridge.relay.signer import Signer
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.sources.source import PingReply
 from bridge.relay.watch import Watch
@@ -41,7 +42,7 @@ class AcceptedMeanwhile(LocalSource):
 async def watched(source: LocalSource, ledger: Ledger, running: Running) -> AsyncIterator[None]:
     recorder = Recorder(source, ledger, running.clock)
     lost = Lost(recorder, ledger, running.clock, Policies())
-    watch = Watch(source, ledger, lambda: None, running.clock, lost, recorder)
+    watch = Watch(source, ledger, lambda: None, running.clock, lost, recorder, await Signer.load(ledger))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(watch.run(), name="watch")
         yield

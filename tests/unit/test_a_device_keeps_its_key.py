@@ -12,7 +12,7 @@ from agent.enrolling import Enrolling
 from agent.errors import KeysUnknown, SpoolUnusable
 from agent.link.link import Enrolment, LinkKind
 from agent.logs import Secret, without_secrets
-from agent.spool.credentials import FILES, Credentials, looked_at, seal_credentials
+from agent.spool.credentials import FILES, Credentials, Pinned, looked_at, seal_credentials
 from agent.spool.sealing import Seal, is_sealed
 from agent.trust import SigningKey
 
@@ -28,14 +28,14 @@ def known(folder: Path, given: Secret = GIVEN, *, is_new: bool = False) -> Crede
 def test_a_restart_keeps_it_and_only_its_user_reads_it(tmp_path: Path) -> None:
     made = known(tmp_path, is_new=True)
     made.succeed("jwt_agent_d.e.f")
-    made.pin(URL, {"kid": "key"})
+    made.pin(URL, Pinned({"kid": "key"}, signs_control=True))
     for name in ("device.key", "token", "bridge.keys"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
     with capture_logs() as logs:
         again = known(tmp_path)
     assert again.device.kid == made.device.kid
     assert again.token.reveal() == "jwt_agent_d.e.f"
-    assert again.pinned(URL) == {"kid": "key"}
+    assert again.pinned(URL) == Pinned({"kid": "key"}, signs_control=True)
     assert logs == []
 
 
@@ -63,7 +63,7 @@ def test_a_token_of_the_settings_that_is_another_one_wins(tmp_path: Path) -> Non
 def test_what_was_in_the_clear_is_sealed_at_the_next_start_and_overwritten(tmp_path: Path) -> None:
     before = known(tmp_path, is_new=True)
     before.succeed("jwt_agent_d.e.f")
-    before.pin(URL, {"kid": "key"})
+    before.pin(URL, Pinned({"kid": "key"}))
     cut_off = tmp_path / "token.tmp"  # of a start that a crash ended
     cut_off.write_text("jwt_agent_d.e.f")
     with ExitStack() as files:
@@ -72,7 +72,7 @@ def test_what_was_in_the_clear_is_sealed_at_the_next_start_and_overwritten(tmp_p
         assert all(set(file.read()) == {0} for file in old)
     assert after.device.kid == before.device.kid
     assert after.token.reveal() == "jwt_agent_d.e.f"
-    assert after.pinned(URL) == {"kid": "key"}
+    assert after.pinned(URL) == Pinned({"kid": "key"})
     assert all(is_sealed((tmp_path / name).read_bytes()) for name in FILES)
     assert {path.name for path in tmp_path.iterdir()} == set(FILES)
     assert seal_credentials(tmp_path, Seal(KEY)) == 0, "once is enough"
@@ -130,6 +130,14 @@ class Bridge(Enrolling):
         )  # fmt: skip
         return set((await self.enrol("", {})).keys)
 
+    async def signs_control(self, key: SigningKey, *, says: bool, link: LinkKind = LinkKind.AMQP) -> bool:
+        """Whether what it tells has to be signed, after it has said whether it is."""
+        self.answer = Enrolment(
+            worker="w", worker_group="g", tags=("t",), shared_tags=(), link=link, signs_control=says,
+            keys={key.kid: b64encode(key.public).decode()},
+        )  # fmt: skip
+        return (await self.enrol("", {})).signs_control
+
 
 async def test_a_bridge_with_other_keys_is_another_bridge(tmp_path: Path) -> None:
     """I4. And it says how to mend it."""
@@ -163,3 +171,18 @@ def test_who_only_looks_sees_it_and_writes_nothing(tmp_path: Path, seal: Seal) -
     (tmp_path / "device.key").write_text("zz")
     assert looked_at(tmp_path, GIVEN, seal)[0] is None
     assert looked_at(tmp_path / "none", GIVEN, seal) == (None, GIVEN)
+
+
+async def test_a_bridge_that_signs_what_it_tells_is_believed_no_other_way_again(tmp_path: Path) -> None:
+    """One that never did is of an older release. A link over HTTP says nothing about it."""
+    key = SigningKey.made()
+    bridge = Bridge(tmp_path)
+    assert not await bridge.signs_control(key, says=False)
+    assert await bridge.signs_control(key, says=True)
+    with capture_logs() as logs:
+        assert await Bridge(tmp_path).signs_control(key, says=False)
+        assert await bridge.signs_control(key, says=False, link=LinkKind.HTTP)
+    assert [one["event"] for one in logs] == ["control.unsigned"]
+    assert f"remove {tmp_path / 'bridge.keys'}" in logs[0]["reason"]
+    (tmp_path / "bridge.keys").unlink()
+    assert not await bridge.signs_control(key, says=False)

@@ -13,6 +13,7 @@ from bridge.relay.ledger import Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies
 from bridge.relay.recorder import Recorder
+from bridge.relay.signer import Signer
 from bridge.relay.sources.local import LocalSource
 from bridge.relay.watch import CHECK_EVERY_S, Watch
 from tests.support.carrier import Carrier, enrolled, taken
@@ -49,7 +50,7 @@ async def looked_after(running: Running, session: Session) -> AsyncIterator[Ledg
     await ledger.cancel_sent(key, "ana")
     recorder = Recorder(source, ledger, running.clock)
     lost = Lost(recorder, ledger, running.clock, Policies())
-    watch = Watch(source, ledger, session.now, running.clock, lost, recorder)
+    watch = Watch(source, ledger, session.now, running.clock, lost, recorder, await Signer.load(ledger))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(watch.run(), name="watch")
         await until(lambda: session.looks)

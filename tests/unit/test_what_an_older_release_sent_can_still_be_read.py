@@ -15,6 +15,7 @@ import pytest
 from agent.compression import decompress
 from agent.trust import Keyring, key_id
 from agent.wire import proofs
+from agent.wire.claims import WorkerName
 from agent.wire.envelope import INTRODUCED, require_signed, unpack, unseal
 from agent.wire.errors import BadSignature
 from agent.wire.messages import KINDS
@@ -30,6 +31,12 @@ def fields_of(frozen: dict[str, Any]) -> dict[str, Any]:
         name: base64.b64decode(value["base64"]) if isinstance(value, dict) and "base64" in value else value
         for name, value in frozen["fields"].items()
     }
+
+
+def stated_by(vector: dict[str, Any]) -> bytes:
+    """What its signature covers: what is told to one agent names it."""
+    body = body_of(vector)
+    return proofs.told(vector["told_to"], body) if "told_to" in vector else body
 
 
 def body_of(vector: dict[str, Any]) -> bytes:
@@ -54,10 +61,12 @@ def test_its_signature_still_holds_and_for_nothing_else(vector: dict[str, Any]) 
     headers = vector["headers"]
     ring = Keyring({vector.get("trusted", headers["kid"]): base64.b64decode(vector["public_key"])})
     ring.learn(headers.get(INTRODUCED, "").split())
-    body = body_of(vector)
-    require_signed(body, headers, ring.verify, "message")
-    with pytest.raises(BadSignature):
-        require_signed(body[:-1] + bytes([body[-1] ^ 1]), headers, ring.verify, "message")
+    stated = stated_by(vector)
+    require_signed(stated, headers, ring.verify, "message")
+    other = proofs.told(WorkerName("ag-pos-till-b"), body_of(vector))
+    for changed in (stated[:-1] + bytes([stated[-1] ^ 1]), other):
+        with pytest.raises(BadSignature):
+            require_signed(changed, headers, ring.verify, "message")
 
 
 @pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof["kind"])
