@@ -1,6 +1,7 @@
-"""What trust costs per job: signing it and verifying it, and the same for its result.
+"""What trust costs per job: signing it and verifying it, and the same for its result and its receipt.
 
 `./dev bench signing`: what the product calls, on jobs of three sizes, without broker or disk: CPU time.
+Of what the bridge tells an agent a message has one signature, however many results it is the receipt of.
 The last line is a job that is packed, compressed, signed, verified and read, over an unsigned one.
 """
 
@@ -8,22 +9,28 @@ import argparse
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Final
 
 from agent.compression import compress, decompress
+from agent.jobs.told import Told
 from agent.progress import tracked
 from agent.trust import Keyring, SigningKey
 from agent.wire import proofs
-from agent.wire.claims import Attempt, JobId, Tag
-from agent.wire.envelope import job_in, open_job, pack, seal, unseal
-from agent.wire.messages import Job, Result
+from agent.wire.claims import Attempt, JobId, Tag, WorkerName
+from agent.wire.envelope import Envelope, job_in, open_job, pack, seal, unseal
+from agent.wire.messages import Job, Receipt, Result
 from bench.support.figures import ratio_line
+from bridge.relay.signer import Signer
 
 SIZES: Final = (200, 4_096, 131_072)  # bytes of code, or of a result's document
 RUNS: Final = 7
 TIMES: Final = 300  # a run
+RECEIPTS: Final = (1, 10, 100)  # in one message; a backlog comes home many results at a time
+WORKER: Final = WorkerName("ag-pos-till-a")
 
 BRIDGE: Final = SigningKey.made()
 DEVICE: Final = SigningKey.made()
@@ -35,6 +42,8 @@ def main(argv: Sequence[str]) -> int:
     parser.parse_args(argv)
     for size in tracked("sizes of jobs", SIZES):
         _measure(_job(size), pack([_result(size)]))
+    for count in tracked("receipts in a message", RECEIPTS):
+        _say_receipts(count)
     print(ratio_line(f"a job of {SIZES[0]} bytes, signed / unsigned", *_small()))
     return 0
 
@@ -47,6 +56,40 @@ def _measure(job: Job, result: bytes) -> None:
     print(
         f"  over HTTP, by its digest, on both sides: {median(_costs_us(lambda: _over_http(result))):.0f} us"
     )
+
+
+def _say_receipts(count: int) -> None:
+    """The two ends apart: a bridge hears many agents, an agent one bridge."""
+    told = [Receipt(job_id=JobId(f"0193-{number}"), attempt=Attempt(1)) for number in range(count)]
+    signer, keys = Signer({BRIDGE.kid: BRIDGE.raw}), Keyring({BRIDGE.kid: BRIDGE.public})
+    pairs = {
+        "the bridge": (lambda: signer.seal_for(WORKER, pack(told)), lambda: seal(pack(told), compress)),
+        "the agent": (
+            partial(_hear, Told(WORKER, keys, is_signed=True), signer.seal_for(WORKER, pack(told))),
+            partial(_hear, Told(WORKER, keys, is_signed=False), seal(pack(told), compress)),
+        ),
+    }
+    for who, (signed, bare) in pairs.items():
+        costs = median(_costs_us(signed)), median(_costs_us(bare))
+        print(
+            f"receipts, {count} to a message: {who} {costs[0]:.0f} us, unsigned {costs[1]:.0f} us; "
+            f"{(costs[0] - costs[1]) / count:.1f} us more per result"
+        )
+
+
+def _hear(told: Told, envelope: Envelope) -> None:
+    told.read(Came(envelope.body, envelope.content_encoding, envelope.headers))
+
+
+@dataclass
+class Came:
+    """As a link hands it over."""
+
+    body: bytes
+    content_encoding: str | None
+    headers: Mapping[str, object]
+
+    async def ack(self) -> None: ...
 
 
 def _small() -> tuple[list[float], list[float]]:

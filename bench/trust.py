@@ -1,9 +1,10 @@
 """What trust costs, and how fast it is taken away.
 
-`./dev bench trust [--logins N] [--publishes N] [--revocations N] [--rounds N]`. A real RabbitMQ, and a bridge
-in a process of its own. Log-ins and publishes of an agent, for which RabbitMQ asks the bridge, stand beside
-those of a user of RabbitMQ's own. A revocation is counted from the operator's request on: until the API
-refuses the token, and until RabbitMQ has closed the agent's live connection.
+`./dev bench trust [--logins N] [--publishes N] [--revocations N] [--rounds N]`. First what signatures cost,
+which `./dev bench signing` measures alone. Then a real RabbitMQ, and a bridge in a process of its own.
+Log-ins and publishes of an agent, for which RabbitMQ asks the bridge, stand beside those of a user of
+RabbitMQ's own. A revocation is counted from the operator's request on: until the API refuses the token, and
+until RabbitMQ has closed the agent's live connection.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from agent.progress import tracked
 from agent.wire.claims import WorkerName
 from agent.wire.routing import CANARY, UP, control_queue, up_key
 from agent.wire.tokens import bearer_of, broker_login, token_id
+from bench import signing
 from bench.fleet import UNPACED, Bridge
 from bench.support.figures import percentile, ratio_line
 from bench.support.folders import own_folder
@@ -127,6 +129,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--revocations", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args(argv)
+    signing.main(())
     stop_by_unwinding()
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it tells of every connection that is closed
     try:
