@@ -1,6 +1,7 @@
 """The jobs in custody: each change steps through the table and is committed before it is acted on."""
 
 import asyncio
+import secrets
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -45,6 +46,7 @@ class Book:
         self.changes = Changes()
         self.in_hand: set[asyncio.Task[Any]] = set()
         self.bridge_time = BridgeTime(spool, clock)
+        self.grant_id = secrets.token_hex(8)  # of this start: a spool that was lost knows of no earlier grant
         self._undated: dict[Key, float] = {}  # results that finished while the bridge's clock was not known
 
     async def load(self) -> None:

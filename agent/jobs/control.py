@@ -124,6 +124,14 @@ class Control:
         await self._inquiry.heed(message)
 
     async def _grant(self, message: Grant) -> None:
+        """Only one that was asked for since this agent started: else a spool that was lost, and made anew
+
+        under a broker that says all again, would start a job a second time (I2). After each start what
+        waits for its grant asks at once. A bridge that signs nothing it tells names no acceptance either.
+        """
+        if self._told.is_signed and message.grant_id != self._book.grant_id:
+            log.info("grant.of_old", job_id=message.job_id, attempt=message.attempt)
+            return
         await self._book.apply((message.job_id, message.attempt), Event.GRANTED)
 
     async def _revoke(self, message: Revoke) -> None:

@@ -68,7 +68,7 @@ class Reporter:
             started = self._book.unfinished.untold(EVENTS_MAX)
             rejected = list(self._rejected)[:1]
             events: list[Message] = [
-                *(Accepted(job_id=key[0], attempt=key[1]) for key in accepted),
+                *(Accepted(job_id=key[0], attempt=key[1], grant_id=self._book.grant_id) for key in accepted),
                 *map(_started, started),
                 *rejected,
                 *await self._quarantined(),

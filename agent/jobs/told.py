@@ -25,12 +25,12 @@ class Told:
         """`is_signed`: not by a bridge of an older release, nor where TLS to the cluster itself vouches."""
         self._worker = worker
         self._keys = keys
-        self._is_signed = is_signed
+        self.is_signed = is_signed
 
     def read(self, delivery: Delivery) -> list[Message]:
         """Raises `WireError`."""
         body = unseal(delivery.body, delivery.content_encoding, decompress)
-        if self._is_signed:
+        if self.is_signed:
             self._keys.heed(delivery.headers.get("kid"), delivery.headers.get(INTRODUCED))
             stated = proofs.told(self._worker, body)
             require_signed(stated, delivery.headers, self._keys.verify, "message")

@@ -52,6 +52,7 @@ class Grant:
     KIND: ClassVar[str] = "grant"
     job_id: JobId
     attempt: Attempt
+    grant_id: str = ""  # of the acceptance that it answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +138,7 @@ class Accepted:
     KIND: ClassVar[str] = "accepted"
     job_id: JobId
     attempt: Attempt
+    grant_id: str = ""  # comes back with the grant; an older agent takes any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

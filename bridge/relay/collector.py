@@ -303,7 +303,7 @@ class Collector:
             return Revoke(job_id=message.job_id, attempt=message.attempt, over=over)
         log.info("job.accepted", job_id=message.job_id, attempt=message.attempt, worker=worker)
         if delivery is Delivery.AT_MOST_ONCE:
-            return Grant(job_id=message.job_id, attempt=message.attempt)
+            return Grant(job_id=message.job_id, attempt=message.attempt, grant_id=message.grant_id)
         return None
 
     async def _rejected(self, worker: WorkerName, message: Rejected) -> None:

@@ -18,6 +18,7 @@ from agent.wire import proofs
 from agent.wire.claims import Attempt, JobId, Tag, WorkerName
 from agent.wire.envelope import INTRODUCED, Envelope, pack, seal
 from agent.wire.messages import (
+    Accepted,
     Cancel,
     Check,
     Grant,
@@ -100,10 +101,13 @@ class Agent:
 
     async def reports(self) -> list[Rejected]:
         """What goes up of it, for the dead letters."""
+        return [message for message in await self.says() if isinstance(message, Rejected)]
+
+    async def says(self) -> list[Message]:
         reporting = asyncio.ensure_future(self._reporter.run(self._link))
         await asyncio.sleep(1)
         reporting.cancel()
-        return [message for message in self._link.of(Rejected) if isinstance(message, Rejected)]
+        return [message for messages in self._link.sent for message in messages]
 
 
 @pytest.mark.parametrize("forge", FORGERIES, ids=lambda forge: forge.__name__)
@@ -117,7 +121,7 @@ def test_what_it_says_is_refused(forge: Forge) -> None:
         asked = site.book.bridge_time.ask()
         for message in (
             Receipt(job_id=result[0], attempt=result[1]),
-            Grant(job_id=waiting[0], attempt=waiting[1]),
+            Grant(job_id=waiting[0], attempt=waiting[1], grant_id=site.book.grant_id),
             Revoke(job_id=ready[0], attempt=ready[1], over=True),
             Cancel(job_id=other[0], attempt=other[1], by="nobody"),
             Check(job_id=JobId("gone"), attempt=Attempt(1)),
@@ -146,7 +150,7 @@ async def test_what_the_bridge_says_is_done(site: VirtualSite) -> None:
     results = [await site.finish(f"result {number}") for number in range(50)]
     waiting = await site.hold("waiting", delivery=HowOften.AT_MOST_ONCE)
     receipts = [Receipt(job_id=key[0], attempt=key[1]) for key in results]
-    grant = Grant(job_id=waiting[0], attempt=waiting[1])
+    grant = Grant(job_id=waiting[0], attempt=waiting[1], grant_id=site.book.grant_id)
     envelope = SIGNER.seal_for(WORKER, pack([*receipts, grant]))
     assert envelope.content_encoding == "zstd"
     await agent.hears(envelope)
@@ -232,3 +236,20 @@ async def test_what_was_true_once_does_no_harm_when_it_is_said_again(site: Virtu
     assert await site.spool.result(next_result) is not None
     assert site.book.get((again.job_id, next_try)) is not None
     assert await agent.reports() == []
+
+
+@in_virtual_time
+async def test_a_grant_of_old_starts_nothing_in_a_spool_that_was_made_anew(site: VirtualSite) -> None:
+    """I2: the attempt was granted to this agent, and ran; its spool is lost, and the broker repeats all."""
+    words = []
+    for life in (site, VirtualSite(site.loop)):
+        key = await life.hold("once", delivery=HowOften.AT_MOST_ONCE)
+        agent = Agent(life)
+        (accepted,) = [message for message in await agent.says() if isinstance(message, Accepted)]
+        grant = Grant(job_id=key[0], attempt=key[1], grant_id=accepted.grant_id)
+        for word in words:
+            await agent.hears(word)
+        assert life.book.unfinished.waiting() == [key]
+        words.append(SIGNER.seal_for(WORKER, pack([grant])))
+        await agent.hears(words[-1])
+        assert life.book.unfinished.waiting() == []
