@@ -1,16 +1,18 @@
 """`python -m agent --spool DIR` runs the agent; with status, doctor or support-bundle it looks at one."""
 
 import argparse
-import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from agent import config, hardening, logs
-from agent.app import serve
 from agent.errors import AgentError, ConfigError, ToolRefused
-from agent.spool.tools import command as tools
+
+if TYPE_CHECKING:
+    from agent.config import Settings
+
+# What runs an agent is imported by `_run` alone: whoever asks for its status asks often, on a small device.
 
 USAGE_ERROR = 2
 LOOKS = ("status", "doctor", "support-bundle")
@@ -19,42 +21,57 @@ LOOKS = ("status", "doctor", "support-bundle")
 def main(argv: Sequence[str]) -> int:
     try:
         if argv[:1] == ["spool"]:
-            return tools.run(argv[1:], print, lambda spool: config.seal(os.environ, spool), config.seal_by)
+            return _use_tools(argv[1:])
         options = _parser().parse_args(argv)
-        if options.command != "run":
-            from agent.site import command  # noqa: PLC0415 an agent that runs needs none of it
+        if options.command == "run":
+            return _run(options)
+        from agent.site import command  # noqa: PLC0415 see above
 
-            return command.run(options)
-        settings = config.read(
-            os.environ,
-            options.spool,
-            options.slots,
-            options.ahead,
-            user=options.user,
-            policy=options.policy,
-            status_port=options.status_port,
-        )
-        logs.configure("text" if sys.stderr.isatty() else "json")
-        if sys.version_info < (3, 12):
-            asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
-        asyncio.run(_run(settings, hardening.shut()))
+        return command.run(options)
     except (ConfigError, ToolRefused) as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
     except AgentError as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _use_tools(argv: Sequence[str]) -> int:
+    from agent import config  # noqa: PLC0415 see above
+    from agent.spool.tools import command  # noqa: PLC0415 see above
+
+    return command.run(argv, print, lambda spool: config.seal(os.environ, spool), config.seal_by)
+
+
+def _run(options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415 see above
+
+    from agent import app, config, hardening, logs  # noqa: PLC0415 see above
+
+    settings = config.read(
+        os.environ,
+        options.spool,
+        options.slots,
+        options.ahead,
+        user=options.user,
+        policy=options.policy,
+        status_port=options.status_port,
+    )
+    logs.configure("text" if sys.stderr.isatty() else "json")
+    if sys.version_info < (3, 12):
+        asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
+    asyncio.run(_beside_page(settings, app.serve(settings, hardening.shut())))
     return 0
 
 
-async def _run(settings: config.Settings, umask: int) -> None:
+async def _beside_page(settings: "Settings", serving: Coroutine[Any, Any, None]) -> None:
     if settings.status_port is None:
-        await serve(settings, umask)
+        await serving
         return
     from agent.site.page import served  # noqa: PLC0415 most agents show no page
 
     async with served(settings.spool, settings.status_port):
-        await serve(settings, umask)
+        await serving
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -42,7 +42,7 @@ from agent.link.link import Enrolment, Link, LinkKind
 from agent.logs import Secret
 from agent.policy import Policy
 from agent.spool.credentials import Credentials
-from agent.spool.folder import unusable
+from agent.spool.refusal import unusable
 from agent.spool.spool import Spool
 from agent.spool.watch import Watch
 from agent.spool.wiping import require_not_revoked, wipe

@@ -8,15 +8,15 @@ import asyncio
 import contextlib
 import errno
 import os
-import re
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
 from agent.grouped import Write, Writer
 from agent.progress import tracked
+from agent.reading import used_bytes_of
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -51,12 +51,6 @@ class Damaged(DatabaseError):
 
 class TooNew(DatabaseError):
     """The file was written by a newer release than this one."""
-
-
-def queries(path: Path) -> Mapping[str, str]:
-    """The named statements of a `.sql` file: `-- name: accept` starts one."""
-    parts = re.split(r"^-- name: (\w+)\n", path.read_text(), flags=re.MULTILINE)
-    return dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
 
 
 class Database:
@@ -271,15 +265,6 @@ def _mend(error: Exception) -> str | None:
 def _close(connection: sqlite3.Connection) -> None:
     with contextlib.suppress(sqlite3.Error):  # what it could not write is in the log, or was never confirmed
         connection.close()
-
-
-def used_bytes_of(connection: sqlite3.Connection) -> int:
-    """Three numbers of the file's first page: what costs nothing may be asked at every commit."""
-    pages, free, size = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("page_count", "freelist_count", "page_size")
-    )
-    return int((pages - free) * size)
 
 
 def give_back(db: sqlite3.Connection) -> None:

@@ -5,9 +5,10 @@ import sys
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from io import TextIOBase
-from typing import Any, Final, Literal, TextIO, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, cast
 
-import structlog
+if TYPE_CHECKING:
+    from structlog.typing import Processor
 
 CLIENTS_OWN: Final = ("aiormq", "aio_pika")  # tracebacks of each lost connection; we log it once, as an event
 
@@ -79,10 +80,12 @@ def cut(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Mutabl
 
 def configure(style: Literal["text", "json"] = "text", level: int = logging.INFO) -> None:
     """Log to stderr: `key=value` for people, JSON for machines. No known secret gets there from now on."""
+    import structlog  # noqa: PLC0415 who takes only `Secret` from here need not load it
+
     stderr = sys.stderr = cast("TextIO", Discreet(sys.stderr))
     for name in CLIENTS_OWN:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    renderer: structlog.typing.Processor = (
+    renderer: Processor = (
         structlog.processors.JSONRenderer()
         if style == "json"
         else structlog.dev.ConsoleRenderer(colors=stderr.isatty())

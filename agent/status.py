@@ -5,24 +5,24 @@ import json
 import os
 import sqlite3
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple
 
-from agent.database import used_bytes_of
 from agent.errors import SpoolUnusable
-from agent.jobs.model import State
 from agent.progress import span
-from agent.spool.budget import MIB
-from agent.spool.folder import is_locked, noted_room, unusable
-from agent.spool.spool import SQL
-from agent.spool.watch import used_below
+from agent.reading import used_bytes_of
+from agent.spool.outside import is_locked, noted_room, used_below
+from agent.spool.refusal import unusable
+from agent.spool.statements import SQL
+
+MIB: Final = 1024 * 1024
+FINISHED: Final = "finished"  # `State` has the same words, and costs as much to load as the whole of this
+SENT: Final = "sent"
 
 Tone = Literal["good", "plain", "warn", "bad"]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A row of what people see, on a terminal and on a page."""
 
     name: str
@@ -64,14 +64,14 @@ def read(spool: Path) -> dict[str, Any]:
     link, since_s, why = _link_noted(meta["link"])
     backlog = ready["jobs"] + blobs["jobs"]
     oldest = min((row["oldest_finished"] for row in (ready, blobs) if row["jobs"]), default=None)
-    over = {State.FINISHED: backlog, State.SENT: sent["jobs"]}
+    over = {FINISHED: backlog, SENT: sent["jobs"]}
     return {
         "agent": "running" if running else "not running",
         "worker": _worker(meta["worker"], meta["enrolment"]),
         "link": link if running else "down",
         "link_since_s": round(time.time() - since_s) if since_s else None,
         "link_reason": why,
-        "custody": custody | {str(state): jobs for state, jobs in over.items() if jobs},
+        "custody": custody | {state: jobs for state, jobs in over.items() if jobs},
         "backlog": backlog,
         "backlog_age_s": round(time.time() - oldest) if oldest else None,
         "quarantined": quarantined,

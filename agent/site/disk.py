@@ -11,7 +11,7 @@ from typing import Final
 from agent.executor.account import Account
 from agent.site.checks import Check, fail, failed, ok, warn
 from agent.spool.budget import MIB, Bounds
-from agent.spool.folder import why_unusable
+from agent.spool.refusal import why_unusable
 
 SLOW_PER_S: Final = 20.0  # a job costs a few; below this an agent feels it
 PROBES: Final = 25

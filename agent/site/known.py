@@ -18,7 +18,7 @@ from agent.spool.contents import Content, Contents
 from agent.spool.credentials import looked_at
 from agent.spool.key_note import opened
 from agent.spool.sealing import Seal
-from agent.spool.spool import SQL
+from agent.spool.statements import SQL
 from agent.spool.tools.opened import to_look
 from agent.trust import SigningKey
 from agent.wire.tokens import said_by

@@ -15,7 +15,7 @@ import structlog
 from agent.errors import SpoolUnusable
 from agent.logs import Secret, hide
 from agent.spool.blobs import TEMP, erase, replace_durably, write_durably
-from agent.spool.folder import unusable
+from agent.spool.refusal import unusable
 from agent.spool.sealing import Seal
 from agent.trust import SigningKey
 from agent.wire.tokens import AGENT_PREFIX

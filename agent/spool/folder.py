@@ -1,16 +1,15 @@
 """The spool's folder: made, locked, proven writable, or refused by name."""
 
 import contextlib
-import errno
 import fcntl
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from agent.errors import SpoolGone, SpoolLocked, SpoolUnusable
 from agent.spool.blobs import fsync_dir
 from agent.spool.identity import identity_of
+from agent.spool.refusal import why_unusable
 
 PROBE_BYTES: Final = 128 * 1024  # what SQLite needs to open and write one row
 NOTE_BYTES: Final = 1024
@@ -136,58 +135,6 @@ def _make(path: Path) -> None:
     with contextlib.suppress(PermissionError):  # a parent that we may not read is not one that we made
         for folder in (path, *missing):
             fsync_dir(folder.parent)
-
-
-def noted_room(path: Path) -> str:
-    """What the agent of this spool said last about its room; empty when it never did."""
-    try:
-        return (path / "room").read_text(errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def is_locked(path: Path) -> bool:
-    """Whether an agent holds the spool at `path` now."""
-    try:
-        descriptor = os.open(path / "lock", os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)
-
-
-def why_unusable(path: Path, error: OSError) -> str:
-    """One line that names the folder, what is wrong and the mend."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            f"the disk of the spool {path} is full; free some space, then start again. What it holds is kept."
-        )
-    if error.errno == errno.EIO:
-        return (
-            f"the disk of the spool {path} answers with I/O errors; check its health (dmesg, smartctl), "
-            "then start again. What it holds is kept."
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return (
-            f"the spool {path} is not writable ({error.strerror}); "
-            "give this user the folder (chown, mount rw), or name another one with --spool."
-        )
-    return f"the spool {path} cannot be used: {error.strerror}; name another folder with --spool."
-
-
-@contextlib.contextmanager
-def unusable(path: Path) -> Iterator[None]:
-    """What the disk says becomes `SpoolUnusable`."""
-    try:
-        yield
-    except OSError as error:
-        raise SpoolUnusable(why_unusable(path, error)) from error
 
 
 def gone(path: Path) -> str:

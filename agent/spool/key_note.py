@@ -12,7 +12,7 @@ from zlib import crc32
 from agent.errors import SpoolUnusable
 from agent.spool.blobs import write_durably
 from agent.spool.credentials import DEVICE_KEY, PRIVATE
-from agent.spool.folder import unusable
+from agent.spool.refusal import unusable
 from agent.spool.sealing import KEY_BYTES, Seal, is_sealed
 
 NOTE: Final = "key-id"

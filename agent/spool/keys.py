@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from agent.database import Database, queries
+from agent.database import Database
+from agent.reading import queries
 from agent.spool.rows import Key
 from agent.wire.claims import Attempt, JobId
 

@@ -13,7 +13,8 @@ import structlog
 from agent.database import Damaged, Database, TooNew, WriteFailed, is_damage
 from agent.errors import SpoolUnusable
 from agent.spool.blobs import fsync_dir
-from agent.spool.folder import Folder, why_unusable
+from agent.spool.folder import Folder
+from agent.spool.refusal import why_unusable
 from agent.spool.salvage import salvage
 
 log = structlog.get_logger()

@@ -10,7 +10,7 @@ from zlib import crc32
 
 from agent.changes import Changes
 from agent.clock import Clock
-from agent.database import Database, ReadFailed, WriteFailed, give_back, queries
+from agent.database import Database, ReadFailed, WriteFailed, give_back
 from agent.spool.blobs import Blobs
 from agent.spool.budget import Bounds, Measured
 from agent.spool.contents import Content, Contents
@@ -23,6 +23,7 @@ from agent.spool.recovery import open_database
 from agent.spool.room import Room
 from agent.spool.rows import Kept, Key, LogChunk, Row, Taken, owner_of, row_of
 from agent.spool.sealing import Seal
+from agent.spool.statements import SQL
 from agent.wire.claims import Attempt, JobId
 from agent.wire.envelope import BLOB_PART_BYTES, pack
 from agent.wire.messages import Job, Result
@@ -32,7 +33,6 @@ MIGRATIONS: Final = tuple(
     (HERE / name).read_text()
     for name in ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql")
 )
-SQL: Final[Mapping[str, str]] = queries(HERE / "spool.sql")
 
 SEEN_FOR_S: Final = 90 * 86_400  # of running: the dedupe memory outlives the longest outage, at any clock
 LIVED: Final = "lived_s"

@@ -1,24 +1,21 @@
 """Looks after the spool's disk while the agent runs: names what is wrong with it, and sees it mended."""
 
 import asyncio
-import contextlib
 import errno
-import os
 from collections.abc import Mapping
-from itertools import islice
-from pathlib import Path
 from typing import Final
 
 import structlog
 
 from agent.errors import SpoolGone
-from agent.spool.folder import gone, why_unusable
+from agent.spool.folder import gone
+from agent.spool.outside import used_below
+from agent.spool.refusal import why_unusable
 from agent.spool.spool import Spool
 
 log = structlog.get_logger()
 
 WATCH_S: Final = 5.0  # nobody tells us when a disk gets well, or a folder is deleted
-WALKED_MAX: Final = 10_000  # files of running jobs that are looked at; more are not counted
 NAMES: Final[Mapping[int, str]] = {
     errno.ENOSPC: "spool.disk_full",
     errno.EDQUOT: "spool.disk_full",
@@ -67,13 +64,3 @@ class Watch:
         else:
             log.error(NAMES.get(said.errno or 0, "spool.refused"), reason=reason)
         room.fault = reason
-
-
-def used_below(folder: Path, most: int = WALKED_MAX) -> int:
-    """Bytes of the running jobs' own files. What goes while we look is passed over."""
-    total = 0
-    files = (Path(place) / name for place, _, names in os.walk(folder) for name in names)
-    for file in islice(files, most):
-        with contextlib.suppress(OSError):
-            total += file.lstat().st_size
-    return total

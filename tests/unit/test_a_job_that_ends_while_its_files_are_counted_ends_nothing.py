@@ -4,7 +4,7 @@ import shutil
 import threading
 from pathlib import Path
 
-from agent.spool.watch import used_below
+from agent.spool.outside import used_below
 
 ROUNDS = 200
 

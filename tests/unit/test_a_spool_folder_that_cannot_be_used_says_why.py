@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from agent.errors import SpoolGone, SpoolLocked, SpoolUnusable
-from agent.spool.folder import Folder, is_locked, noted_room, why_unusable
+from agent.spool.folder import Folder
+from agent.spool.outside import is_locked, noted_room
+from agent.spool.refusal import why_unusable
 
 
 @pytest.fixture

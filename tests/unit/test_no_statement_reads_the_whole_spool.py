@@ -5,10 +5,10 @@ import sqlite3
 
 import pytest
 
-from agent.spool import keys, spool
+from agent.spool import keys, statements
 from agent.spool.spool import MIGRATIONS
 
-SQL = {**spool.SQL, **keys.SQL}
+SQL = {**statements.SQL, **keys.SQL}
 BOUNDED = re.compile("held_open|held_finished|held_blobs|held_sent")  # hold only the rows that are asked for
 SMALL = ("quarantine", "log_chunk", "meta")  # of their own bounds, or read from one end
 

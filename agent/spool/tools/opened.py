@@ -8,8 +8,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from agent.database import TooNew, open_alone, queries
+from agent.database import TooNew, open_alone
 from agent.errors import SpoolLocked, SpoolUnusable, ToolRefused
+from agent.reading import queries
 from agent.spool.blobs import Blobs
 from agent.spool.folder import Folder
 from agent.spool.key_note import opened

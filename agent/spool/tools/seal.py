@@ -11,8 +11,8 @@ from agent.errors import ToolRefused
 from agent.progress import tracked
 from agent.spool.contents import Content, Contents
 from agent.spool.credentials import seal_credentials
-from agent.spool.folder import unusable
 from agent.spool.key_note import adopted, keep, note_of
+from agent.spool.refusal import unusable
 from agent.spool.rows import owner_of
 from agent.spool.sealing import Seal
 from agent.spool.spool import SEALED_META
