@@ -14,7 +14,6 @@ from agent.wire.claims import TokenId
 from agent.wire.tokens import instance_of
 from bridge.agents.broker_auth import BrokerAuth
 from bridge.agents.enrol import Proofs
-from bridge.agents.introspection import Introspection
 from bridge.agents.revocations import Take
 from bridge.config import Settings, vhost_of
 from bridge.devices.service import Devices
@@ -27,7 +26,6 @@ from bridge.relay.recorder import Recorder
 from bridge.relay.renewal import Renewal
 from bridge.relay.routes import CustodyRoutes, QuarantineRoutes
 from bridge.relay.signer import Signer
-from bridge.relay.sources.http import HTTPSource
 from bridge.relay.sources.local import LocalSource
 from bridge.store.connection import open_store
 from bridge.store.leading import Part
@@ -35,7 +33,6 @@ from bridge.store.on_server import OnServer
 from bridge.store.sharing import led, listening
 from bridge.tokens.seen import SeenTokens
 from bridge.tokens.service import Tokens
-from bridge.upstream import Upstream
 from bridge.web.cluster import open_cluster
 from bridge.wiring.ending import end_tokens
 from bridge.wiring.enrolling import address_of, enrolments_of
@@ -119,6 +116,10 @@ async def serve(settings: Settings) -> None:
 
 async def relay(settings: Settings) -> None:
     """Only the relay, against any Orvanta over HTTP, until SIGTERM or SIGINT."""
+    from bridge.agents.introspection import Introspection  # noqa: PLC0415 httpx, which `serve` does without
+    from bridge.relay.sources.http import HTTPSource  # noqa: PLC0415 see above
+    from bridge.upstream import Upstream  # noqa: PLC0415 see above
+
     if settings.upstream_url is None or settings.amqp_url is None:
         raise ConfigError("AMQP_URL and BASE_INTERNAL_URL are needed to relay for a cluster")
     if is_in_clear(settings.upstream_url):

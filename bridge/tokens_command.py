@@ -165,17 +165,3 @@ def _successors(store: Store) -> Successors:
 
 async def _outlive(_token: str) -> None:
     """No token is ended here."""
-
-
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    tokens = commands.add_parser("tokens", help="of a relay: the tokens of its agents")
-    does = tokens.add_subparsers(dest="do", required=True)
-    does.add_parser("list", help="who uses which, and what waits to be taken over")
-    rotate = does.add_parser("rotate", help="hand a new token to an agent, over its live link")
-    rotate.add_argument("worker", metavar="WORKER", help="its name, ag-<group>-<suffix>")
-    rotate.add_argument(
-        "--token-file", required=True, metavar="FILE", help="holds the new token; - reads it from stdin"
-    )
-    rotate.add_argument(
-        "--shared", action="store_true", help="of a relay with --shared-tokens: others use it too"
-    )

@@ -100,20 +100,3 @@ DOES: Final[Mapping[tuple[str, str], Does]] = {
     ("devices", "approve"): _approve,
     ("devices", "forget"): _forget,
 }
-
-
-SUBJECTS: Final = frozenset(subject for subject, _ in DOES)
-
-
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    keys = commands.add_parser("keys", help="the keys that sign jobs").add_subparsers(
-        dest="do", required=True
-    )
-    keys.add_parser("list", help="the newest first: it signs")
-    keys.add_parser("rotate", help="a new one signs from now on; what the others signed holds as well")
-    keys.add_parser("retire", help="what this one signed holds no more").add_argument("id", metavar="KID")
-    devices = commands.add_parser("devices", help="the devices that agent tokens belong to")
-    does = devices.add_subparsers(dest="do", required=True)
-    does.add_parser("list", help="those that wait first")
-    does.add_parser("approve", help="let it use its token").add_argument("id", metavar="KID")
-    does.add_parser("forget", help="its token is no device's any more").add_argument("id", metavar="KID")

@@ -1,15 +1,18 @@
 """How the end of agents' tokens is carried out."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 
 from agent.clock import Clock
 from bridge.agents.revocations import EndConnections, Revocations, Revoked, Take
-from bridge.broker.management import Management
 from bridge.config import Settings
 from bridge.tokens.seen import SeenTokens
+
+if TYPE_CHECKING:
+    from bridge.broker.management import Management
 
 log = structlog.get_logger()
 
@@ -31,8 +34,19 @@ async def _connections(settings: Settings) -> AsyncIterator[EndConnections]:
                         "linked over RabbitMQ goes on receiving until its link breaks")  # fmt: skip
         yield _end_nothing
         return
-    async with Management(settings.management_url, settings.outbound) as management:
-        yield management.end_connections
+    url, outbound = settings.management_url, settings.outbound
+    async with AsyncExitStack() as opened:
+        management: Management | None = None
+
+        async def end_connections(login: str, reason: str) -> None:
+            nonlocal management
+            if management is None:
+                from bridge.broker import management as api  # noqa: PLC0415 httpx, and most bridges end none
+
+                management = await opened.enter_async_context(api.Management(url, outbound))
+            await management.end_connections(login, reason)
+
+        yield end_connections
 
 
 async def _end_nothing(_login: str, _reason: str) -> None:

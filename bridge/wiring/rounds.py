@@ -3,14 +3,16 @@
 import asyncio
 import socket
 from contextlib import suppress
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
 from agent.database import WriteFailed
 from bridge.errors import ClusterDown
-from bridge.relay.sources.http import HTTPSource
 from bridge.web.cluster import Cluster
+
+if TYPE_CHECKING:
+    from bridge.relay.sources.http import HTTPSource
 
 log = structlog.get_logger()
 
@@ -46,7 +48,7 @@ async def look_for_untold(cluster: Cluster) -> None:
             log.warning("jobs.not_looked_for", reason=str(error))
 
 
-async def announce(source: HTTPSource) -> None:
+async def announce(source: "HTTPSource") -> None:
     """Tell the upstream cluster who we are as soon as it listens, and that we are still there."""
     ping_type: Literal["Initial", "MainLoop"] = "Initial"
     while True:
