@@ -1,14 +1,11 @@
 """The embedded cluster for tests: the real application on a store of its own."""
 
 import asyncio
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +21,10 @@ from bridge.relay.signer import Signer
 from bridge.store.connection import open_store
 from bridge.store.on_server import OnServer
 from bridge.store.store import Store
-from bridge.tokens.model import Identity, NewPersonToken
+from bridge.tokens.model import NewPersonToken
 from bridge.web.asgi import build
 from bridge.web.cluster import Cluster, open_cluster
-
-BASE_URL = "http://cluster.test"
-ADMIN = Identity(email="admin@orvanta.local", username="admin", superadmin=True)
-PASSWORD = "correct horse battery staple"
+from tests.support.first_store import ADMIN, BASE_URL, PASSWORD, put_first_store
 
 
 class MovedClock(SystemClock):
@@ -93,33 +87,11 @@ QUERY = {
 }  # fmt: skip
 
 
-@cache
-def _template() -> tempfile.TemporaryDirectory[str]:
-    """Of this process; it goes with it."""
-    return tempfile.TemporaryDirectory(prefix="orvanta-store-")
-
-
-def _has_store(folder: Path) -> bool:
-    return (folder / "bridge.db").exists()
-
-
-async def _made_before() -> Path:
-    """A folder with a store that has its superadmin: to hash a password takes as long as many a test."""
-    folder = Path(_template().name)
-    if not _has_store(folder):
-        store = await open_store(folder / "bridge.db")
-        try:
-            await open_cluster(store, MovedClock(), BASE_URL, PASSWORD)
-        finally:
-            await store.close()
-    return folder
-
-
 @asynccontextmanager
 async def running_cluster(place: Path | OnServer, rules: Rules = FIRST_USE) -> AsyncIterator[Running]:
     """In this folder, or on this database."""
-    if isinstance(place, Path) and not _has_store(place):
-        shutil.copytree(await _made_before(), place, dirs_exist_ok=True)
+    if isinstance(place, Path):
+        await put_first_store(place)
     store = await open_store(place / "bridge.db" if isinstance(place, Path) else place)
     clock = MovedClock()
     try:

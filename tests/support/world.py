@@ -25,9 +25,9 @@ from dev_tools.places import ROOT
 from dev_tools.ports import free_ports
 from dev_tools.processes import Running, clear_below
 from dev_tools.proxy import LinkProxy
+from tests.support.first_store import PASSWORD, put_first_store
 from tests.support.until import until
 
-PASSWORD: Final = "correct horse battery staple"
 OURS: Final = (
     "MODE",
     "AGENT_TOKEN",
@@ -65,6 +65,7 @@ class Service:
     """A process of the product that is started, killed and started again with the same settings."""
 
     def __init__(self, folder: Path, command: list[str], settings: Settings) -> None:
+        self.folder: Final = folder
         self.log: Final = folder / "log"
         self.settings = dict(settings)
         self._command: Final = [sys.executable, "-m", *command]
@@ -194,7 +195,11 @@ class Cluster:
         asked = {"email": "admin@orvanta.local", "password": PASSWORD}
         answer = self._client.post("/api/auth/login", json=asked)
         answer.raise_for_status()
-        self._client.headers["Authorization"] = f"Bearer {answer.text}"
+        self.use(answer.text)
+
+    def use(self, bearer: str) -> None:
+        """A superadmin's token from somewhere else."""
+        self._client.headers["Authorization"] = f"Bearer {bearer}"
 
     @property
     def bearer(self) -> str:
@@ -312,9 +317,7 @@ class World:
         self.folder: Final = folder
         self.amqp_url: Final = amqp_url
         self._close: Final = ExitStack()
-        password = folder / "password"
-        password.write_text(PASSWORD)
-        settings = {"ADMIN_PASSWORD_FILE": str(password), "ZOMBIE_JOB_TIMEOUT": "5"}
+        settings = {"ZOMBIE_JOB_TIMEOUT": "5"}
         if amqp_url:
             broker = urlsplit(amqp_url)
             self.amqp_link: Final = self._proxy(broker.hostname or "", broker.port or 5672)
@@ -329,8 +332,8 @@ class World:
         self._sites = 0
 
     async def open(self) -> None:
+        self.cluster.use(await put_first_store(self.bridge.folder))
         await self.bridge.start()
-        self.cluster.login()
 
     def __enter__(self) -> Self:
         return self
