@@ -18,9 +18,14 @@ WORDS = {
     "replace": "never",
     "state": "ready",
     "status": "success",
+    "device.state": "bound",
 }  # with a CHECK
 FILLED = {"INTEGER": 7, "REAL": 7.5, "TEXT": "seven", "BLOB": b"7"}
 Rows = dict[str, list[dict[str, Any]]]
+
+
+def filling(table: str, column: str, kind: str) -> object:
+    return WORDS.get(f"{table}.{column}") or WORDS.get(column, FILLED[kind])
 
 
 def old_store(path: Path, release: int) -> Rows:
@@ -33,7 +38,7 @@ def old_store(path: Path, release: int) -> Rows:
         database.execute(f"PRAGMA application_id = {MARK + release}")
         for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             columns = database.execute("SELECT name, type FROM pragma_table_info(?)", (name,)).fetchall()
-            row = [WORDS.get(column["name"], FILLED[column["type"]]) for column in columns]
+            row = [filling(name, column["name"], column["type"]) for column in columns]
             database.execute(f"INSERT INTO {name} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608 our own schema
         return rows_of(database, database.execute("SELECT name FROM sqlite_master WHERE type = 'table'"))
 
