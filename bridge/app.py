@@ -33,7 +33,7 @@ from bridge.store.on_server import OnServer
 from bridge.store.sharing import led, listening
 from bridge.tokens.seen import SeenTokens
 from bridge.tokens.service import Tokens
-from bridge.web.cluster import open_cluster
+from bridge.web.cluster import Cluster, open_cluster
 from bridge.wiring.ending import end_tokens
 from bridge.wiring.enrolling import address_of, enrolments_of
 from bridge.wiring.relaying import desk_of, one_term, taker
@@ -76,16 +76,17 @@ async def serve(settings: Settings) -> None:
         if settings.amqp_url is None:
             await _refuse_to_forget(ledger)
         desk: Desk | None = None
+        source = LocalSource(cluster.jobs, cluster.environments)
+        quarantine = Quarantine(ledger, Recorder(source, ledger, clock), is_revoked, source.record)
+        lead["quarantine"] = partial(quarantine.run, clock)
+        routes += QuarantineRoutes(quarantine, cluster.require_superadmin, cluster.audit.note).all()
         if settings.amqp_url is None:
             lead["revocations"] = partial(ending, takers)
         else:
-            source = LocalSource(cluster.jobs, cluster.environments)
             desk = desk_of(settings, settings.amqp_url, ledger)
-            quarantine = Quarantine(ledger, Recorder(source, ledger, clock), is_revoked)
             relaying = partial(one_term, settings, desk, source, ledger, signer, quarantine, devices, clock)
             lead["relay"] = partial(relaying, lambda relay: ending([*takers, taker(relay)]))
             stand_by["desk"] = desk.stand_by
-            routes += QuarantineRoutes(quarantine, cluster.require_superadmin, cluster.audit.note).all()
             routes += BrokerAuth(devices.verify, tokens.seen, vhost_of(settings.amqp_url)).routes()
         proofs = Proofs(is_revoked, signer.sign)
         enrolments = enrolments_of(
@@ -102,16 +103,24 @@ async def serve(settings: Settings) -> None:
         routes = [*enrolments.routes(), *routes, *cluster.routes]
         beside: dict[str, Part] = {
             "leading": partial(leadership.run, partial(together, lead), partial(together, stand_by)),
-            "presence": cluster.workers.run,
-            "what nobody was told of": partial(look_for_untold, cluster),
             "renewal": Renewal(ledger, signer, desk).run,
+            **_always(cluster, settings),
         }
-        if isinstance(settings.store, OnServer):
-            beside["listening"] = listening(settings.store, cluster.bulletin)
-            beside["heartbeats"] = cluster.jobs.tell_heartbeats
         await until_signal(settings, routes, beside, cluster.jobs.close)
     finally:
         await store.close()
+
+
+def _always(cluster: Cluster, settings: Settings) -> dict[str, Part]:
+    """What a cluster does at each bridge, whoever leads."""
+    parts: dict[str, Part] = {
+        "presence": cluster.workers.run,
+        "what nobody was told of": partial(look_for_untold, cluster),
+    }
+    if isinstance(settings.store, OnServer):
+        parts["listening"] = listening(settings.store, cluster.bulletin)
+        parts["heartbeats"] = cluster.jobs.tell_heartbeats
+    return parts
 
 
 async def relay(settings: Settings) -> None:
@@ -146,6 +155,7 @@ async def relay(settings: Settings) -> None:
         lead: dict[str, Part] = {
             "relay": partial(relaying, lambda relay: ending([taker(relay)])),
             "announcement": partial(announce, source),
+            "quarantine": partial(quarantine.run, clock),
         }
         running: dict[str, Part] = {
             "leading": partial(leadership.run, partial(together, lead), desk.stand_by),

@@ -23,9 +23,10 @@ from bridge.agents.model import (
     PullFrom,
     SameWorkerJob,
 )
+from bridge.agents.offered import Offered
 from bridge.agents.service import Workers
 from bridge.agents.trust import Trust
-from bridge.errors import BadRequest, NotFound, PermissionDenied
+from bridge.errors import BadRequest, NotAuthorized, NotFound, PermissionDenied
 from bridge.jobs.details import Details, StreamPiece
 from bridge.jobs.model import Completed, Completion
 from bridge.jobs.parts import Part, Parts
@@ -70,8 +71,10 @@ class AgentApi:
         gate: Gate,
         base_url: str,
         trust: Trust,
+        offered: Offered,
     ) -> None:
         self._trust = trust
+        self._offered = offered
         self._parts = parts
         self._holding = holding
         self._environments = environments
@@ -149,8 +152,14 @@ class AgentApi:
         return reply
 
     async def send_result(self, request: Request) -> Response:
-        """Record how a job ended. The first wins; a later one is answered 200 too and changes nothing."""
-        claims = await self._gate.agent(request)
+        """Record how a job ended. The first wins; a later one is answered 200 too and changes nothing.
+
+        With a token that is refused it is answered 401, and may be kept for an operator to decide on.
+        """
+        try:
+            claims = await self._gate.agent(request)
+        except NotAuthorized as refusal:
+            return await self._offered.refuse(request, refusal)
         workspace, job_id = request.path_params["workspace"], request.path_params["job_id"]
         await self._trust.require_signed(request, claims, job_id, await body_of(request))
         sent = await typed_body(request, JobCompletedAsSent)

@@ -112,6 +112,15 @@ class Devices:
         log.warning("token.refused", kind="agent", reason=reason, worker=claims.worker)
         return None
 
+    async def is_from_its_device(self, bearer: str, claims: Claims) -> bool:
+        """Whether the device that a token belongs to shows it, though token and ticket may have ended."""
+        plain, ticket = split_ticket(bearer)
+        name = token_id(plain)
+        known = await self._looked_up(name, claims.worker)
+        if not self._needs_device(claims, known):
+            return True
+        return self._tickets.once_of(ticket, name, claims.worker) in known.of_token
+
     async def claims(self, bearer: str) -> Claims | None:
         """What the token alone proves: as much as it takes to try to enrol."""
         claims = await self._verify(bearer)

@@ -42,12 +42,20 @@ class Tickets:
 
     def device_of(self, ticket: str, token_id: str, worker: str) -> str | None:
         """The id of the key that the ticket was issued for; None when it is no ticket of this worker's."""
+        shown = self._its(ticket, token_id, worker)
+        return shown.kid if shown is not None and shown.exp > self._clock.wall_s() else None
+
+    def once_of(self, ticket: str, token_id: str, worker: str) -> str | None:
+        """The same, of a ticket that may have ended."""
+        shown = self._its(ticket, token_id, worker)
+        return None if shown is None else shown.kid
+
+    def _its(self, ticket: str, token_id: str, worker: str) -> _Ticket | None:
         try:
             shown = self._signer.open(ticket, _Ticket)
         except BadToken:
             return None
-        is_its = (shown.token_id, shown.worker) == (token_id, worker)
-        return shown.kid if is_its and shown.exp > self._clock.wall_s() else None
+        return shown if (shown.token_id, shown.worker) == (token_id, worker) else None
 
     def challenge(self, token_id: str, worker: str, kid: str) -> str:
         exp = int(self._clock.wall_s() + CHALLENGE_S)

@@ -6,7 +6,7 @@ from typing import Final
 
 from agent.wire.claims import Tag
 from agent.wire.messages import Delivery
-from bridge.jobs import joblog
+from bridge.jobs import formers, joblog
 from bridge.jobs.model import error_object
 from bridge.jobs.news import READY, Kind
 from bridge.jobs.rules import Rules
@@ -36,6 +36,7 @@ def _give_up(
     row = standing(connection, job_id, None)
     if row is None or row["state"] != "running":
         return GivenUp.GONE
+    formers.note(connection, job_id, row["restarts"] + 1, row["worker"], now_s)
     tag = Tag(row["tag"])
     delivery = rules.delivery(tag, Delivery(row["delivery"]))
     if row["replace"] == "never" or not rules.may_replace(tag, delivery):  # I2: it may have been started

@@ -13,6 +13,7 @@ from agent.wire.claims import Attempt, Claims, JobId, Tag, WorkerName
 from agent.wire.messages import Blob, Delivery, Result
 from bridge.relay.policy import Replace
 from bridge.relay.presence import Presence
+from bridge.relay.shelf import Shelf
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
 
@@ -55,6 +56,7 @@ class Ledger:
         self._store = store
         self._clock = clock
         self.presence: Final = Presence(store, clock)
+        self.shelf: Final = Shelf(store, clock)
         self._served: frozenset[Tag] | None = None  # None: somebody came since they were read
         self._comings = 0
         self.room = asyncio.Event()  # there may be more to publish or to pull; the dispatcher clears it
@@ -198,28 +200,14 @@ class Ledger:
         rows = await self._fetch("is_distrusted", _of(key) | {"worker": worker})
         return any(row["distrusted"] for row in rows)
 
-    async def quarantine(
-        self, job_id: JobId, attempt: Attempt, worker: WorkerName, result: bytes, document: bytes | None
-    ) -> None:
-        """The first that came with its document stays."""
-        await self._execute("quarantine", {
-            "job_id": job_id, "attempt": attempt, "worker": worker, "result": result, "document": document,
-        })  # fmt: skip
+    async def had(self, job_id: JobId, worker: WorkerName, attempt: Attempt | None = None) -> Attempt | None:
+        """The last attempt that `worker` was the custodian of, or the one that is named; None: there is none.
 
-    async def quarantined(self) -> list[dict[str, Any]]:
-        return [dict(row) for row in await self._fetch("quarantined", {})]
-
-    async def in_quarantine(
-        self, job_id: JobId, attempt: Attempt, worker: WorkerName
-    ) -> Mapping[str, Any] | None:
-        rows = await self._fetch("in_quarantine", _of((job_id, attempt)) | {"worker": worker})
-        return dict(rows[0]) if rows else None
-
-    async def decide(
-        self, job_id: JobId, attempt: Attempt, worker: WorkerName, decision: str, by: str
-    ) -> None:
-        values = {"worker": worker, "decision": decision, "by": by}
-        await self._execute("decide", _of((job_id, attempt)) | values)
+        One whose result was recorded does not count.
+        """
+        rows = await self._fetch("had", {"job_id": job_id, "worker": worker, "attempt": attempt})
+        found: Attempt | None = rows[0]["attempt"]
+        return found
 
     async def late(self, key: Key) -> None:
         await self._execute("late", _of(key))
@@ -251,7 +239,6 @@ class Ledger:
         await self._execute("restamp", {})
         await self._execute("prune", before)
         await self._execute("prune_log_progress", {})
-        await self._execute("prune_quarantine", before)
         await self._execute("prune_parts", before)
 
     async def add_part(self, blob: Blob) -> None:

@@ -180,29 +180,11 @@ UPDATE ledger SET distrusted = 1 WHERE custodian = :worker AND (state = 'accepte
 -- name: is_distrusted
 SELECT distrusted FROM ledger WHERE job_id = :job_id AND attempt = :attempt AND custodian = :worker;
 
--- name: quarantine
-INSERT INTO quarantined_result (job_id, attempt, worker, came_at, result, document)
-VALUES (:job_id, :attempt, :worker, :now, :result, :document)
-ON CONFLICT (job_id, attempt, worker) DO UPDATE
-   SET document = coalesce(quarantined_result.document, excluded.document)
- WHERE quarantined_result.decision IS NULL;
-
--- name: quarantined
-SELECT job_id, attempt, worker, came_at, length(document) AS bytes, decision, decided_by, decided_at,
-       CASE WHEN EXISTS (SELECT 1 FROM ledger WHERE ledger.job_id = quarantined_result.job_id AND state <> 'closed')
-            THEN 1 ELSE 0 END AS may_accept
-  FROM quarantined_result ORDER BY came_at DESC;
-
--- name: in_quarantine
-SELECT result, document FROM quarantined_result
- WHERE job_id = :job_id AND attempt = :attempt AND worker = :worker AND decision IS NULL;
-
--- name: decide
-UPDATE quarantined_result SET decision = :decision, decided_by = :by, decided_at = :now, document = NULL
- WHERE job_id = :job_id AND attempt = :attempt AND worker = :worker;
-
--- name: prune_quarantine
-DELETE FROM quarantined_result WHERE came_at < :before;
+-- name: had
+-- The last attempt of the job that this agent was the custodian of, and whose result was not recorded; null: none.
+SELECT max(attempt) AS attempt FROM ledger
+ WHERE job_id = :job_id AND custodian = :worker AND (CAST(:attempt AS INTEGER) IS NULL OR attempt = :attempt)
+   AND (state <> 'closed' OR outcome IN ('lost', 'superseded', 'elsewhere'));
 
 -- name: log_chars
 SELECT chars FROM log_progress WHERE job_id = :job_id AND attempt = :attempt AND worker = :worker;

@@ -8,7 +8,8 @@ from starlette.routing import Route
 
 from agent.wire.claims import Attempt, JobId, WorkerName
 from bridge.relay.ledger import Ledger
-from bridge.relay.quarantine import Kept, Quarantine
+from bridge.relay.quarantine import Quarantine
+from bridge.relay.shelf import Kept
 
 ONE = "/api/quarantine/{job_id}/{attempt:int}/{worker}"
 

@@ -70,6 +70,14 @@ class AgentTokens:
 
     def verify(self, bearer: str) -> Claims | None:
         """`bearer` is `jwt_agent_<suffix>_<jwt>`. None: it proves nothing. `exp` is checked every time."""
+        claims = self.genuine(bearer)
+        if claims is not None and claims.expires_s <= self._clock.wall_s():
+            log.warning("token.refused", kind="agent", reason="expired", worker=claims.worker)
+            return None
+        return claims
+
+    def genuine(self, bearer: str) -> Claims | None:
+        """What a token says that was minted here, whether it still holds or not; None: it was not."""
         claims = self._opened.get(bearer)
         if claims is None:
             try:
@@ -78,9 +86,6 @@ class AgentTokens:
                 log.warning("token.refused", kind="agent", reason=str(error))
                 return None
             self._opened.put(bearer, claims)
-        if claims.expires_s <= self._clock.wall_s():
-            log.warning("token.refused", kind="agent", reason="expired", worker=claims.worker)
-            return None
         return claims
 
     def _open(self, bearer: str) -> Claims:

@@ -12,6 +12,7 @@ from bridge.agents import routes as worker_routes
 from bridge.agents import unserved
 from bridge.agents.api import AgentApi
 from bridge.agents.holding import Holding
+from bridge.agents.offered import Offered
 from bridge.agents.service import Workers
 from bridge.agents.trust import Sign, Trust
 from bridge.audit import routes as audit_routes
@@ -22,12 +23,14 @@ from bridge.devices.successors import Successors
 from bridge.jobs import detail_routes, wait_routes
 from bridge.jobs import routes as job_routes
 from bridge.jobs.details import Details
+from bridge.jobs.formers import Formers
 from bridge.jobs.parts import Parts
 from bridge.jobs.records import Records
 from bridge.jobs.scripts import Scripts
 from bridge.jobs.service import Jobs
 from bridge.jobs.tag_rules import EVERYBODYS, TagRules
 from bridge.jobs.waiting import Waiting
+from bridge.relay.ledger import Ledger
 from bridge.relay.policy import Policies
 from bridge.resources import routes as resource_routes
 from bridge.resources import type_routes as resource_type_routes
@@ -105,6 +108,7 @@ async def open_cluster(
     successors = Successors(store, clock, tokens.end)
     trust = Trust(devices, successors, sign)
     gate = Gate(tokens, workspaces, devices.verify)
+    offered = Offered(tokens.agents, devices, Formers(store), Ledger(store, clock), clock)
     variables = Variables(store, await open_vault(store))
     resources = Resources(store, clock)
     interpolation = Interpolation(variables, resources)
@@ -130,7 +134,7 @@ async def open_cluster(
         audit=audit,
         routes=[  # the busiest first: routes are tried in order
             *AgentApi(
-                jobs, Parts(store), holding, details, environments, workers, gate, base_url, trust
+                jobs, Parts(store), holding, details, environments, workers, gate, base_url, trust, offered
             ).all(),
             *device_routes.routes(devices, successors, tokens, gate, audit),
             *job_routes.routes(jobs, records, details, Scripts(store, clock, tags), gate),

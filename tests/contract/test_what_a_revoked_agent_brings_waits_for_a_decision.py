@@ -16,8 +16,9 @@ from bridge.relay.collector import Collector
 from bridge.relay.ledger import Ledger
 from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies
-from bridge.relay.quarantine import Kept, Quarantine
+from bridge.relay.quarantine import Quarantine
 from bridge.relay.recorder import Recorder
+from bridge.relay.shelf import Kept
 from bridge.relay.signer import Signer
 from bridge.relay.sources.local import LocalSource
 from bridge.store.on_server import OnServer

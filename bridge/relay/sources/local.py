@@ -10,7 +10,7 @@ from agent.wire.agent_api import canceler
 from agent.wire.claims import JobId, Tag
 from agent.wire.messages import Delivery, Result
 from bridge.errors import NotFound
-from bridge.jobs.model import Completion
+from bridge.jobs.model import Completed, Completion
 from bridge.jobs.service import Jobs
 from bridge.relay.ledger import Custody
 from bridge.relay.sources.source import PingReply, Pulled, pulled_from
@@ -68,6 +68,20 @@ class LocalSource:
             may_retry=_may_retry(custody, result),
         )
         await self._jobs.complete(custody.workspace, custody.job_id, completion)
+
+    async def record(self, result: Result, document: bytes) -> bool:
+        """Of a job that no custody of ours was for: it went out over HTTP. False: it has ended before."""
+        by = canceler(result)
+        completion = Completion(
+            success=result.success,
+            result=document,
+            duration_ms=result.duration_ms,
+            mem_peak_kb=result.mem_peak_kb,
+            canceled_by=by,
+            canceled_reason=None if by is None else result.canceled_reason,
+            may_retry=result.started_at is not None,
+        )
+        return await self._jobs.complete(result.workspace, result.job_id, completion) is Completed.RECORDED
 
     async def push_log(self, custody: Custody, writer: str, start: int, text: str, *, missing: int) -> None:
         del missing  # the cluster counts each writer's stream itself, in the same commit as the text

@@ -1,0 +1,15 @@
+-- From whom an attempt was taken that it had over HTTP: of those that a refused token may still offer a result of.
+CREATE TABLE former_worker (
+  job_id TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  worker TEXT NOT NULL,
+  at REAL NOT NULL,
+  PRIMARY KEY (job_id, attempt)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX former_worker_at ON former_worker (at);
+
+ALTER TABLE quarantined_result ADD COLUMN link TEXT NOT NULL DEFAULT 'amqp';  -- amqp, http: by which it came
+ALTER TABLE quarantined_result ADD COLUMN wish TEXT;    -- accept, reject: of the command line, not carried out yet
+ALTER TABLE quarantined_result ADD COLUMN refusal TEXT; -- why the last wish could not be carried out
+CREATE INDEX quarantined_result_worker ON quarantined_result (worker) WHERE decision IS NULL;
+CREATE INDEX quarantined_result_wish ON quarantined_result (job_id) WHERE wish IS NOT NULL;
