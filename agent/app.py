@@ -5,7 +5,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +53,7 @@ from agent.wire.tokens import bearer_of, token_id, with_ticket
 
 if TYPE_CHECKING:
     from agent.link.http import link as http
+    from agent.link.http.offering import Offering
 
 log = structlog.get_logger()
 
@@ -66,6 +67,11 @@ LAST_WORDS_S: Final = 10.0  # a draining agent tries this long to hand over what
 
 
 Connect = Callable[[Enrolment, Holdings], AbstractAsyncContextManager[Link]]
+Offer = Callable[[Enrolment, Holdings], Awaitable[None]]
+
+
+async def offer_nothing(_enrolment: Enrolment, _holdings: Holdings) -> None:
+    """Of an agent that only ever meets a token that holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +85,7 @@ class Parts:
     sleep: Sleep = asyncio.sleep  # between two tries of the link
     policy: Policy = field(default_factory=Policy)
     is_revoked: IsRevoked = lambda _proof, _enrolment: False
+    offer: Offer = offer_nothing
 
 
 class Agent:
@@ -101,6 +108,7 @@ class Agent:
             slots=slots,
             sleep=parts.sleep,
             is_revoked=parts.is_revoked,
+            offer=lambda enrolment: parts.offer(enrolment, holdings),
         )
         self._site = Site("", socket.gethostname(), base_url, "")
         self._runner = Runner(
@@ -243,6 +251,7 @@ class _Links:
         self._credentials = credentials
         self._suffix = suffix
         self._over_http: http.Links | None = None
+        self._offering: Offering | None = None
         self._warned: set[str] = set()
         self._warn_once(settings.base_url)
 
@@ -268,6 +277,17 @@ class _Links:
                 mine.device,
             )
         return self._over_http.connect(enrolment)
+
+    async def offer(self, enrolment: Enrolment, holdings: Holdings) -> None:
+        """Implements `Offer`."""
+        mine = self._credentials
+        if self._offering is None:
+            from agent.link.http.offering import Offering  # noqa: PLC0415 see above
+
+            self._offering = Offering(
+                self._base_url, self._suffix, holdings, self._outbound, SystemClock(), mine.device
+            )
+        await self._offering.offer(enrolment, mine.token)
 
     def _warn_once(self, url: str) -> None:
         """Of an address where the token and every job can be read on the way."""
@@ -296,11 +316,13 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         hidden=credentials.tokens,
     )
     log.info("leftovers.killed", processes=executor.kill_leftovers())
+    links = _Links(settings, credentials, spool.folder.identity)
     parts = Parts(
         clock=SystemClock(),
         executor=executor,
         enrol=Enrolling(settings.base_url, credentials, settings.outbound).enrol,
-        connect=_Links(settings, credentials, spool.folder.identity).connect,
+        connect=links.connect,
+        offer=links.offer,
         sleep=until_interface_up,
         policy=settings.policy,
         is_revoked=lambda proof, enrolment: (

@@ -45,8 +45,13 @@ EVENTS: Final = {
 Connect = Callable[[Enrolment], AbstractAsyncContextManager[Link]]
 Enrol = Callable[[str, dict[str, Any]], Awaitable[Enrolment]]
 OneLife = Callable[[Link, Enrolment], Coroutine[Any, Any, None]]
+Offer = Callable[[Enrolment], Awaitable[None]]
 IsRevoked = Callable[[str, Enrolment], bool]
 Sleep = Callable[[float], Awaitable[bool | None]]  # True: it ended early, because a network interface came up
+
+
+async def offer_nothing(_enrolment: Enrolment) -> None:
+    """Results wait in the spool alone."""
 
 
 class Life:
@@ -63,8 +68,12 @@ class Life:
         slots: int,
         sleep: Sleep = asyncio.sleep,
         is_revoked: IsRevoked = lambda _proof, _enrolment: False,
+        offer: Offer = offer_nothing,
     ) -> None:
-        """`is_revoked`: whether a proof holds by the keys of an enrolment, and is to be heeded."""
+        """`is_revoked`: whether a proof holds by the keys of an enrolment, and is to be heeded.
+
+        `offer`: what becomes of late results while the token is refused. Raises `LinkDown`.
+        """
         self._spool = spool
         self._book = book
         self._clock = clock
@@ -73,6 +82,7 @@ class Life:
         self._slots = slots
         self._sleep = sleep
         self._is_revoked = is_revoked
+        self._offer = offer
         self._restarted = True
         self._leaving = False  # this life is over HTTP for what is held, and the next is not
         self.link_up = False
@@ -158,8 +168,11 @@ class Life:
                 self._spool.folder.identity,
                 {"version": VERSION, "slots": self._slots, "wall_s": self._clock.wall_s()},
             )
+        except DeviceRefused:
+            raise
         except TokenRefused as error:
             await self._heed_revocation(error)
+            await self._offer_late_results()
             raise
         except (NoEnrolment, KeysUnknown, AdmissionWaits):
             raise
@@ -186,6 +199,15 @@ class Life:
         cached = await self.cached_enrolment()
         if error.proof and cached is not None and self._is_revoked(error.proof, cached):
             raise Revoked("the token of this agent was revoked")
+
+    async def _offer_late_results(self) -> None:
+        cached = await self.cached_enrolment()
+        if cached is None or cached.link is LinkKind.PLAIN:
+            return
+        try:
+            await self._offer(cached)
+        except LinkDown as error:
+            log.info("results.not_offered", reason=str(error))
 
     def _hello(self, enrolment: Enrolment) -> Hello:
         return Hello(

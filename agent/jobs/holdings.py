@@ -1,7 +1,7 @@
 """What a link over HTTP asks of custody: the jobs in the spool, by name."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from agent.jobs.book import Book
 from agent.jobs.model import Key
@@ -37,6 +37,15 @@ class SpoolHoldings:
     async def sent(self) -> list[Result]:
         found = [await self._spool.result(key) for key in await self._spool.keys.sent()]
         return [result for result in found if result is not None]
+
+    async def ended(self) -> list[Key]:
+        return [*await self._spool.keys.finished(), *await self._spool.keys.sent()]
+
+    async def result(self, key: Key) -> Result | None:
+        return await self._spool.result(key)
+
+    async def let_go(self, keys: Sequence[Key]) -> None:
+        await self._book.forget(keys)
 
     async def with_log(self) -> set[Key]:
         return await self._spool.keys.with_log()

@@ -29,6 +29,10 @@ class Keys:
             found += stretch
         return found
 
+    async def finished(self) -> list[Key]:
+        """Of results that have not left."""
+        return await self._read("finished_keys")
+
     async def sent(self) -> list[Key]:
         """Of results that have left and wait for their receipt."""
         return await self._read("sent_keys")

@@ -3,6 +3,11 @@
 SELECT job_id, attempt FROM held WHERE (job_id, attempt) > (:job_id, :attempt)
  ORDER BY job_id, attempt LIMIT :most;
 
+-- name: finished_keys
+SELECT job_id, attempt FROM held INDEXED BY held_finished WHERE state = 'finished' AND parts_left <= 0
+UNION ALL
+SELECT job_id, attempt FROM held INDEXED BY held_blobs WHERE state = 'finished' AND parts_left > 0;
+
 -- name: sent_keys
 SELECT job_id, attempt FROM held INDEXED BY held_sent WHERE state = 'sent';
 

@@ -1,6 +1,7 @@
 """A token that is taken away ends what rests on it, at once; what its agent brings later is not believed."""
 
 import time
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -38,12 +39,12 @@ async def _brings(world: World, agent: Agent, job: str, document: bytes) -> None
     await put(world, UP, f"result.{worker}", body, user_id=login, headers=signed_by(agent, body))
 
 
-async def _kept(world: World, job: str) -> dict[str, Any]:
+async def _kept(world: World, job: str, within_s: float = 10.0) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
         rows = world.cluster.read("/api/quarantine")["results"]
         return next((row for row in rows if row["job_id"] == job), None)
 
-    row = await until(look)
+    row = await until(look, within_s=within_s)
     assert row is not None
     return row
 
@@ -52,16 +53,18 @@ def _place(row: dict[str, Any]) -> str:
     return f"/api/quarantine/{row['job_id']}/{row['attempt']}/{row['worker']}"
 
 
-async def test_a_revoked_token_ends_what_rests_on_it(world: World, broker: Broker) -> None:
+async def test_a_revoked_token_ends_what_rests_on_it(world: World, broker: Broker, tmp_path: Path) -> None:
     cluster = world.cluster
-    stolen = world.site("shared", "alone", slots=3)
+    gate = tmp_path / "gate"
+    stolen = world.site("shared", "alone", slots=4)
     await stolen.start()
-    again, once, nowhere = (
+    again, once, nowhere, ends_late = (
         cluster.submit(ELSEWHERE, "shared"),
         cluster.submit("sleep 600", "shared", delivery="at_most_once"),
         cluster.submit("sleep 600", "alone"),
+        cluster.submit(f"while [ ! -e {gate} ]; do sleep 0.05; done; echo ended", "alone"),
     )
-    for job in (again, once, nowhere):
+    for job in (again, once, nowhere, ends_late):
         await cluster.running(job)
     await world.agent("shared")
     management = Management(broker, world.amqp_url)
@@ -91,5 +94,11 @@ async def test_a_revoked_token_ends_what_rests_on_it(world: World, broker: Broke
     accepted = await cluster.done(nowhere)
     assert (accepted["success"], accepted["result"]) == (True, "late")
     assert cluster.job(once)["result"]["error"]["name"] == "CustodianLost"  # I1
+    gate.touch()  # no link is left to it, and it offers what has ended over HTTP
+    offered = await _kept(world, ends_late, within_s=60.0)
+    assert (offered["link"], late_nowhere["link"], offered["may_accept"]) == ("http", "amqp", 1)
+    cluster.post(f"{_place(offered)}/accept", {})
+    assert (await cluster.done(ends_late))["result"] == "ended"
+    assert stolen.status()["link"] == "down"
     decisions = {row["job_id"]: row["decision"] for row in cluster.read("/api/quarantine")["results"]}
-    assert decisions == {once: "rejected", nowhere: "accepted"}
+    assert decisions == {once: "rejected", nowhere: "accepted", ends_late: "accepted"}

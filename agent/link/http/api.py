@@ -10,10 +10,11 @@ from urllib.parse import quote
 import httpx
 
 from agent.errors import AnswerLost, LinkDown, TokenRefused, Unwanted
+from agent.link.http.holdings import Key
 from agent.tls.http import client, why_http
 from agent.tls.outbound import BadTls, Outbound
 from agent.tls.reasons import tls_error
-from agent.wire import proofs
+from agent.wire import proofs, quarantine
 from agent.wire.claims import JobId
 from agent.wire.errors import Unresolved
 from agent.wire.messages import Blob
@@ -78,6 +79,23 @@ class Api:
         headers = {proofs.SIGNATURE: signature} if signature else {}
         await self._request("POST", f"{_in(workspace)}/send_result/{_word(job_id)}", body, headers=headers)
 
+    async def ask_quarantine(self, workspace: str, key: Key) -> str:
+        """How a result stands there, with a token that is refused; empty: it does not say now."""
+        return await self._quarantined(workspace, key, b"", {quarantine.HEADER: quarantine.ASK})
+
+    async def offer_result(self, workspace: str, key: Key, body: AsyncIterator[bytes], signature: str) -> str:
+        """The same, and bring the result."""
+        headers = {proofs.SIGNATURE: signature} if signature else {}
+        return await self._quarantined(workspace, key, body, headers)
+
+    async def _quarantined(
+        self, workspace: str, key: Key, body: bytes | AsyncIterator[bytes], headers: Mapping[str, str]
+    ) -> str:
+        path = f"{_in(workspace)}/send_result/{_word(key[0])}"
+        answer = await self._answer("POST", path, body, headers=headers, params={"attempt": key[1]})
+        is_refusal = answer.status_code == httpx.codes.UNAUTHORIZED
+        return answer.headers.get(quarantine.HEADER, "") if is_refusal else ""
+
     async def result_part(self, workspace: str, part: Blob) -> None:
         place = {"sha256": part.sha256, "index": part.index}
         path = f"{_in(workspace)}/result_part/{_word(part.job_id)}"
@@ -130,6 +148,26 @@ class Api:
         check: Check | None = None,
     ) -> Any:
         """The answer's JSON. Raises `LinkDown`, `AnswerLost`, `TokenRefused`, `Unwanted`."""
+        answer = await self._answer(method, path, body, headers=headers, params=params, wait_s=wait_s)
+        _judge(answer, f"{method} {path}")
+        if check is not None:
+            check(answer)
+        try:
+            return answer.json()
+        except ValueError as error:  # a captive portal, or another server: it has taken nothing
+            raise LinkDown(f"{method} {path} answered something that is not JSON") from error
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        body: bytes | AsyncIterator[bytes] | None,
+        *,
+        headers: Mapping[str, str] | None,
+        params: Mapping[str, Any] | None,
+        wait_s: float = 0.0,
+    ) -> httpx.Response:
+        """Whatever it says. Raises `LinkDown`, `AnswerLost`."""
         timeout = httpx.Timeout(REQUEST_S, connect=CONNECT_S, read=REQUEST_S + wait_s)
         try:
             answer = await self._client.request(
@@ -145,13 +183,7 @@ class Api:
             raise AnswerLost(f"no answer to {method} {path}: {reason}") from error
         if proofs.RENEW in answer.headers:
             self.renew.set()
-        _judge(answer, f"{method} {path}")
-        if check is not None:
-            check(answer)
-        try:
-            return answer.json()
-        except ValueError as error:  # a captive portal, or another server: it has taken nothing
-            raise LinkDown(f"{method} {path} answered something that is not JSON") from error
+        return answer
 
 
 @contextmanager

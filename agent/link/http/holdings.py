@@ -1,6 +1,6 @@
 """What a link over HTTP must know of the jobs in custody, since it is asked for each of them by name."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from agent.wire.claims import Attempt, JobId
@@ -27,6 +27,18 @@ class Holdings(Protocol):
 
     async def sent(self) -> list[Result]:
         """Results that have left and of which no receipt came."""
+        ...
+
+    async def ended(self) -> list[Key]:
+        """Jobs that have a result and no receipt, whether it has left or not."""
+        ...
+
+    async def result(self, key: Key) -> Result | None:
+        """None when its bytes are damaged, or it is let go."""
+        ...
+
+    async def let_go(self, keys: Sequence[Key]) -> None:
+        """Nobody waits for these results any more."""
         ...
 
     async def with_log(self) -> set[Key]:

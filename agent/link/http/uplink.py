@@ -114,37 +114,41 @@ class Uplink:
         if result.blob_sha256 and self._dialect.takes_parts:
             named = before + f'null, "result_sha256": "{result.blob_sha256}"'.encode() + after
             try:
-                signature = await self._signature(result.job_id, _once(named))
+                signature = await signature_of(self._device, result.job_id, _once(named))
                 await self._api.send_result(origin.workspace, result.job_id, named, signature)
             except Unwanted as error:
                 log.warning("result.goes_whole", job_id=result.job_id, reason=str(error))
             else:
                 return
-        signature = await self._signature(result.job_id, self._body(before, result, after))
-        whole = self._body(before, result, after)
+        signature = await signature_of(
+            self._device, result.job_id, whole_body(self._holdings, before, result, after)
+        )
+        whole = whole_body(self._holdings, before, result, after)
         await self._api.send_result(origin.workspace, result.job_id, whole, signature)
-
-    async def _signature(self, job_id: JobId, body: AsyncIterator[bytes]) -> str:
-        """Over the digest of exactly what goes out: the document may be larger than memory."""
-        if self._device is None:
-            return ""
-        digest = hashlib.sha256()
-        async for piece in body:
-            digest.update(piece)
-        return proofs.result_signature(self._device.sign, job_id, digest.hexdigest())
-
-    async def _body(self, before: bytes, result: Result, after: bytes) -> AsyncIterator[bytes]:
-        """A large document is never in memory as a whole."""
-        yield before
-        async for piece in self._holdings.document(result):
-            yield piece
-        yield after
 
     async def _let_go(self, key: Key) -> None:
         self._recorded.pop(key, None)
         self._pushed.pop(key, None)
         self._origins.forget(key)
         await self._tell([Receipt(job_id=key[0], attempt=key[1])])
+
+
+async def signature_of(device: SigningKey | None, job_id: JobId, body: AsyncIterator[bytes]) -> str:
+    """Over the digest of exactly what goes out: the document may be larger than memory."""
+    if device is None:
+        return ""
+    digest = hashlib.sha256()
+    async for piece in body:
+        digest.update(piece)
+    return proofs.result_signature(device.sign, job_id, digest.hexdigest())
+
+
+async def whole_body(holdings: Holdings, before: bytes, result: Result, after: bytes) -> AsyncIterator[bytes]:
+    """A large document is never in memory as a whole."""
+    yield before
+    async for piece in holdings.document(result):
+        yield piece
+    yield after
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:
