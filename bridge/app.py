@@ -15,6 +15,7 @@ from agent.wire.tokens import instance_of
 from bridge.agents.broker_auth import BrokerAuth
 from bridge.agents.enrol import Proofs
 from bridge.agents.revocations import Take
+from bridge.agents.taken import TakenTokens
 from bridge.config import Settings, vhost_of
 from bridge.devices.service import Devices
 from bridge.devices.successors import Successors
@@ -138,7 +139,7 @@ async def relay(settings: Settings) -> None:
     upstream = Upstream(settings.upstream_url, clock, outbound=settings.outbound)
     ledger, seen = Ledger(store, clock), SeenTokens(store, clock)
     source = HTTPSource(upstream, settings.agent_tokens, _suffix(settings.store), ledger, clock)
-    introspection = Introspection(upstream, clock)
+    introspection = Introspection(upstream, clock, TakenTokens(store, clock))
     try:
         signer = await Signer.load(ledger)
         devices = await Devices.open(store, clock, introspection.verify, seen.note, settings.devices)
@@ -159,6 +160,7 @@ async def relay(settings: Settings) -> None:
         }
         running: dict[str, Part] = {
             "leading": partial(leadership.run, partial(together, lead), desk.stand_by),
+            "introspection": introspection.run,
             "renewal": Renewal(ledger, signer, desk).run,
         }
         routes = [*enrolments.routes(), *auth.routes()]

@@ -21,6 +21,7 @@ from agent.tls.outbound import Outbound
 from agent.wire.claims import Claims, TokenId
 from agent.wire.tokens import bearer_of
 from bridge.agents.introspection import Introspection, unverified
+from bridge.agents.taken import TakenTokens
 from bridge.config import outbound_of, upstream_of
 from bridge.devices.successors import Successors
 from bridge.errors import ConfigError
@@ -124,16 +125,16 @@ class _Rotation:
             raise ConfigError("--token-file: it holds no agent token (jwt_agent_…); copy it whole.")
         if why := known.why_not(self.worker, claims, is_shared=self.is_shared):
             raise ConfigError(f"{why}. Nothing was changed.")
-        await self._require_taken(bearer)
+        await self._require_taken(store, bearer)
         await _successors(store).name_for(old, self.token.reveal())
         return {"worker": self.worker, "token": old, "successor": claims.token_id}
 
-    async def _require_taken(self, bearer: str) -> None:
+    async def _require_taken(self, store: Store, bearer: str) -> None:
         """An agent that is given what its cluster refuses would be lost to everybody but a visitor."""
         clock = SystemClock()
         upstream = Upstream(self.upstream, clock, outbound=self.outbound)
         try:
-            if await Introspection(upstream, clock).verify(bearer) is None:
+            if await Introspection(upstream, clock, TakenTokens(store, clock)).verify(bearer) is None:
                 raise ConfigError(
                     f"--token-file: {self.upstream} refuses this token, or its exp has passed; mint another. "
                     "Nothing was changed."

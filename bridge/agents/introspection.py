@@ -1,18 +1,25 @@
 """Tokens of a foreign cluster, whose JWT secret we do not know: each is used once against it (DESIGN 5)."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from agent.clock import Clock
+from agent.database import WriteFailed
 from agent.wire.claims import Claims, Tag, TokenId, WorkerName
 from agent.wire.tokens import said_by, split_bearer, token_id
+from bridge.agents.taken import TakenTokens
 from bridge.errors import ClusterDown, TokenRefused
 from bridge.upstream import Upstream
 
 REMEMBER_S: Final = 60.0
+IN_USE_S: Final = 2.5  # and so often is it asked about a token with which an agent is linked
+LOOK_EVERY_S: Final = 0.5
+LOOK_MAX: Final = 25  # questions in one look: 50 a second, and with more than 125 tokens each waits longer
+AWAY_MAX_S: Final = 30.0  # the gap between two questions while the cluster is away
 ASK_S: Final = 8.0  # an agent waits 10 s for its enrolment
 REMEMBER_MAX: Final = 10_000
 AT_ONCE: Final = 16  # a fleet that comes back makes no storm at the cluster
@@ -24,64 +31,122 @@ log = structlog.get_logger()
 class _Known:
     asked_s: float  # monotonic
     is_good: bool
+    claims: Claims
 
 
 class Introspection:
-    """Asks the cluster once a minute about a token that is in use.
+    """What the cluster said of a token counts for a minute; of one in use it is asked every few seconds.
 
-    While the cluster is away, what it took before goes on being taken, until its `exp`.
+    While the cluster is away, what it took until then goes on being taken, until its `exp`.
     """
 
-    def __init__(self, upstream: Upstream, clock: Clock) -> None:
+    def __init__(self, upstream: Upstream, clock: Clock, taken: TakenTokens) -> None:
         self._upstream = upstream
         self._clock = clock
+        self._taken = taken
         self._known: dict[str, _Known] = {}
         self._at_once = asyncio.Semaphore(AT_ONCE)
 
     async def verify(self, bearer: str) -> Claims | None:
         """The claims of a token that the cluster takes, or None.
 
-        Raises `ClusterDown` when the cluster does not say, and never took this one.
+        Raises `ClusterDown` when the cluster does not say, and did not take this one until it fell silent.
         """
         claims = unverified(bearer)
         if claims is None or claims.expires_s <= self._clock.wall_s():
             return None
         known = self._known.get(bearer)
-        if known is None or _is_old(known, self._clock.monotonic_s()):
-            known = await self._asked(bearer, known)
+        if known is None or self._clock.monotonic_s() - known.asked_s >= REMEMBER_S:
+            known = await self._asked_or_known(bearer, claims, known)
         return claims if known.is_good else None
 
     async def refused(self) -> frozenset[TokenId]:
-        """Those that the cluster took once and takes no more. What is in use is asked about once a minute.
+        """Those that the cluster took once and takes no more, as far as any bridge of this store knows.
 
-        Of a token that was last used before this process began, it learns when it is used again.
+        Of a token that was last used before all of them began it is learnt when it is used again.
         """
-        now_s = self._clock.monotonic_s()
-        due = [bearer for bearer, known in self._known.items() if known.is_good and _is_old(known, now_s)]
-        try:
-            for bearer in due:
-                await self._asked(bearer, None)
-        except ClusterDown as error:
-            log.warning("cluster.down", reason=str(error))
-        return frozenset(token_id(bearer) for bearer, known in self._known.items() if not known.is_good)
+        return await self._taken.refused()
 
     async def is_refused(self, token: TokenId) -> bool:
         """As far as is known."""
-        return any(token_id(bearer) == token for bearer, known in self._known.items() if not known.is_good)
+        return token in await self._taken.refused()
 
-    async def _asked(self, bearer: str, before: _Known | None) -> _Known:
+    async def run(self) -> None:
+        """For ever: ask about what is in use, paced, and ever more rarely while the cluster is away."""
+        gap_s = LOOK_EVERY_S
+        while True:
+            await asyncio.sleep(gap_s)
+            try:
+                is_there = await self.look(1 if gap_s > LOOK_EVERY_S else LOOK_MAX)
+            except* WriteFailed as errors:
+                log.warning("introspection.waits_for_the_store", reason=str(errors.exceptions[0]))
+                is_there = True
+            gap_s = gap_after(gap_s, is_there=is_there)
+
+    async def look(self, most: int) -> bool:
+        """Ask about those whose turn it is, `most` at most. False: the cluster does not answer."""
+        due = self._due(await self._taken.in_use())[:most] if self._known else []
+        async with asyncio.TaskGroup() as group:
+            asking = [group.create_task(self._answers(bearer, known.claims)) for bearer, known in due]
+        return all(one.result() for one in asking)
+
+    def _due(self, in_use: frozenset[TokenId]) -> list[tuple[str, _Known]]:
+        """Of each token one bearer, the one that was asked about last; the longest ago first."""
+        now_s, wall_s = self._clock.monotonic_s(), self._clock.wall_s()
+        newest: dict[TokenId, tuple[str, _Known]] = {}
+        for bearer, known in self._known.items():  # in the order in which they were asked about
+            if known.is_good and known.claims.expires_s > wall_s:
+                newest[known.claims.token_id] = bearer, known
+        return sorted(
+            (
+                one
+                for token, one in newest.items()
+                if now_s - one[1].asked_s >= (IN_USE_S if token in in_use else REMEMBER_S)
+            ),
+            key=lambda one: one[1].asked_s,
+        )
+
+    async def _answers(self, bearer: str, claims: Claims) -> bool:
         try:
-            is_good = await self._is_taken(bearer)
+            await self._asked(bearer, claims)
         except ClusterDown as error:
-            if before is None or not before.is_good:
-                raise
             log.warning("cluster.down", reason=str(error))
-            return before
+            return False
+        return True
+
+    async def _asked_or_known(self, bearer: str, claims: Claims, before: _Known | None) -> _Known:
+        try:
+            return await self._asked(bearer, claims)
+        except ClusterDown as error:
+            log.warning("cluster.down", reason=str(error))
+            if before is not None and before.is_good:
+                return before
+            if before is not None or not await self._taken.was_good(bearer, claims.token_id):
+                raise
+        return self._remember(bearer, _Known(self._clock.monotonic_s() - REMEMBER_S, True, claims))
+
+    async def _asked(self, bearer: str, claims: Claims) -> _Known:
+        is_good = await self._is_taken(bearer)
+        if is_good:
+            await self._taken.note(bearer, claims)
+        else:
+            await self._refuse(bearer, claims.token_id)
+        return self._remember(bearer, _Known(self._clock.monotonic_s(), is_good, claims))
+
+    async def _refuse(self, bearer: str, token: TokenId) -> None:
+        """A token that was good ends in every name that uses it; a forged one ends nothing."""
+        await self._taken.refuse(bearer, token)
+        before = self._known.get(bearer)
+        if before is not None and before.is_good:
+            log.warning("token.refused", kind="agent", reason="by the cluster", token=token)
+            self._known = _without(self._known, token)
+
+    def _remember(self, bearer: str, known: _Known) -> _Known:
         self._known.pop(bearer, None)
         if len(self._known) >= REMEMBER_MAX:
             del self._known[next(iter(self._known))]  # the one that was asked about longest ago
-        self._known[bearer] = _Known(self._clock.monotonic_s(), is_good)
-        return self._known[bearer]
+        self._known[bearer] = known
+        return known
 
     async def _is_taken(self, bearer: str) -> bool:
         try:
@@ -94,8 +159,14 @@ class Introspection:
         return True
 
 
-def _is_old(known: _Known, now_s: float) -> bool:
-    return now_s - known.asked_s >= REMEMBER_S
+def gap_after(gap_s: float, *, is_there: bool) -> float:
+    """Seconds to the next look, after one that came `gap_s` after its own last."""
+    return LOOK_EVERY_S if is_there else min(2 * gap_s, AWAY_MAX_S)
+
+
+def _without(known: Mapping[str, _Known], token: TokenId) -> dict[str, _Known]:
+    """Each of its other bearers is asked about when it comes the next time."""
+    return {bearer: one for bearer, one in known.items() if one.claims.token_id != token}
 
 
 def unverified(bearer: str) -> Claims | None:

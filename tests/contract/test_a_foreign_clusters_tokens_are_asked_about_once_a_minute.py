@@ -11,6 +11,7 @@ import pytest
 from bridge.agents.enrol import Enrolments
 from bridge.agents.introspection import AT_ONCE, Introspection
 from bridge.agents.static_users import without_login
+from bridge.agents.taken import TakenTokens
 from bridge.devices.service import Devices, Rules
 from bridge.devices.successors import Successors
 from bridge.relay.ledger import Ledger
@@ -53,7 +54,7 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
         store, clock = await open_store(tmp_path / "relay.db"), MovedClock()
         upstream = Upstream(fake.url, clock, PATIENCE_S)
         seen, ledger = SeenTokens(store, clock), Ledger(store, clock)
-        verify = Introspection(upstream, clock)
+        verify = Introspection(upstream, clock, TakenTokens(store, clock))
         devices = await Devices.open(store, clock, verify.verify, seen.note, Rules())
         yield Door(
             fake,

@@ -24,6 +24,7 @@ from bridge.__main__ import main
 from bridge.agents.enrol import Enrolments
 from bridge.agents.introspection import Introspection
 from bridge.agents.static_users import without_login
+from bridge.agents.taken import TakenTokens
 from bridge.devices.service import Devices, Rules
 from bridge.devices.successors import Successors
 from bridge.relay.ledger import Ledger
@@ -100,7 +101,7 @@ async def relay(
     async with fake_cluster() as fake:
         store, clock = await open_store(place), SystemClock()
         upstream = Upstream(fake.url, clock)
-        verify = Introspection(upstream, clock).verify
+        verify = Introspection(upstream, clock, TakenTokens(store, clock)).verify
         seen, ledger = SeenTokens(store, clock), Ledger(store, clock)
         devices = await Devices.open(store, clock, verify, seen.note, Rules())
         enrolments = Enrolments(

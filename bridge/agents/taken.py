@@ -1,0 +1,87 @@
+"""What a foreign cluster last said of the tokens that it took once: in the store, to outlive an outage."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from agent.clock import Clock
+from agent.wire.claims import Claims, TokenId
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row, Store
+
+SQL: Final = queries(Path(__file__).with_name("taken.sql"))
+NOTED_EVERY_S: Final = 3600.0  # that it is taken still is written down no more often
+LATE_S: Final = 2 * NOTED_EVERY_S  # what was noted so long before the last of all was good when that was
+NOTED_MAX: Final = 10_000  # bearers; of one that is forgotten it is written down once more (I6)
+KEPT_S: Final = 90 * 86_400.0  # after a token's end
+FRESH_S: Final = 1.0  # another bridge's refusal counts here at the latest then
+IN_USE_S: Final = 60.0  # an agent that is linked says every 10 s that it is there
+IN_USE_FRESH_S: Final = 2.0
+
+
+class TakenTokens:
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._noted: dict[str, float] = {}  # monotonic, by bearer; the store wins
+        self._refused: frozenset[TokenId] = frozenset()
+        self._read_s: float | None = None
+        self._in_use: frozenset[TokenId] = frozenset()
+        self._in_use_s: float | None = None
+
+    async def note(self, bearer: str, claims: Claims) -> None:
+        """The cluster takes it. Durable on return, unless that was written down lately."""
+        now_s = self._clock.monotonic_s()
+        noted_s = self._noted.get(bearer)
+        if noted_s is not None and now_s - noted_s < NOTED_EVERY_S:
+            return
+        wall_s = self._clock.wall_s()
+        row = _of(bearer, claims.token_id) | {"expires_at": float(claims.expires_s), "now": wall_s}
+
+        def write(connection: Connection) -> None:
+            connection.execute(SQL["forget"], {"before": wall_s - KEPT_S})
+            connection.execute(SQL["note"], row)
+            connection.execute(SQL["take_again"], row)
+
+        await self._store.write(write)
+        self._read_s = None
+        self._noted.pop(bearer, None)
+        if len(self._noted) >= NOTED_MAX:
+            del self._noted[next(iter(self._noted))]
+        self._noted[bearer] = now_s
+
+    async def refuse(self, bearer: str, token: TokenId) -> None:
+        """The cluster takes it no more. Of one that it never took nothing is written down."""
+        row = _of(bearer, token)
+        await self._store.write(lambda connection: connection.execute(SQL["refuse"], row).rowcount)
+        self._noted = {one: at_s for one, at_s in self._noted.items() if one != bearer}
+        self._read_s = None
+
+    async def was_good(self, bearer: str, token: TokenId) -> bool:
+        """Whether the cluster took it until it was last heard of."""
+        return bool(await self._rows("was_good", _of(bearer, token) | {"late_s": LATE_S}))
+
+    async def refused(self) -> frozenset[TokenId]:
+        """Those that were taken once and are no more, whichever bridge of this store has learnt it."""
+        now_s = self._clock.monotonic_s()
+        if self._read_s is None or now_s - self._read_s >= FRESH_S:
+            self._read_s = now_s  # before the look: what is written meanwhile is read by the next one
+            self._refused = frozenset(TokenId(row["token_id"]) for row in await self._rows("refused", {}))
+        return self._refused
+
+    async def in_use(self) -> frozenset[TokenId]:
+        """By an agent that is linked."""
+        now_s = self._clock.monotonic_s()
+        if self._in_use_s is None or now_s - self._in_use_s >= IN_USE_FRESH_S:
+            since = {"since": self._clock.wall_s() - IN_USE_S}
+            self._in_use = frozenset(TokenId(row["token_id"]) for row in await self._rows("in_use", since))
+            self._in_use_s = now_s
+        return self._in_use
+
+    async def _rows(self, name: str, values: Mapping[str, object]) -> list[Row]:
+        return await self._store.read(lambda connection: connection.execute(SQL[name], values).fetchall())
+
+
+def _of(bearer: str, token: TokenId) -> dict[str, object]:
+    return {"bearer": hashlib.sha256(bearer.encode()).hexdigest(), "token_id": token}
