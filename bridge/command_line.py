@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
         "for relay: AGENT_TOKEN BASE_INTERNAL_URL.",
     )
     commands = made.add_subparsers(
-        dest="command", required=True, metavar="serve|relay|broker|keys|devices|tokens"
+        dest="command", required=True, metavar="serve|relay|broker|keys|devices|tokens|quarantine"
     )
     serve = commands.add_parser("serve", help="cluster, API and relay")
     relay = commands.add_parser("relay", help="only the relay, for a cluster at BASE_INTERNAL_URL")
@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_trust(commands)
     _add_tokens(commands)
+    _add_quarantine(commands)
     broker = commands.add_parser("broker", help="what a RabbitMQ has to be told")
     whats = broker.add_subparsers(dest="what", required=True, metavar="config|permissions")
     for what, meaning in BROKER_COMMANDS.items():
@@ -66,3 +67,15 @@ def _add_tokens(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     rotate.add_argument(
         "--shared", action="store_true", help="of a relay with --shared-tokens: others use it too"
     )
+
+
+def _add_quarantine(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    quarantine = commands.add_parser("quarantine", help="late results of agents whose token was refused")
+    does = quarantine.add_subparsers(dest="do", required=True)
+    does.add_parser("list", help="the newest first; those that are decided too")
+    for name, meaning in (
+        ("show", "the result's document"),
+        ("accept", "it becomes the job's result; not of a job that has ended"),
+        ("reject", "its document goes"),
+    ):
+        does.add_parser(name, help=meaning).add_argument("id", metavar="JOB/ATTEMPT/WORKER")

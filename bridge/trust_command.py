@@ -1,4 +1,4 @@
-"""`python -m bridge keys` and `devices`: what an operator does about trust, beside the running bridge.
+"""`python -m bridge keys`, `devices`, `quarantine`: what an operator does about trust, beside the bridge.
 
 `serve` has the same for devices in its API; `relay` has no people's API, so there this is the only way.
 """
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from agent.clock import SystemClock
 from agent.wire.claims import Claims
+from bridge import quarantine_command
 from bridge.config import store_of
 from bridge.devices.service import Devices, Rules
 from bridge.errors import ConfigError
@@ -99,4 +100,5 @@ DOES: Final[Mapping[tuple[str, str], Does]] = {
     ("devices", "list"): _list_devices,
     ("devices", "approve"): _approve,
     ("devices", "forget"): _forget,
+    **quarantine_command.DOES,
 }

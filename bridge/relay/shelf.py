@@ -99,6 +99,11 @@ class Shelf:
         """False: no result waits there with its document."""
         return await self._execute("wish", kept, wish=wish) > 0
 
+    async def answer(self, kept: Kept) -> tuple[str | None, str | None]:
+        """What was decided, and why the last wish could not be carried out; both null: it waits."""
+        rows = await self._fetch("standing", _of(kept))
+        return (rows[0]["decision"], rows[0]["refusal"]) if rows else (None, None)
+
     async def wishes(self) -> list[tuple[Kept, Wish]]:
         rows = await self._fetch("wishes", {"most": WISHES_MAX})
         return [(Kept(row["job_id"], row["attempt"], row["worker"]), Wish(row["wish"])) for row in rows]

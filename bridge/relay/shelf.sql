@@ -19,7 +19,7 @@ SELECT result, document, link FROM quarantined_result
  WHERE job_id = :job_id AND attempt = :attempt AND worker = :worker AND decision IS NULL;
 
 -- name: standing
-SELECT decision, document IS NOT NULL AS is_whole FROM quarantined_result
+SELECT decision, refusal, document IS NOT NULL AS is_whole FROM quarantined_result
  WHERE job_id = :job_id AND attempt = :attempt AND worker = :worker;
 
 -- name: used
