@@ -230,7 +230,7 @@ async def test_a_worker_has_room_for_so_much(cluster: Running) -> None:
     ]  # fmt: skip
     await cluster.store.write(lambda db: db.executemany(SQL["keep"], rows))
     assert await shelf.offer(kept("large"), b"", bytes(BYTES_MAX)) == ""
-    assert await shelf.offer(kept("last"), b"", b"1") == KEPT
+    assert [await shelf.offer(kept("last"), b"", document) for document in (b"1", b"2")] == [KEPT] * 2
     assert (await shelf.offer(kept("more"), b"", b"1"), await shelf.standing(kept("more"))) == ("", "")
     other = Kept(JobId("more"), Attempt(1), WorkerName("ag-pos-other"))
     assert await shelf.offer(other, b"", b"1") == KEPT
@@ -239,6 +239,18 @@ async def test_a_worker_has_room_for_so_much(cluster: Running) -> None:
     cluster.clock.ahead_s = 91 * 86_400
     await shelf.prune()
     assert await shelf.listed() == []
+
+
+async def test_what_came_without_its_document_is_made_whole(cluster: Running) -> None:
+    """Its parts never came over the broker; over HTTP the agent brings it whole."""
+    other = kept("another")
+    shelf = Shelf(cluster.store, cluster.clock)
+    await shelf.keep(other, b"", None)
+    assert await shelf.standing(other) == WANTED
+    assert await shelf.offer(other, b"", b"1") == KEPT
+    row = await shelf.undecided(other)
+    assert row is not None
+    assert row["document"] == b"1"
 
 
 async def test_a_worker_is_heard_so_often() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.wire.claims import TokenId
+from agent.wire.claims import Tag, TokenId
+from agent.wire.routing import job_queue
 from agent.wire.tokens import bearer_of, broker_login, token_id
 from bridge.agents import introspection
 from bridge.agents.broker_auth import BrokerAuth
@@ -210,6 +211,9 @@ async def test_an_agent_that_was_good_until_the_outage_logs_in_days_later_at_a_r
     relay.clock.ahead_s += 3 * DAY_S
     relay.restart()
     assert await login(relay, bearer) == "allow"
+    assert await reads(relay, bearer) == "allow", (
+        "RabbitMQ has forgotten by now what it was told of its rights"
+    )
     assert await login(relay, relay.bearer(group="new")) == "deny"
     relay.fake.behave()
     relay.fake.refuse(PROBE, 401, times=99)
@@ -232,16 +236,21 @@ async def test_one_that_was_not_asked_about_until_the_outage_waits_for_its_end(r
 
 async def login(relay: Relay, bearer: str) -> str:
     """What RabbitMQ is told."""
-    devices = await Devices.open(
-        relay.store,
-        relay.clock,
-        relay.introspection.verify,
-        SeenTokens(relay.store, relay.clock).note,
-        Rules(),
-    )
-    auth = BrokerAuth(devices.verify, SeenTokens(relay.store, relay.clock), "/")
+    return await told(relay, bearer, "user", password=bearer)
+
+
+async def reads(relay: Relay, bearer: str) -> str:
+    """The same, when the agent goes on consuming."""
+    asked = {"resource": "queue", "name": job_queue(Tag("bash")), "permission": "read"}
+    return await told(relay, bearer, "resource", vhost="/", **asked)
+
+
+async def told(relay: Relay, bearer: str, what: str, **form: str) -> str:
+    seen = SeenTokens(relay.store, relay.clock)
+    devices = await Devices.open(relay.store, relay.clock, relay.introspection.verify, seen.note, Rules())
+    auth = BrokerAuth(devices.verify, seen, "/")
     claims = unverified(bearer)
     assert claims is not None
-    form = {"username": broker_login(claims.worker, claims.token_id), "password": bearer}
+    form["username"] = broker_login(claims.worker, claims.token_id)
     async with client_of(build(auth.routes()), None) as client:
-        return (await client.post("/api/broker_auth/user", data=form)).text
+        return (await client.post(f"/api/broker_auth/{what}", data=form)).text

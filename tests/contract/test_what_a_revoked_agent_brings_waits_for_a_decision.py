@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from agent.wire.claims import Attempt, JobId, TokenId, WorkerName
+from agent.wire.envelope import pack
 from agent.wire.messages import Accepted, Blob, Grant, Log, Receipt, Result
 from agent.wire.routing import EVENTS, LOGS, RESULTS
 from bridge.errors import BadRequest, NotFound
+from bridge.relay.assembling import Assembly
 from bridge.relay.collector import Collector
 from bridge.relay.ledger import Ledger
 from bridge.relay.lost import Lost
@@ -154,3 +156,21 @@ async def test_a_large_one_is_kept_with_its_parts(relay: Relay) -> None:
     assert await relay.carrier.up(RESULTS, SHOP, part)
     await relay.bring(TOKEN, b"", blob_sha256=sha256)
     assert await relay.quarantine.document(Kept(relay.job_id, Attempt(1), SHOP)) == LARGE
+
+
+class NoParts(Assembly):
+    async def document_of(self, _result: Result) -> bytes:
+        raise TimeoutError  # as after its patience
+
+
+async def test_one_whose_parts_never_came_cannot_be_accepted(relay: Relay) -> None:
+    """Nor can one of a job that was handed out over HTTP, where nothing is."""
+    kept = Kept(relay.job_id, Attempt(1), SHOP)
+    result = Result(job_id=kept.job_id, attempt=kept.attempt, workspace="main", success=True)
+    await relay.quarantine.keep(SHOP, result, NoParts(relay.ledger))
+    with pytest.raises(NotFound):
+        await relay.quarantine.accept(kept, "ana")
+    other = Kept(JobId("of no ledger"), Attempt(1), SHOP)
+    assert await relay.ledger.shelf.offer(other, pack([result]), b"1") == "kept"
+    with pytest.raises(BadRequest, match="has ended"):
+        await relay.quarantine.accept(other, "ana")
