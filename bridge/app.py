@@ -14,7 +14,7 @@ from agent.wire.claims import TokenId
 from agent.wire.tokens import instance_of
 from bridge.agents.broker_auth import BrokerAuth
 from bridge.agents.enrol import Proofs
-from bridge.agents.revocations import Take
+from bridge.agents.revocations import Ended, Take
 from bridge.agents.taken import TakenTokens
 from bridge.config import Settings, vhost_of
 from bridge.devices.service import Devices
@@ -72,7 +72,7 @@ async def serve(settings: Settings) -> None:
         stand_by: dict[str, Part] = {"silence": partial(keep_up, cluster, settings.zombie_timeout_s)}
         routes: list[BaseRoute] = [*CustodyRoutes(ledger, cluster.require_superadmin).all()]
         ending = partial(end_tokens, settings, tokens.seen, tokens.blacklist.all, clock)
-        takers: list[Take] = [lambda ended: cluster.holding.take_from(ended.worker, ended.why)]
+        takers: list[Take] = [partial(_take_back, cluster)]
         address = await address_of(settings, store)
         if settings.amqp_url is None:
             await _refuse_to_forget(ledger)
@@ -169,6 +169,10 @@ async def relay(settings: Settings) -> None:
         source.close()
         await upstream.close()
         await store.close()
+
+
+async def _take_back(cluster: Cluster, ended: Ended) -> None:
+    await cluster.holding.take_from(ended.worker, ended.why, is_trusted=ended.is_trusted)
 
 
 async def _is_revoked(tokens: Tokens, successors: Successors, token: TokenId) -> bool:

@@ -179,6 +179,8 @@ class AgentApi:
         outcome = await self._jobs.complete(workspace, job_id, completion, caller=claims)
         if outcome is Completed.UNKNOWN:
             raise NotFound(f"job {job_id} not found in workspace {workspace} among the token's tags")
+        if outcome is Completed.DISTRUSTED:
+            await self._offered.keep_apart(workspace, job_id, claims.worker, sent, result)
         return json_reply(outcome.value)
 
     async def result_part(self, request: Request) -> Response:

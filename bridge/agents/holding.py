@@ -7,6 +7,7 @@ from typing import Final
 
 from agent.wire.claims import WorkerName
 from bridge.agents.model import CanceledJob, HeldJob, HeldJobs, HeldReply
+from bridge.jobs.formers import Formers
 from bridge.jobs.service import Jobs
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
@@ -17,6 +18,7 @@ LOST: Final = "its agent lost it"
 
 class Holding:
     def __init__(self, store: Store, jobs: Jobs) -> None:
+        self._formers = Formers(store)
         self._store = store
         self._jobs = jobs
 
@@ -34,7 +36,7 @@ class Holding:
                     await news.wait()
         return await self._reply(worker, held)
 
-    async def take_from(self, worker: WorkerName, why: str) -> None:
+    async def take_from(self, worker: WorkerName, why: str, *, is_trusted: bool) -> None:
         """All that was handed to this worker over HTTP, now: its token has ended."""
 
         def look(connection: Connection) -> list[str]:
@@ -42,6 +44,8 @@ class Holding:
 
         if given := await self._store.read(look):
             await self._jobs.give_up(dict.fromkeys(given, why))
+        if not is_trusted:
+            await self._formers.distrust(worker)
 
     async def take_back(self, worker: WorkerName, held: HeldJobs) -> None:
         """What the worker lost, or what never reached it, runs anew or ends as its rules say (I1, I2)."""

@@ -20,7 +20,7 @@ from bridge.devices.service import Devices
 from bridge.errors import BadRequest, NotAuthorized, PermissionDenied
 from bridge.jobs.formers import Formers
 from bridge.relay.ledger import Ledger
-from bridge.relay.shelf import Kept
+from bridge.relay.shelf import Kept, Link
 from bridge.tokens.agents import AgentTokens
 from bridge.tokens.gate import bearer_of
 from bridge.web.bodies import body_of, decoded, text_reply, typed_query
@@ -67,13 +67,25 @@ class Offered:
             answer.headers[quarantine.HEADER] = standing
         return answer
 
+    async def keep_apart(
+        self, workspace: str, job_id: str, worker: WorkerName, sent: JobCompletedAsSent, document: bytes
+    ) -> None:
+        """Of a token that holds, and of a job that was taken when another one was revoked.
+
+        There is always room: who brings it may let go of it, and there are no more than jobs were taken.
+        """
+        had = await self._formers.last_attempt(workspace, job_id, worker)
+        kept = Kept(JobId(job_id), Attempt(had or 1), worker)
+        await self._ledger.shelf.keep(kept, pack([self._result(workspace, kept, sent)]), document, Link.HTTP)
+        _say(kept, quarantine.KEPT)
+
     async def _standing(self, request: Request) -> str:
         """All that costs little comes before the body is read. Raises what `refuse` expects."""
         bearer = bearer_of(request)
         claims = self._tokens.genuine(split_ticket(bearer)[0])
-        if claims is None or not self._pace.may(claims.worker):
+        if claims is None or not await self._devices.is_from_its_device(bearer, claims):
             return ""
-        if not await self._devices.is_from_its_device(bearer, claims):
+        if not self._pace.may(claims.worker):
             return ""
         kept = await self._place(request, claims.worker)
         if kept is None:
@@ -106,10 +118,7 @@ class Offered:
             raise BadRequest("a refused token brings no parts; send the result whole")
         result = self._result(request.path_params["workspace"], kept, sent)
         standing = await self._ledger.shelf.offer(kept, pack([result]), bytes(sent.result))
-        log.warning(
-            "result.quarantined",
-            job_id=kept.job_id, attempt=kept.attempt, worker=kept.worker, link="http", standing=standing,
-        )  # fmt: skip
+        _say(kept, standing)
         return standing
 
     def _result(self, workspace: str, kept: Kept, sent: JobCompletedAsSent) -> Result:
@@ -128,6 +137,17 @@ class Offered:
             canceled_by=None if by is None else (by.username or "unknown")[:TEXT_MAX],
             canceled_reason=None if by is None else (by.reason or "")[:TEXT_MAX],
         )
+
+
+def _say(kept: Kept, standing: str) -> None:
+    log.warning(
+        "result.quarantined",
+        job_id=kept.job_id,
+        attempt=kept.attempt,
+        worker=kept.worker,
+        link="http",
+        standing=standing,
+    )
 
 
 class Pace:

@@ -17,6 +17,12 @@ def note(connection: Connection, job_id: str, attempt: int, worker: str, now_s: 
     connection.execute(SQL["note"], values)
 
 
+def is_distrusted(connection: Connection, job_id: str, worker: str) -> bool:
+    """Whether the job was taken from this worker because its token was revoked."""
+    values = {"job_id": job_id, "worker": worker}
+    return connection.execute(SQL["is_distrusted"], values).fetchone() is not None
+
+
 class Formers:
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -33,3 +39,8 @@ class Formers:
 
         found: int | None = (await self._store.read(read))["attempt"]
         return found
+
+    async def distrust(self, worker: str) -> None:
+        """Its token was revoked: with another one too it may no longer end what was taken from it."""
+        values = {"worker": worker}
+        await self._store.write(lambda connection: connection.execute(SQL["distrust"], values).rowcount)

@@ -1,6 +1,13 @@
 -- name: note
 INSERT INTO former_worker (job_id, attempt, worker, at) VALUES (:job_id, :attempt, :worker, :now)
-ON CONFLICT (job_id, attempt) DO UPDATE SET worker = excluded.worker, at = excluded.at;
+ON CONFLICT (job_id, attempt) DO UPDATE SET worker = excluded.worker, at = excluded.at, distrusted = 0;
+
+-- name: distrust
+-- The token of this worker was revoked: what was taken from it, now or before, it may no longer end.
+UPDATE former_worker SET distrusted = 1 WHERE worker = :worker AND distrusted = 0;
+
+-- name: is_distrusted
+SELECT 1 FROM former_worker WHERE job_id = :job_id AND worker = :worker AND distrusted = 1 LIMIT 1;
 
 -- name: forget
 DELETE FROM former_worker WHERE at < :before;

@@ -231,10 +231,13 @@ class Cancel(Enum):
 
 
 class Completed(Enum):
-    """What became of a completion. After all three the worker may let go of the job."""
+    """What became of a completion. After all of them the worker may let go of the job."""
 
     RECORDED = "recorded"
     ALREADY = "already"  # another came first, and stays
+    DISTRUSTED = (
+        "quarantined"  # it was taken from this worker because its token was revoked: to be kept apart
+    )
     UNKNOWN = "unknown"  # no such job in this workspace, or not this caller's
 
 

@@ -11,7 +11,7 @@ import msgspec
 from agent.wire.claims import Claims, Tag
 from agent.wire.messages import Delivery
 from bridge.errors import NotFound
-from bridge.jobs import limits, retries
+from bridge.jobs import formers, limits, retries
 from bridge.jobs.model import Cancel, Completed, Completion, error_object
 from bridge.jobs.news import LATER, READY, Kind
 from bridge.jobs.rules import Rules
@@ -165,6 +165,8 @@ def complete(
         return Completed.UNKNOWN
     if row["status"] is not None:
         return Completed.ALREADY
+    if caller is not None and _is_distrusted(connection, job_id, row, caller):
+        return Completed.DISTRUSTED
     canceled_by = completion.canceled_by
     if canceled_by is None and not completion.success:
         canceled_by = row["canceled_by"]
@@ -184,6 +186,11 @@ def complete(
     if failed and not once and retries.push_next(connection, job_id, now_s):
         tell(LATER)
     return Completed.RECORDED
+
+
+def _is_distrusted(connection: Connection, job_id: str, row: Row, caller: Claims) -> bool:
+    """It was taken from this worker for its revoked token, and the worker has not got it again since."""
+    return row["worker"] != caller.worker and formers.is_distrusted(connection, job_id, caller.worker)
 
 
 def record_end(connection: Connection, job_id: str, end: End, tell: Tell) -> None:

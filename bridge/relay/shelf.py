@@ -51,9 +51,9 @@ class Shelf:
         self._store = store
         self._clock = clock
 
-    async def keep(self, kept: Kept, result: bytes, document: bytes | None) -> None:
-        """What the broker vouches for, and the token does not: it is bounded by what the agent had sent."""
-        await self._execute("keep", kept, result=result, document=document, link=Link.AMQP)
+    async def keep(self, kept: Kept, result: bytes, document: bytes | None, link: Link = Link.AMQP) -> None:
+        """However much waits already: its sender has let go of it, or may."""
+        await self._execute("keep", kept, result=result, document=document, link=link)
 
     async def offer(self, kept: Kept, result: bytes, document: bytes) -> str:
         """How it stands now, in the words of `wire.quarantine`; empty when there is no room for it (I6)."""

@@ -46,7 +46,7 @@ class Site:
     async def revoke(self) -> None:
         """As the bridge carries it out."""
         await self.running.admin.post(f"{ALL}/blacklist_token", json={"token": self.token})
-        await self.running.cluster.holding.take_from(WORKER, "its token was revoked")
+        await self.running.cluster.holding.take_from(WORKER, "its token was revoked", is_trusted=False)
 
     async def say(self, job: str, body: dict[str, Any] | None = None, **headers: str) -> str:
         """How it stands; every answer is 401."""
@@ -206,6 +206,33 @@ async def bound(cluster: Running, bearer: str, device: SigningKey) -> str:
     _, signature = device.sign(proofs.enrolment(asked.value.challenge))
     shown = Shown(key, asked.value.challenge, b64encode(signature).decode())
     return await devices.bind(bearer, claims, shown)
+
+
+@pytest.mark.on_both_stores
+async def test_with_a_new_token_it_may_not_end_what_was_taken_from_it_either(
+    cluster: Running, site: Site
+) -> None:
+    """What it takes with that one it may."""
+    await cluster.preview()
+    taken_from_it = await site.pull()
+    await site.revoke()
+    again = await site_at(cluster, 7200)
+    answer = await again.client.post(_place(taken_from_it), json=LATE)
+    assert (answer.status_code, answer.content) == (200, b'"quarantined"')
+    assert [row["job_id"] for row in await again.quarantine.listed()] == [taken_from_it]
+    assert await again.pull() == taken_from_it
+    assert (await again.client.post(_place(taken_from_it), json=LATE)).content == b'"recorded"'
+
+
+async def test_for_that_there_is_always_room(cluster: Running, site: Site) -> None:
+    """Its sender lets go of it when it is answered."""
+    await cluster.preview()
+    job = await site.pull()
+    await site.revoke()
+    assert await Shelf(cluster.store, cluster.clock).offer(kept("large"), b"", bytes(BYTES_MAX)) == KEPT
+    answer = await (await site_at(cluster, 7200)).client.post(_place(job), json=LATE)
+    assert (answer.status_code, answer.content) == (200, b'"quarantined"')
+    assert await site.quarantine.document(kept(job)) == b'"late"'
 
 
 async def test_what_was_taken_over_the_broker_is_offered_here_too(cluster: Running, site: Site) -> None:

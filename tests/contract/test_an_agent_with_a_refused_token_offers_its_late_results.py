@@ -52,7 +52,7 @@ class Site:
     async def revoke(self) -> None:
         blacklisted = {"token": self.token.reveal()}
         await self.running.admin.post("/api/agent_workers/blacklist_token", json=blacklisted)
-        await self.running.cluster.holding.take_from(WORKER, "its token was revoked")
+        await self.running.cluster.holding.take_from(WORKER, "its token was revoked", is_trusted=False)
 
     @property
     def shelf(self) -> Shelf:

@@ -41,7 +41,7 @@ async def carried_out(cluster: Running, broker: Broker) -> AsyncIterator[list[En
     taken: list[Ended] = []
 
     async def take(ended: Ended) -> None:
-        await cluster.cluster.holding.take_from(ended.worker, ended.why)
+        await cluster.cluster.holding.take_from(ended.worker, ended.why, is_trusted=ended.is_trusted)
         taken.append(ended)
 
     tokens = cluster.cluster.tokens

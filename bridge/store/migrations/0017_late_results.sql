@@ -4,9 +4,11 @@ CREATE TABLE former_worker (
   attempt INTEGER NOT NULL,
   worker TEXT NOT NULL,
   at REAL NOT NULL,
+  distrusted INTEGER NOT NULL DEFAULT 0,  -- its token was revoked: what it still brings is not believed
   PRIMARY KEY (job_id, attempt)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX former_worker_at ON former_worker (at);
+CREATE INDEX former_worker_name ON former_worker (worker);
 
 ALTER TABLE quarantined_result ADD COLUMN link TEXT NOT NULL DEFAULT 'amqp';  -- amqp, http: by which it came
 ALTER TABLE quarantined_result ADD COLUMN wish TEXT;    -- accept, reject: of the command line, not carried out yet
