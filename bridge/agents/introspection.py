@@ -19,6 +19,7 @@ REMEMBER_S: Final = 60.0
 IN_USE_S: Final = 2.5  # and so often is it asked about a token with which an agent is linked
 LOOK_EVERY_S: Final = 0.5
 LOOK_MAX: Final = 25  # questions in one look: 50 a second, and with more than 125 tokens each waits longer
+UNASKED_EVERY_S: Final = 10.0
 AWAY_MAX_S: Final = 30.0  # the gap between two questions while the cluster is away
 ASK_S: Final = 8.0  # an agent waits 10 s for its enrolment
 REMEMBER_MAX: Final = 10_000
@@ -63,7 +64,7 @@ class Introspection:
     async def refused(self) -> frozenset[TokenId]:
         """Those that the cluster took once and takes no more, as far as any bridge of this store knows.
 
-        Of a token that was last used before all of them began it is learnt when it is used again.
+        Of one that was last used before all of them began it is learnt once its agent has enrolled again.
         """
         return await self._taken.refused()
 
@@ -73,11 +74,14 @@ class Introspection:
 
     async def run(self) -> None:
         """For ever: ask about what is in use, paced, and ever more rarely while the cluster is away."""
-        gap_s = LOOK_EVERY_S
+        gap_s, renewed_s = LOOK_EVERY_S, self._clock.monotonic_s()
         while True:
             await asyncio.sleep(gap_s)
             try:
                 is_there = await self.look(1 if gap_s > LOOK_EVERY_S else LOOK_MAX)
+                if is_there and self._clock.monotonic_s() - renewed_s >= UNASKED_EVERY_S:
+                    renewed_s = self._clock.monotonic_s()
+                    await self._taken.renew_unasked()
             except* WriteFailed as errors:
                 log.warning("introspection.waits_for_the_store", reason=str(errors.exceptions[0]))
                 is_there = True

@@ -11,13 +11,14 @@ from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
 
 SQL: Final = queries(Path(__file__).with_name("taken.sql"))
-NOTED_EVERY_S: Final = 3600.0  # that it is taken still is written down no more often
+NOTED_EVERY_S: Final = 600.0  # that it is taken still is written down no more often
 LATE_S: Final = 2 * NOTED_EVERY_S  # what was noted so long before the last of all was good when that was
 NOTED_MAX: Final = 10_000  # bearers; of one that is forgotten it is written down once more (I6)
 KEPT_S: Final = 90 * 86_400.0  # after a token's end
 FRESH_S: Final = 1.0  # another bridge's refusal counts here at the latest then
 IN_USE_S: Final = 60.0  # an agent that is linked says every 10 s that it is there
 IN_USE_FRESH_S: Final = 2.0
+RENEWED_MAX: Final = 20  # agents that are asked to enrol again in one look: each link begins anew with that
 
 
 class TakenTokens:
@@ -29,6 +30,7 @@ class TakenTokens:
         self._read_s: float | None = None
         self._in_use: frozenset[TokenId] = frozenset()
         self._in_use_s: float | None = None
+        self._renewed: dict[TokenId, float] = {}  # monotonic: who was asked to enrol again, and when
 
     async def note(self, bearer: str, claims: Claims) -> None:
         """The cluster takes it. Durable on return, unless that was written down lately."""
@@ -78,6 +80,20 @@ class TakenTokens:
             self._in_use = frozenset(TokenId(row["token_id"]) for row in await self._rows("in_use", since))
             self._in_use_s = now_s
         return self._in_use
+
+    async def renew_unasked(self) -> None:
+        """Ask linked agents to enrol again whose token nobody can ask about: after that, we can.
+
+        Of one token once in `LATE_S`, for another bridge may be the one that learns it.
+        """
+        now_s, wall_s = self._clock.monotonic_s(), self._clock.wall_s()
+        self._renewed = {token: at_s for token, at_s in self._renewed.items() if now_s - at_s < LATE_S}
+        rows = await self._rows("unasked", {"since": wall_s - IN_USE_S, "before": wall_s - LATE_S})
+        wanted = [row for row in rows if row["token_id"] not in self._renewed][:RENEWED_MAX]
+        if wanted:
+            workers = [{"worker": row["worker"]} for row in wanted]
+            await self._store.write(lambda connection: connection.executemany(SQL["renew"], workers))
+            self._renewed |= {TokenId(row["token_id"]): now_s for row in wanted}
 
     async def _rows(self, name: str, values: Mapping[str, object]) -> list[Row]:
         return await self._store.read(lambda connection: connection.execute(SQL[name], values).fetchall())

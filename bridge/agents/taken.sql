@@ -27,3 +27,12 @@ DELETE FROM taken_token WHERE expires_at < :before;
 -- The tokens of agents that were heard of since then.
 SELECT DISTINCT token_id FROM enrolled_agent
  WHERE last_heard >= :since AND left_at IS NULL AND token_id IS NOT NULL;
+
+-- name: unasked
+-- Linked agents about whose token no bridge has asked for long: none of them knows it, since they were started anew.
+SELECT worker, token_id FROM enrolled_agent
+ WHERE last_heard >= :since AND left_at IS NULL AND renew IS NULL
+   AND (SELECT max(asked_at) FROM taken_token WHERE taken_token.token_id = enrolled_agent.token_id) < :before;
+
+-- name: renew
+UPDATE enrolled_agent SET renew = 'wanted' WHERE worker = :worker;

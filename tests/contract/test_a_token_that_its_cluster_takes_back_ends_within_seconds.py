@@ -200,6 +200,26 @@ async def test_every_bridge_of_the_store_learns_of_it(relay: Relay) -> None:
     assert await other.refused() == {token_id(bearer)}
 
 
+async def test_a_relay_that_was_restarted_gets_to_know_who_is_linked(relay: Relay) -> None:
+    bearer, ledger = relay.bearer(), Ledger(relay.store, relay.clock)
+    await relay.links(bearer)
+    relay.restart()
+    claims = unverified(bearer)
+    assert claims is not None
+    taken = TakenTokens(relay.store, relay.clock)
+
+    async def asked_to_enrol() -> list[str]:
+        await ledger.heard(claims.worker)
+        await taken.renew_unasked()
+        return (await ledger.renewals(10))[1]
+
+    assert await asked_to_enrol() == []
+    relay.clock.ahead_s += LATE_S + 1
+    assert await asked_to_enrol() == [claims.worker]
+    await relay.links(bearer)
+    assert await asked_to_enrol() == []
+
+
 async def test_an_agent_that_was_good_until_the_outage_logs_in_days_later_at_a_relay_that_was_restarted(
     relay: Relay,
 ) -> None:

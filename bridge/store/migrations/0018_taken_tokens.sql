@@ -4,7 +4,7 @@ CREATE TABLE taken_token (
   bearer TEXT PRIMARY KEY,         -- SHA-256 of what an agent sends, without its ticket
   token_id TEXT NOT NULL,
   expires_at REAL NOT NULL,
-  asked_at REAL NOT NULL,          -- when the cluster last took it, an hour late at most
+  asked_at REAL NOT NULL,          -- when the cluster last took it, ten minutes late at most
   is_good INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX taken_token_id ON taken_token (token_id);

@@ -4,7 +4,7 @@ CREATE TABLE taken_token (
   bearer TEXT COLLATE "C" PRIMARY KEY,         -- SHA-256 of what an agent sends, without its ticket
   token_id TEXT COLLATE "C" NOT NULL,
   expires_at DOUBLE PRECISION NOT NULL,
-  asked_at DOUBLE PRECISION NOT NULL,          -- when the cluster last took it, an hour late at most
+  asked_at DOUBLE PRECISION NOT NULL,          -- when the cluster last took it, ten minutes late at most
   is_good BIGINT NOT NULL
 );
 CREATE INDEX taken_token_id ON taken_token (token_id);
