@@ -7,6 +7,7 @@ from typing import Final
 
 from agent.clock import Clock
 from agent.wire.claims import Claims, TokenId
+from bridge.store.reading import SharedReading
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
 
@@ -26,10 +27,8 @@ class TakenTokens:
         self._store = store
         self._clock = clock
         self._noted: dict[str, float] = {}  # monotonic, by bearer; the store wins
-        self._refused: frozenset[TokenId] = frozenset()
-        self._read_s: float | None = None
-        self._in_use: frozenset[TokenId] = frozenset()
-        self._in_use_s: float | None = None
+        self._refused = SharedReading(clock, FRESH_S, self._read_refused)
+        self._in_use = SharedReading(clock, IN_USE_FRESH_S, self._read_in_use)
         self._renewed: dict[TokenId, float] = {}  # monotonic: who was asked to enrol again, and when
 
     async def note(self, bearer: str, claims: Claims) -> None:
@@ -47,7 +46,7 @@ class TakenTokens:
             connection.execute(SQL["take_again"], row)
 
         await self._store.write(write)
-        self._read_s = None
+        self._refused.changed()
         self._noted.pop(bearer, None)
         if len(self._noted) >= NOTED_MAX:
             del self._noted[next(iter(self._noted))]
@@ -58,7 +57,7 @@ class TakenTokens:
         row = _of(bearer, token)
         await self._store.write(lambda connection: connection.execute(SQL["refuse"], row).rowcount)
         self._noted = {one: at_s for one, at_s in self._noted.items() if one != bearer}
-        self._read_s = None
+        self._refused.changed()
 
     async def was_good(self, bearer: str, token: TokenId) -> bool:
         """Whether the cluster took it until it was last heard of."""
@@ -66,20 +65,11 @@ class TakenTokens:
 
     async def refused(self) -> frozenset[TokenId]:
         """Those that were taken once and are no more, whichever bridge of this store has learnt it."""
-        now_s = self._clock.monotonic_s()
-        if self._read_s is None or now_s - self._read_s >= FRESH_S:
-            self._read_s = now_s  # before the look: what is written meanwhile is read by the next one
-            self._refused = frozenset(TokenId(row["token_id"]) for row in await self._rows("refused", {}))
-        return self._refused
+        return await self._refused.value()
 
     async def in_use(self) -> frozenset[TokenId]:
         """By an agent that is linked."""
-        now_s = self._clock.monotonic_s()
-        if self._in_use_s is None or now_s - self._in_use_s >= IN_USE_FRESH_S:
-            since = {"since": self._clock.wall_s() - IN_USE_S}
-            self._in_use = frozenset(TokenId(row["token_id"]) for row in await self._rows("in_use", since))
-            self._in_use_s = now_s
-        return self._in_use
+        return await self._in_use.value()
 
     async def renew_unasked(self) -> None:
         """Ask linked agents to enrol again whose token nobody can ask about: after that, we can.
@@ -94,6 +84,13 @@ class TakenTokens:
             workers = [{"worker": row["worker"]} for row in wanted]
             await self._store.write(lambda connection: connection.executemany(SQL["renew"], workers))
             self._renewed |= {TokenId(row["token_id"]): now_s for row in wanted}
+
+    async def _read_refused(self) -> frozenset[TokenId]:
+        return frozenset(TokenId(row["token_id"]) for row in await self._rows("refused", {}))
+
+    async def _read_in_use(self) -> frozenset[TokenId]:
+        since = {"since": self._clock.wall_s() - IN_USE_S}
+        return frozenset(TokenId(row["token_id"]) for row in await self._rows("in_use", since))
 
     async def _rows(self, name: str, values: Mapping[str, object]) -> list[Row]:
         return await self._store.read(lambda connection: connection.execute(SQL[name], values).fetchall())
