@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from agent.clock import SystemClock
 from bridge.devices.service import FIRST_USE, Rules
+from bridge.pages.assembly import open_pages
 from bridge.relay.ledger import Ledger
 from bridge.relay.signer import Signer
 from bridge.store.connection import open_store
@@ -98,7 +99,8 @@ async def running_cluster(place: Path | OnServer, rules: Rules = FIRST_USE) -> A
         password = None if isinstance(place, Path) else PASSWORD
         signer = await Signer.load(Ledger(store, clock))
         cluster = await open_cluster(store, clock, BASE_URL, password, sign=signer.headers, rules=rules)
-        app = build(cluster.routes)
+        pages = open_pages(cluster, clock)
+        app = build([*cluster.routes, *pages.routes])
         token = await cluster.tokens.create(ADMIN, NewPersonToken())
         yield Running(
             cluster=cluster, store=store, clock=clock, app=app, admin=client_of(app, token), signer=signer
