@@ -34,6 +34,7 @@ from agent.jobs.reporter import Reporter
 from agent.jobs.runner import DISK_RETRY_S, Executor, Runner, Site
 from agent.jobs.told import Told
 from agent.jobs.upkeep import upkeep_of
+from agent.jobs.wishes import Wishes
 from agent.life import Enrol, IsRevoked, Life, Sleep, ahead_limits, first
 from agent.link.enrol import keyring
 from agent.link.http.holdings import Holdings
@@ -97,7 +98,8 @@ class Agent:
         self._ahead = ahead
         self._book = Book(spool, parts.clock)
         self._inquiry = Inquiry(self._book, spool, parts.clock)
-        self._reporter = Reporter(self._book, spool, parts.clock, self._inquiry)
+        self._wishes = Wishes(spool, parts.clock, self._book.changes)
+        self._reporter = Reporter(self._book, spool, parts.clock, self._inquiry, self._wishes)
         holdings = SpoolHoldings(spool, self._book)
         self._life = Life(
             spool,
@@ -149,6 +151,7 @@ class Agent:
         while True:
             try:
                 await self._book.load()
+                await self._wishes.load()
                 await self._runner.recover()
             except WriteFailed as error:
                 log.error("spool.refused", error=str(error))
@@ -169,7 +172,8 @@ class Agent:
         self._know(enrolment)
         limits = ahead_limits(enrolment, self._slots, self._ahead)
         reject, keys = self._reporter.reject, keyring(enrolment)
-        intake = Intake(self._book, self._spool, link, keys, limits, reject, self._why_not)
+        may_take = self._wishes.may_take
+        intake = Intake(self._book, self._spool, link, keys, limits, reject, self._why_not, may_take)
         async with asyncio.TaskGroup() as outer:  # falls last: finished results still leave
             outer.create_task(link.lost(), name="link")
             outer.create_task(self._reporter.run(link), name="reporter")
@@ -184,6 +188,7 @@ class Agent:
                 self._inquiry,
                 told,
                 self._reporter.reject_once,
+                self._wishes,
             )
             outer.create_task(control.run(), name="control")
             async with asyncio.TaskGroup() as inner:  # falls first: nothing new comes in

@@ -14,6 +14,7 @@ from agent.jobs.model import Event, Key, OutOfOrder, State
 from agent.jobs.refusals import report
 from agent.jobs.runner import Runner
 from agent.jobs.told import Told, claimed_kinds
+from agent.jobs.wishes import Wishes
 from agent.link.link import Delivery, Link
 from agent.spool.spool import Spool
 from agent.wire.errors import WireError
@@ -48,6 +49,7 @@ class Control:
         inquiry: Inquiry,
         told: Told,
         reject_once: RejectOnce,
+        wishes: Wishes,
     ) -> None:
         self._book = book
         self._spool = spool
@@ -56,6 +58,7 @@ class Control:
         self._inquiry = inquiry
         self._told = told
         self._reject_once = reject_once
+        self._wishes = wishes
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -122,6 +125,7 @@ class Control:
             await self._book.learn_bridge_answer(message.wall_s)
             log.info("clock.learnt", clock_offset_ms=self._book.bridge_time.clock_offset_ms())
         await self._inquiry.heed(message)
+        await self._wishes.heed(message)
 
     async def _grant(self, message: Grant) -> None:
         """Only one that was asked for since this agent started: else a spool that was lost, and made anew

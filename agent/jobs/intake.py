@@ -45,9 +45,11 @@ class Intake:
         limits: Mapping[Tag, int],
         reject: Callable[[Rejected], None],
         why_not: Callable[[Job], str],
+        may_take: Callable[[], bool] = lambda: True,
     ) -> None:
         """`limits`: per tag, how many unstarted jobs to hold. `reject` hands a report to the reporter.
-        `why_not`: why the site's policy does not allow a job; empty when it does.
+        `why_not`: why the site's policy does not allow a job; empty when it does. `may_take`: whether the
+        bridge wishes that new jobs are taken; a change of it is a change of the book.
         """
         self._book = book
         self._spool = spool
@@ -56,6 +58,7 @@ class Intake:
         self._limits = limits
         self._reject = reject
         self._why_not = why_not
+        self._may_take = may_take
 
     async def run(self) -> None:
         await self._give_back()
@@ -117,7 +120,8 @@ class Intake:
         while True:
             version = self._book.changes.version
             has_room = self._spool.has_room()
-            wanted = wanted_tags(self._book.unfinished.unstarted(), self._limits, open_now, has_room=has_room)
+            unstarted, may_take = self._book.unfinished.unstarted(), has_room and self._may_take()
+            wanted = wanted_tags(unstarted, self._limits, open_now, has_room=may_take)
             for tag in sorted(open_now - wanted):
                 await self._link.close_tag(tag)
                 log.info("consumer.closed", tag=tag, has_room=has_room)

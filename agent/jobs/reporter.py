@@ -1,6 +1,7 @@
 """Hops 5 and 6: what the spool holds for the bridge goes up; results before logs."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
@@ -14,6 +15,7 @@ from agent.jobs.model import Held, Key
 from agent.jobs.outbox import Outbox
 from agent.jobs.pace import Pace
 from agent.jobs.parts import Parts
+from agent.jobs.wishes import Wishes
 from agent.link.link import Link
 from agent.spool.rows import LogChunk
 from agent.spool.spool import Spool
@@ -26,17 +28,17 @@ EVENTS_MAX: Final = 500  # of each kind in one message
 LOG_CHARS_MAX: Final = 64 * 1024  # in one message: what a result may have to wait for on a fast link
 LOG_CHUNKS_MAX: Final = 50
 REPORTS_MAX: Final = 1000
-PING_EVERY_S: Final = 10.0
 
 
 class Reporter:
     """Lives as long as the agent; each life of the link runs `run`. Nothing here is state of its own."""
 
-    def __init__(self, book: Book, spool: Spool, clock: Clock, inquiry: Inquiry) -> None:
+    def __init__(self, book: Book, spool: Spool, clock: Clock, inquiry: Inquiry, wishes: Wishes) -> None:
         self._book = book
         self._spool = spool
         self._clock = clock
         self._inquiry = inquiry
+        self._wishes = wishes
         self._parts = Parts(book, spool, clock)
         self._rejected: deque[Rejected] = deque(maxlen=REPORTS_MAX)
         self._reporting: list[tuple[int, JobId, Attempt, str]] = []
@@ -118,11 +120,18 @@ class Reporter:
             await self._spool.log_sent([chunk.chunk_id for chunk in chunks])
 
     async def _send_pings(self, link: Link) -> None:
+        changes = self._wishes.pace_changed
         while True:
-            await link.publish("ping", [self._ping()])
-            await asyncio.sleep(PING_EVERY_S)
+            version, oldest_at = changes.version, None
+            if self._book.backlog:
+                oldest_at = await self._spool.keys.oldest_unsent_at()
+            await link.publish("ping", [self._ping(oldest_at=oldest_at)])
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._wishes.ping_every_s()):
+                    await changes.newer_than(version)
 
-    def _ping(self, ping_id: str = "") -> Ping:
+    def _ping(self, ping_id: str = "", oldest_at: float | None = None) -> Ping:
+        used_bytes, most_bytes = self._spool.room.used_and_most()
         return Ping(
             held=self._book.held,
             running=self._book.unfinished.started_count(),
@@ -130,6 +139,11 @@ class Reporter:
             wall_s=self._clock.wall_s(),
             clock_offset_ms=self._book.bridge_time.clock_offset_ms(),
             ping_id=ping_id,
+            next_s=self._wishes.ping_every_s(),
+            backlog_age_s=None if oldest_at is None else max(0.0, self._clock.wall_s() - oldest_at),
+            spool_bytes=used_bytes,
+            spool_most_bytes=most_bytes,
+            drained=not self._wishes.may_take(),
         )
 
 

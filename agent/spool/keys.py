@@ -37,6 +37,12 @@ class Keys:
         """Of results that have left and wait for their receipt."""
         return await self._read("sent_keys")
 
+    async def oldest_unsent_at(self) -> float | None:
+        """When the result was ready that waits longest to leave: wall seconds of the site."""
+        row = await self._database.read(lambda db: db.execute(SQL["oldest_unsent"]).fetchone())
+        at = row["finished_at"]
+        return at if isinstance(at, float) else None
+
     async def with_log(self) -> set[Key]:
         """Of jobs whose log text has not left in all."""
         return set(await self._read("keys_with_log"))

@@ -18,3 +18,10 @@ SELECT DISTINCT job_id, attempt FROM log_chunk;
 -- For a cluster that does not number its hand-outs: what is held of a job, and what was brought to its end.
 SELECT coalesce((SELECT max(attempt) FROM held WHERE job_id = :job_id), 0) AS held,
        coalesce((SELECT max(attempt) FROM seen WHERE job_id = :job_id), 0) AS seen;
+
+-- name: oldest_unsent
+SELECT min(finished_at) AS finished_at FROM (
+  SELECT min(finished_at) AS finished_at FROM held INDEXED BY held_finished
+   WHERE state = 'finished' AND parts_left <= 0
+  UNION ALL
+  SELECT min(finished_at) FROM held INDEXED BY held_blobs WHERE state = 'finished' AND parts_left > 0);

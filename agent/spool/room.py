@@ -73,6 +73,12 @@ class Room:
     def count_log(self, change: int) -> None:
         self.log_bytes = max(0, self.log_bytes + change)
 
+    def used_and_most(self) -> tuple[int, int]:
+        """Bytes: what the spool uses, and what it may use: its quota, or what the disk has for it."""
+        seen, bounds = self._measure(), self._budget.bounds
+        disk = seen.used + max(0, seen.free - bounds.floor_bytes)
+        return seen.used, disk if bounds.quota_bytes is None else min(bounds.quota_bytes, disk)
+
     def tell(self) -> None:
         """For `agent status`, which cannot see what is promised."""
         self._note(json.dumps(self._figures(self._measure())))

@@ -15,6 +15,14 @@ class Delivery(StrEnum):
     AT_MOST_ONCE = "at_most_once"
 
 
+class Intake(StrEnum):
+    """Whether an agent takes new jobs."""
+
+    AS_IT_IS = ""
+    OPEN = "open"
+    CLOSED = "closed"  # it drains: what it holds is run, and nothing new is taken
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """Down: run this. Travels alone in its envelope, and signed (I4)."""
@@ -99,11 +107,17 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Down: the answer to a hello or a ping, in an envelope of its own: who asks for none gets none."""
+    """Down: the answer to a hello or a ping, in an envelope of its own: who asks for none gets none.
+
+    Without a `hello_id` it answers nothing, and only says what is wished from now on.
+    """
 
     KIND: ClassVar[str] = "settings"
     wall_s: float  # the bridge's clock when it answered
     hello_id: str = ""  # of the hello, or of the ping
+    ping_every_s: float = 0.0  # somebody looks at this agent; 0: as often as before
+    ping_for_s: float = 0.0  # and so long
+    intake: Intake = Intake.AS_IT_IS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +242,11 @@ class Ping:
     wall_s: float
     clock_offset_ms: int | None = None
     ping_id: str = ""  # comes back with the answer
+    next_s: float | None = None  # the next one leaves in so many seconds, if all is well
+    backlog_age_s: float | None = None  # of the result that waits longest to leave
+    spool_bytes: int | None = None  # used by the spool
+    spool_most_bytes: int | None = None  # what it may use
+    drained: bool = False  # it was told to take nothing new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from agent.compression import decompress
 from agent.errors import LinkDown
-from agent.jobs.reporter import PING_EVERY_S
+from agent.jobs.wishes import PING_EVERY_S
 from agent.link.amqp import connect
 from agent.link.enrol import from_json
 from agent.link.http.edge import PULL_S

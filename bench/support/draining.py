@@ -12,6 +12,7 @@ from agent.clock import SystemClock
 from agent.jobs.book import Book
 from agent.jobs.inquiry import Inquiry
 from agent.jobs.reporter import Reporter
+from agent.jobs.wishes import Wishes
 from agent.link.amqp import connect
 from agent.link.link import Enrolment
 from agent.logs import Secret
@@ -59,7 +60,9 @@ async def drain(folder: Path, amqp_url: str) -> float:
         enrolment = Enrolment(worker=WORKER, worker_group="bench", tags=(), shared_tags=(), amqp_url=amqp_url)
         async with connect(enrolment, Secret("")) as link:
             clock = SystemClock()
-            reporter = Reporter(book, spool, clock, Inquiry(book, spool, clock))
+            reporter = Reporter(
+                book, spool, clock, Inquiry(book, spool, clock), Wishes(spool, clock, book.changes)
+            )
             began_s = time.monotonic()
             await _until_drained(reporter.run(link), book)
             return results / (time.monotonic() - began_s)

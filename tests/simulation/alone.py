@@ -12,6 +12,7 @@ from agent.jobs.inquiry import Inquiry
 from agent.jobs.model import Event, Key
 from agent.jobs.runner import Executor, Runner, Site
 from agent.jobs.told import Told
+from agent.jobs.wishes import Wishes
 from agent.policy import Policy
 from agent.spool.budget import Bounds
 from agent.spool.room import Room
@@ -108,7 +109,10 @@ class VirtualSite:
 
     def control(self, runner: Runner, link: OpenLink, told: Told, reject_once: RejectOnce) -> Control:
         inquiry = Inquiry(self.book, self.spool, self.clock)
-        return Control(self.book, self.spool, runner, link, inquiry, told, reject_once)
+        return Control(self.book, self.spool, runner, link, inquiry, told, reject_once, self.wishes())
+
+    def wishes(self) -> Wishes:
+        return Wishes(self.spool, self.clock, self.book.changes)
 
     async def hold(self, name: str = "j", **about: object) -> Key:
         """Take custody of a job."""

@@ -73,7 +73,8 @@ async def test_it_reports_quarantine_once_and_cuts_its_log_into_messages(
     text = "x" * 3 * LOG_CHARS_MAX
     await site.spool.add_log(key, 0, text)
     link = OpenLink()
-    reporter = Reporter(site.book, site.spool, site.clock, Inquiry(site.book, site.spool, site.clock))
+    inquiry = Inquiry(site.book, site.spool, site.clock)
+    reporter = Reporter(site.book, site.spool, site.clock, inquiry, site.wishes())
     reporting = asyncio.ensure_future(reporter.run(link))
     await asyncio.sleep(MINUTE_S)
     assert [message.job_id for message in link.of(Rejected)] == ["odd"]
