@@ -15,6 +15,7 @@ from bridge.store.statements import queries
 from bridge.store.store import Connection, Store
 
 SQL: Final = queries(Path(__file__).with_name("presence.sql"))
+OFTEN_S: Final = 10.0  # as often an agent speaks by itself
 
 
 class Presence:
@@ -25,12 +26,27 @@ class Presence:
 
     def note(self, worker: WorkerName, said: Hello | Ping) -> None:
         """It is there."""
-        self._heard[worker] = {
+        heard = {
             "now": self._clock.wall_s(),
             "held": said.held,
             "backlog": said.backlog,
             "clock_offset_ms": said.clock_offset_ms,
         }
+        if isinstance(said, Ping):
+            heard |= {
+                "running": said.running,
+                "next_s": said.next_s,
+                "backlog_age_s": said.backlog_age_s,
+                "spool_bytes": said.spool_bytes,
+                "spool_most_bytes": said.spool_most_bytes,
+                "drained": int(said.drained),
+            }
+        self._heard[worker] = heard
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether somebody has asked agents to speak more often than they do by themselves."""
+        return any((said.get("next_s") or OFTEN_S) < OFTEN_S for said in self._heard.values())
 
     def forget(self, worker: WorkerName) -> None:
         """What is written of it now is newer."""
