@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 from starlette.routing import BaseRoute
 
-from agent.clock import SystemClock
+from agent.clock import Clock, SystemClock
 from agent.tls.outbound import is_in_clear
 from agent.wire.claims import TokenId
 from agent.wire.tokens import instance_of
@@ -32,6 +32,7 @@ from bridge.store.connection import open_store
 from bridge.store.leading import Part
 from bridge.store.on_server import OnServer
 from bridge.store.sharing import led, listening
+from bridge.store.store import Store
 from bridge.tokens.seen import SeenTokens
 from bridge.tokens.service import Tokens
 from bridge.web.cluster import Cluster, open_cluster
@@ -40,6 +41,7 @@ from bridge.wiring.enrolling import address_of, enrolments_of
 from bridge.wiring.relaying import desk_of, one_term, taker
 from bridge.wiring.rounds import announce, keep_up, look_for_untold, sweep
 from bridge.wiring.serving import together, until_signal
+from bridge.wiring.showing import keeping_of, pages_of, stopping_of
 
 log = structlog.get_logger()
 
@@ -51,18 +53,7 @@ async def serve(settings: Settings) -> None:
     try:
         ledger = Ledger(store, clock)
         signer = await Signer.load(ledger)
-        cluster = await open_cluster(
-            store,
-            clock,
-            settings.base_url,
-            _password(settings),
-            settings.tags,
-            settings.policies,
-            settings.devices,
-            signer.headers,
-        )
-        if cluster.generated_password:
-            print(f"superadmin admin@orvanta.local, password {cluster.generated_password}", flush=True)  # noqa: T201 shown once
+        cluster = await _cluster(settings, store, clock, signer)
         tokens, devices = cluster.tokens, cluster.devices
         is_revoked = partial(_is_revoked, tokens, cluster.successors)
         lead: dict[str, Part] = {
@@ -74,14 +65,13 @@ async def serve(settings: Settings) -> None:
         ending = partial(end_tokens, settings, tokens.seen, tokens.blacklist.all, clock)
         takers: list[Take] = [partial(_take_back, cluster)]
         address = await address_of(settings, store)
-        if settings.amqp_url is None:
-            await _refuse_to_forget(ledger)
         desk: Desk | None = None
         source = LocalSource(cluster.jobs, cluster.environments)
         quarantine = Quarantine(ledger, Recorder(source, ledger, clock), is_revoked, source.record)
         lead["quarantine"] = partial(quarantine.run, clock)
         routes += QuarantineRoutes(quarantine, cluster.require_superadmin, cluster.audit.note).all()
         if settings.amqp_url is None:
+            await _refuse_to_forget(ledger)
             lead["revocations"] = partial(ending, takers)
         else:
             desk = desk_of(settings, settings.amqp_url, ledger)
@@ -101,13 +91,16 @@ async def serve(settings: Settings) -> None:
             desk,
             proof_of_revocation=proofs.of,
         )
-        routes = [*enrolments.routes(), *routes, *cluster.routes]
+        pages = pages_of(settings, cluster, store, ledger, clock, desk)
+        lead["fleet"] = keeping_of(store, ledger, clock)
+        routes = [*enrolments.routes(), *routes, *cluster.routes, *pages.routes]
         beside: dict[str, Part] = {
             "leading": partial(leadership.run, partial(together, lead), partial(together, stand_by)),
             "renewal": Renewal(ledger, signer, desk).run,
+            "wishes": pages.wishes,
             **_always(cluster, settings),
         }
-        await until_signal(settings, routes, beside, cluster.jobs.close)
+        await until_signal(settings, routes, beside, stopping_of(cluster, pages))
     finally:
         await store.close()
 
@@ -122,6 +115,22 @@ def _always(cluster: Cluster, settings: Settings) -> dict[str, Part]:
         parts["listening"] = listening(settings.store, cluster.bulletin)
         parts["heartbeats"] = cluster.jobs.tell_heartbeats
     return parts
+
+
+async def _cluster(settings: Settings, store: Store, clock: Clock, signer: Signer) -> Cluster:
+    cluster = await open_cluster(
+        store,
+        clock,
+        settings.base_url,
+        _password(settings),
+        settings.tags,
+        settings.policies,
+        settings.devices,
+        signer.headers,
+    )
+    if cluster.generated_password:
+        print(f"superadmin admin@orvanta.local, password {cluster.generated_password}", flush=True)  # noqa: T201 shown once
+    return cluster
 
 
 async def relay(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from agent.wire.tokens import token_id
 from bridge.store.reading import SharedReading
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
+from bridge.tokens.blacklist import id_of
 
 SQL: Final = queries(Path(__file__).with_name("devices.sql"))
 
@@ -34,7 +35,7 @@ class Successors:
 
     async def name(self, old: str, new: str) -> None:
         """From now on `new` takes the place of `old`; its agents are told over their links to enrol again."""
-        await self._succeed(token_id(old), old, new)
+        await self._succeed(id_of(old), old, new)
 
     async def name_for(self, old: TokenId, new: str) -> None:
         """The same where the old one is known by its id only: its own cluster has to end it."""

@@ -6,29 +6,57 @@ from dataclasses import dataclass
 from starlette.routing import BaseRoute
 
 from agent.clock import Clock
+from bridge.broker.channel import Broker
+from bridge.fleet.service import Fleets
+from bridge.fleet.wishes import Wishes
+from bridge.jobs.tag_rules import TagRules
+from bridge.pages.agent_deeds import AgentDeeds
 from bridge.pages.live import Live
 from bridge.pages.login import LoginPages
+from bridge.pages.new_agent import NewAgentPages
 from bridge.pages.rendering import Rendering
 from bridge.pages.site import Site
 from bridge.pages.workers import WorkerPages
+from bridge.relay.ledger import Ledger
+from bridge.relay.policy import Policies
+from bridge.store.leading import Part
+from bridge.store.store import Store
 from bridge.web.cluster import Cluster
 
 
 @dataclass(frozen=True, slots=True)
 class Pages:
     routes: Sequence[BaseRoute]
+    wishes: Part  # runs at every bridge
     close: Callable[[], None]  # ends what is live, so that the server can end
 
 
-def open_pages(cluster: Cluster, clock: Clock) -> Pages:
+def open_pages(
+    cluster: Cluster,
+    store: Store,
+    ledger: Ledger,
+    clock: Clock,
+    broker_now: Callable[[], Broker | None],
+    *,
+    tags: TagRules,
+    policies: Policies,
+    base_url: str,
+) -> Pages:
+    """`base_url`: where sites reach the bridge."""
     rendering = Rendering()
     site = Site(cluster.gate, rendering)
     live = Live(clock, cluster.gate.person)
+    fleets = Fleets(store, clock, ledger.presence.record)
+    wishes = Wishes(store, clock, broker_now)
+    tokens, audit = cluster.tokens, cluster.audit
     return Pages(
         routes=[
-            *WorkerPages(site).routes(),
-            *LoginPages(site, cluster.tokens, cluster.audit).routes(),
+            *WorkerPages(site, live, fleets, wishes).routes(),
+            *NewAgentPages(site, live, fleets, tokens, audit, clock, tags, policies, base_url).routes(),
+            *AgentDeeds(site, fleets, tokens, cluster.successors, audit, clock).routes(),
+            *LoginPages(site, tokens, audit).routes(),
             *rendering.routes(),
         ],
+        wishes=wishes.run,
         close=live.close,
     )

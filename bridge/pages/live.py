@@ -5,6 +5,7 @@ first, and the others take what it found. A viewer is sent what differs from wha
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
@@ -21,6 +22,7 @@ RETRY_MS: Final = 2000  # how soon a browser comes back after a break
 
 Fragments = Mapping[str, str]
 Look = Callable[[], Awaitable[Fragments]]
+Beside = Callable[[], Awaitable[None]]
 MaySee = Callable[[Request], Awaitable[object]]  # raises for who may not, or no longer
 
 
@@ -61,44 +63,41 @@ class Live:
     def viewers(self) -> int:
         return sum(shared.viewers for shared in self._shared.values())
 
-    def stream(self, request: Request, key: str, look: Look, names: frozenset[str] | None = None) -> Response:
-        """Of the fragments that `look` gives, those in `names`, or all. `key` names what is looked at."""
-        events = self._events(request, key, look, names)
+    def stream(
+        self, request: Request, key: str, look: Look, known: str = "", beside: Beside | None = None
+    ) -> Response:
+        """What `look` gives, as it changes. `key` names what is looked at.
+
+        `known`: the digest of what the page was made of; while that is what there is, nothing is sent.
+        `beside`: called each time that this viewer is looked for.
+        """
+        events = self._events(request, key, look, _Viewer(known, beside))
         return StreamingResponse(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
-    async def _events(
-        self, request: Request, key: str, look: Look, names: frozenset[str] | None
-    ) -> AsyncIterator[str]:
+    async def _events(self, request: Request, key: str, look: Look, viewer: "_Viewer") -> AsyncIterator[str]:
         shared = self._shared.setdefault(key, _Shared(look, self._clock))
         shared.viewers += 1
         try:
             yield f"retry: {RETRY_MS}\n\n"
-            async for text in self._changes(request, shared, names):
+            async for text in self._changes(request, shared, viewer):
                 yield text
         finally:
             shared.viewers -= 1
             if not shared.viewers and self._shared.get(key) is shared:
                 del self._shared[key]
 
-    async def _changes(
-        self, request: Request, shared: _Shared, names: frozenset[str] | None
-    ) -> AsyncIterator[str]:
-        sent: dict[str, str] = {}
+    async def _changes(self, request: Request, shared: _Shared, viewer: "_Viewer") -> AsyncIterator[str]:
         quiet_since_s = self._clock.monotonic_s()
         while not self._closing.is_set():
             try:
                 await self._may_see(request)
                 found = await shared.fragments()
+                await viewer.look_beside()
             except (NotAuthorized, PermissionDenied):
                 return
             except DatabaseError:
                 found = {}  # the store is away: what was sent stays, and says how old it is
-            changed = {
-                name: text
-                for name, text in found.items()
-                if (names is None or name in names) and sent.get(name) != text
-            }
-            sent.update(changed)
+            changed = viewer.changed(found)
             now_s = self._clock.monotonic_s()
             if changed or now_s - quiet_since_s >= KEEP_ALIVE_S:
                 quiet_since_s = now_s
@@ -111,6 +110,37 @@ class Live:
                 await self._closing.wait()
         except TimeoutError:
             return
+
+
+class _Viewer:
+    """What one viewer has."""
+
+    def __init__(self, known: str, beside: Beside | None) -> None:
+        self._known = known
+        self._beside = beside
+        self._sent: dict[str, str] = {}
+
+    async def look_beside(self) -> None:
+        if self._beside is not None:
+            await self._beside()
+
+    def changed(self, found: Fragments) -> dict[str, str]:
+        """What has to be sent; from now on it has it."""
+        if self._known and found:
+            if digest(found) == self._known:
+                self._sent = dict(found)
+            self._known = ""
+        changed = {name: text for name, text in found.items() if self._sent.get(name) != text}
+        self._sent.update(changed)
+        return changed
+
+
+def digest(fragments: Fragments) -> str:
+    """Names a set of fragments."""
+    whole = hashlib.sha256()
+    for name, text in sorted(fragments.items()):
+        whole.update(f"{name}\n{text}\n".encode())
+    return whole.hexdigest()[:16]
 
 
 def _event(name: str, text: str) -> str:

@@ -66,6 +66,13 @@ class Site:
         """A page, or a fragment of one (its name begins with `_`), with what all of them need."""
         return self._rendering.answer(request, template, self._around(request, who) | dict(values), status)
 
+    def over(
+        self, request: Request, fragment: str, who: Identity, values: Mapping[str, object], status: int = 200
+    ) -> Response:
+        """A fragment that a script lays over its page; without one it is a page by itself."""
+        template = fragment if _by_script(request) else "over.html"
+        return self.render(request, template, who, {"inside": fragment, **values}, status)
+
     def text(self, template: str, values: Mapping[str, object]) -> str:
         """A fragment, for a stream."""
         return self._rendering.text(template, values)

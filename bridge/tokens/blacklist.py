@@ -18,10 +18,13 @@ from bridge.store.store import Connection, Store
 
 SQL: Final = queries(Path(__file__).with_name("tokens.sql"))
 FRESH_S: Final = 2.0  # another process's entry counts here at the latest then
+BY_ID: Final = "id:"  # begins an entry that names a token whose text is not at hand
 EVER_S: Final = 253402300799.0  # the last second of the year 9999
 
 
 class BlacklistedToken(Struct):
+    """`token`: in any spelling, or `id:` and the id that the store knows it by."""
+
     token: str
     expires_at: datetime | None = None
 
@@ -68,7 +71,7 @@ class Blacklist:
         row = {"token": token, "expires_at": _end_of(asked), "now": self._clock.wall_s(), "by": by}
         await self._store.write(lambda connection: connection.execute(SQL["blacklist"], row))
         self._reading.changed()
-        self.news.note(token_id(token))
+        self.news.note(id_of(token))
 
     async def remove(self, token: str) -> None:
         """It holds again, if it ever did."""
@@ -78,7 +81,7 @@ class Blacklist:
 
     async def _ends(self) -> dict[TokenId, float]:
         """Token → when its entry ends."""
-        ends = {token_id(row["token"]): row["expires_at"] for row in await self._rows(self._clock.wall_s())}
+        ends = {id_of(row["token"]): row["expires_at"] for row in await self._rows(self._clock.wall_s())}
         for token in ends.keys() - self._told:  # another process has added it
             self.news.note(token)
         self._told = frozenset(ends)
@@ -102,6 +105,11 @@ class Blacklist:
             return [dict(row) for row in connection.execute(SQL["blacklisted"], {"after": after})]
 
         return await self._store.read(read)
+
+
+def id_of(text: str) -> TokenId:
+    """Of a token in any spelling, or of one that is named by its id."""
+    return TokenId(text.removeprefix(BY_ID)) if text.startswith(BY_ID) else token_id(text)
 
 
 def _end_of(asked: BlacklistedToken) -> float:

@@ -14,10 +14,12 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
-from agent.clock import SystemClock
+from agent.clock import Clock, SystemClock
 from bridge.devices.service import FIRST_USE, Rules
-from bridge.pages.assembly import open_pages
+from bridge.jobs.tag_rules import TagRules
+from bridge.pages.assembly import Pages, open_pages
 from bridge.relay.ledger import Ledger
+from bridge.relay.policy import Policies
 from bridge.relay.signer import Signer
 from bridge.store.connection import open_store
 from bridge.store.on_server import OnServer
@@ -26,6 +28,8 @@ from bridge.tokens.model import NewPersonToken
 from bridge.web.asgi import build
 from bridge.web.cluster import Cluster, open_cluster
 from tests.support.first_store import ADMIN, BASE_URL, PASSWORD, put_first_store
+
+TAGS = TagRules(["gpu(lab+ship)", "pos-$args[shop]", "till"])
 
 
 class MovedClock(SystemClock):
@@ -88,6 +92,14 @@ QUERY = {
 }  # fmt: skip
 
 
+def pages_of(cluster: Cluster, store: Store, clock: Clock) -> Pages:
+    """As a bridge without a broker shows them."""
+    ledger = Ledger(store, clock)
+    return open_pages(
+        cluster, store, ledger, clock, lambda: None, tags=TAGS, policies=Policies(), base_url=BASE_URL
+    )
+
+
 @asynccontextmanager
 async def running_cluster(place: Path | OnServer, rules: Rules = FIRST_USE) -> AsyncIterator[Running]:
     """In this folder, or on this database."""
@@ -99,7 +111,7 @@ async def running_cluster(place: Path | OnServer, rules: Rules = FIRST_USE) -> A
         password = None if isinstance(place, Path) else PASSWORD
         signer = await Signer.load(Ledger(store, clock))
         cluster = await open_cluster(store, clock, BASE_URL, password, sign=signer.headers, rules=rules)
-        pages = open_pages(cluster, clock)
+        pages = pages_of(cluster, store, clock)
         app = build([*cluster.routes, *pages.routes])
         token = await cluster.tokens.create(ADMIN, NewPersonToken())
         yield Running(

@@ -27,6 +27,7 @@ function tick() {
 }
 
 function localise(root) {
+  tick();
   for (const element of root.querySelectorAll("time[data-local]")) {
     const when = new Date(element.dateTime);
     element.title = when.toISOString();
