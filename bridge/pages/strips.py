@@ -72,11 +72,11 @@ def _bars(jobs: Mapping[int, int], history: History) -> str:
 
 
 def _told(outages: list[Outage], done: int, history: History) -> str:
-    down_s = sum(
-        (history.until if one.up_at is None else one.up_at) - max(one.down_at, history.since)
-        for one in outages
-    )
+    ended = [(one.down_at, one.up_at) for one in outages if one.up_at is not None]
+    down_s = sum(up_at - max(down_at, history.since) for down_at, up_at in ended)
     said = "up all of the last 24 h"
-    if outages:
-        said = f"down {age(down_s)} of the last 24 h, {many(len(outages), 'outage')}"
+    if ended:
+        said = f"down for {age(down_s)} of the last 24 h, in {many(len(ended), 'outage')}"
+    if len(ended) < len(outages):
+        said = f"{said}, and away now" if ended else "away now"
     return f"{said}; {many(done, 'job')} finished meanwhile" if done else said

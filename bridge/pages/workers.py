@@ -122,5 +122,5 @@ def _calm(agent: Agent) -> Agent:
 
 
 def _about(count: int | None) -> int | None:
-    """To three places."""
-    return None if count is None else round(count, min(0, 3 - len(str(count))))
+    """To four places."""
+    return None if count is None else round(count, min(0, 4 - len(str(count))))

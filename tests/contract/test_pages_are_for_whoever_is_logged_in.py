@@ -5,8 +5,6 @@ import pytest
 from bridge.web.headers import ALWAYS
 from tests.support.cluster import PASSWORD, Running
 
-pytestmark = pytest.mark.on_both_stores
-
 LOGIN = {"email": "admin@orvanta.local", "password": PASSWORD, "next": "/workers?state=down"}
 
 
