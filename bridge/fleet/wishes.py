@@ -25,7 +25,7 @@ FOR_S: Final = 60.0
 AGAIN_S: Final = 30.0  # it is asked again while somebody still looks
 AT_ONCE_MAX: Final = 100  # agents that are asked so: a page shows fewer
 TOLD_AGAIN_S: Final = 20.0
-LOOK_EVERY_S: Final = 1.0
+LOOK_EVERY_S: Final = 2.0
 TELL_S: Final = 5.0
 THERE_S: Final = 30.0
 

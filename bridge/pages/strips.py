@@ -31,7 +31,7 @@ class Strip:
 
 
 def strip(agent: Agent, history: History) -> Strip:
-    outages = list(_outages(agent, history))
+    outages = list(outages_of(agent, history))
     done = history.done_while_down.get(agent.worker, {})
     return Strip(
         tuple(_span(one, history) for one in outages),
@@ -40,7 +40,7 @@ def strip(agent: Agent, history: History) -> Strip:
     )
 
 
-def _outages(agent: Agent, history: History) -> Iterator[Outage]:
+def outages_of(agent: Agent, history: History) -> Iterator[Outage]:
     """What is known to have ended, and what goes on now, whether it is written down yet or not."""
     for one in history.outages.get(agent.worker, ()):
         if one.up_at is not None:

@@ -13,11 +13,12 @@ from bridge.fleet.service import Fleet, Fleets
 from bridge.fleet.wishes import Wishes
 from bridge.pages.fleet_view import Asked, Shown, shown
 from bridge.pages.live import Fragments, Live, digest
+from bridge.pages.plots import day_of
 from bridge.pages.site import Site
 from bridge.pages.strips import Strip, strip
 from bridge.pages.units import by_month, this_month
 from bridge.tokens.model import Identity
-from bridge.web.bodies import typed_query
+from bridge.web.bodies import json_reply, typed_query
 
 CALM_S: Final = 10.0
 ROWS_KEPT: Final = 5000  # rendered rows that are remembered
@@ -36,6 +37,7 @@ class WorkerPages:
             self._site.page("/workers", self._workers),
             self._site.page("/workers/live", self._stream),
             self._site.page("/workers/units", self._units),
+            self._site.page("/workers/history", self._history),
         ]
 
     async def _workers(self, request: Request, who: Identity) -> Response:
@@ -72,6 +74,10 @@ class WorkerPages:
     async def _units(self, request: Request, who: Identity) -> Response:
         values = {"months": by_month((await self._fleets.now()).months)}
         return self._site.over(request, "_units.html", who, values)
+
+    async def _history(self, _: Request, __: Identity) -> Response:
+        """For the chart."""
+        return json_reply(day_of(await self._fleets.now()))
 
     def _fragments(self, fleet: Fleet, now: Shown) -> Fragments:
         """All that may change on this page, by the names under which it listens."""

@@ -86,3 +86,13 @@ async def test_a_worker_counts_once_in_a_month(cluster: Running) -> None:
         await keeping.count_months()
         cluster.clock.ahead_s += HOUR_S
     assert [workers for _, workers in (await fleet(cluster, suva)).months] in ([2], [2, 2])
+
+
+async def test_the_plot_counts_who_was_up(cluster: Running) -> None:
+    suva, nadi = await site(cluster, "suva"), await site(cluster, "nadi")
+    await suva.ping(next_s=1e6)
+    await nadi.ping()
+    await looked(cluster, suva, 4 * HOUR_S)
+    day = (await cluster.admin.get("/workers/history")).json()
+    assert len(day["at"]) == len(day["up"]) == len(day["done"]) == 96
+    assert (day["up"][0], day["up"][-1]) == (2, 1)

@@ -26,12 +26,20 @@ function tick() {
   }
 }
 
+function shortly(when) { // today needs no date, this year no year
+  const now = new Date();
+  const time = { hour: "numeric", minute: "2-digit" };
+  if (when.toDateString() === now.toDateString()) return time;
+  const day = { month: "short", day: "numeric", ...time };
+  return when.getFullYear() === now.getFullYear() ? day : { year: "numeric", ...day };
+}
+
 function localise(root) {
   tick();
   for (const element of root.querySelectorAll("time[data-local]")) {
     const when = new Date(element.dateTime);
     element.title = when.toISOString();
-    write(element, when.toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
+    write(element, when.toLocaleString([], shortly(when)));
   }
 }
 
