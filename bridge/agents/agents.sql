@@ -35,3 +35,6 @@ SELECT queue.state, queue.worker, queue.restarts + 1 AS attempt, queue.canceled_
 
 -- name: given_to
 SELECT id, restarts + 1 AS attempt, request_id FROM queue WHERE state = 'running' AND worker = :worker;
+
+-- name: drained
+SELECT worker FROM enrolled_agent WHERE drained_by IS NOT NULL;

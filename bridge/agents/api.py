@@ -126,6 +126,8 @@ class AgentApi:
         if request_id is not None and not 0 < len(request_id) <= REQUEST_ID_MAX:
             raise BadRequest(f"Idempotency-Key must have 1 to {REQUEST_ID_MAX} characters")
         tags = sorted(typed_query(request, PullFrom).wanted(claims.tags))
+        if await self._workers.drained.holds(claims.worker):
+            tags = []
         wait_s = wait_s_of(request)
         if wait_s:
             self._workers.heard(claims)

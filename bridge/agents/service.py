@@ -11,10 +11,12 @@ from msgspec import Raw
 from agent.clock import Clock
 from agent.database import WriteFailed
 from agent.wire.claims import Claims
+from bridge.agents.drained import Drained
 from bridge.agents.model import HeldScript, Ping, ScriptMeta, WorkerRow, WorkersFilter
 from bridge.agents.presence import Presence
 from bridge.errors import BadRequest
 from bridge.jobs.model import rfc3339
+from bridge.store.bulletin import Bulletin
 from bridge.store.pages import window
 from bridge.store.rows import found
 from bridge.store.statements import queries
@@ -28,7 +30,8 @@ log = structlog.get_logger()
 
 
 class Workers:
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, bulletin: Bulletin) -> None:
+        self.drained: Final = Drained(store, bulletin)
         self._store = store
         self._clock = clock
         self._presence = Presence(store, clock)

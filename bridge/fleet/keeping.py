@@ -22,7 +22,7 @@ PATIENCE_S: Final = 5.0  # a shorter silence is no outage
 KEPT_S: Final = 2 * 86_400.0  # a strip shows one day
 GONE_S: Final = 30 * 86_400.0
 LISTEN_FIRST_S: Final = 40.0  # after a start: whoever is there has spoken by then
-MONTH_EVERY_S: Final = 300.0
+MONTH_EVERY_S: Final = 30.0
 
 log = structlog.get_logger()
 

@@ -11,9 +11,11 @@ from typing import Any, Final
 import msgspec
 
 from agent.clock import Clock
+from bridge.agents.drained import KIND
 from bridge.errors import NotFound
 from bridge.fleet import model
 from bridge.fleet.model import NO_HISTORY, Agent, History, Kind, Outage
+from bridge.store.bulletin import Bulletin, Note, Tell
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Store
 
@@ -54,9 +56,10 @@ class Fleet:
 
 
 class Fleets:
-    def __init__(self, store: Store, clock: Clock, record: Record) -> None:
+    def __init__(self, store: Store, bulletin: Bulletin, clock: Clock, record: Record) -> None:
         """`record`: writes down who was heard of, where this bridge is the one that hears."""
         self._store = store
+        self._bulletin = bulletin
         self._clock = clock
         self._record = record
         self._reading = asyncio.Lock()
@@ -84,7 +87,12 @@ class Fleets:
     async def drain(self, worker: str, by: str | None) -> None:
         """It is to take nothing new from now on; None: it may again. Raises `NotFound`."""
         values = {"worker": worker, "by": by}
-        if not await self._store.write(lambda db: db.execute(SQL["drain"], values).rowcount):
+
+        def write(db: Connection, tell: Tell) -> int:
+            tell(Note(KIND, worker))
+            return db.execute(SQL["drain"], values).rowcount
+
+        if not await self._bulletin.write(write):
             raise NotFound(f"no agent {worker!r} has enrolled")
         self._seen = None
 

@@ -46,7 +46,7 @@ def open_pages(
     rendering = Rendering()
     site = Site(cluster.gate, rendering)
     live = Live(clock, cluster.gate.person)
-    fleets = Fleets(store, clock, ledger.presence.record)
+    fleets = Fleets(store, cluster.bulletin, clock, ledger.presence.record)
     wishes = Wishes(store, clock, broker_now)
     tokens, audit = cluster.tokens, cluster.audit
     return Pages(

@@ -1,7 +1,7 @@
 """Which workers a page shows, in which order, and what is said of all of them. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
@@ -12,6 +12,8 @@ from bridge.fleet.model import Agent, State
 from bridge.fleet.service import Fleet
 
 PER_PAGE: Final = 50
+OVER: Final = (State.LEFT, State.REVOKED, State.EXPIRED)
+OVER_KEPT_S: Final = 7 * 86_400.0
 Sort = Literal["name", "state", "held", "backlog", "spool", "clock"]
 Text = Annotated[str, Meta(max_length=200)]
 
@@ -70,7 +72,7 @@ class Shown:
 
 
 def shown(fleet: Fleet, asked: Asked) -> Shown:
-    matching = [agent for agent in fleet.agents if _matches(agent, asked, fleet.titles)]
+    matching = [agent for agent in fleet.agents if _matches(agent, asked, fleet.titles, fleet.now_s)]
     key = ORDERS[asked.sort]
     matching.sort(key=lambda agent: (_title(agent.group, fleet), key(agent), agent.worker))
     page = min(asked.page, _pages(len(matching)))
@@ -110,12 +112,15 @@ def _title(group: str, fleet: Fleet) -> str:
     return fleet.titles.get(group, group)
 
 
-def _matches(agent: Agent, asked: Asked, titles: Any) -> bool:
+def _matches(agent: Agent, asked: Asked, titles: Mapping[str, str], now_s: float) -> bool:
+    """What was sent away long ago is found only by whoever looks for it."""
     if asked.group and agent.group != asked.group:
         return False
     if asked.state and not STATES[asked.state](agent):
         return False
     sought = asked.q.casefold().split()
+    if not (sought or asked.state) and agent.state in OVER and now_s - agent.last_heard > OVER_KEPT_S:
+        return False
     text = " ".join([agent.worker, titles.get(agent.group, ""), agent.version, *agent.tags]).casefold()
     return all(word in text for word in sought)
 

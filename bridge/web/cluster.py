@@ -114,7 +114,7 @@ async def open_cluster(
     interpolation = Interpolation(variables, resources)
     bulletin = Bulletin(store)
     jobs = Jobs(store, bulletin, clock, tokens.jobs, Arguments(interpolation, base_url), tags, policies)
-    workers = Workers(store, clock)
+    workers = Workers(store, clock, bulletin)
     holding = Holding(store, jobs)
     records = Records(store, clock, jobs.heartbeats)
     details = Details(store, clock)

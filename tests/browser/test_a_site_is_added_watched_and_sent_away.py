@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from dev_tools.proxy import Cut
-from tests.browser.visiting import picture
+from tests.browser.visiting import picture, violations
 from tests.support.world import Agent, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -46,6 +46,7 @@ async def made_token(page: Page) -> str:
     await drawer.get_by_role("button", name="Make the token").click()
     await expect(page.get_by_text("Waiting for it to connect…")).to_be_visible()
     await picture(page, "new-agent-token")
+    assert await violations(page) == []
     return await page.locator("#token-1").inner_text()
 
 
@@ -73,8 +74,11 @@ async def cut_and_back(row: Locator, shops: World) -> None:
 
 async def blacklisted(page: Page, row: Locator, agent: Agent) -> None:
     await row.get_by_role("link").click()
+    await picture(page, "agent")
+    assert await violations(page) == []
     await page.get_by_role("link", name="Blacklist its token…").click()
     await picture(page, "blacklist")
+    assert await violations(page) == []
     await page.get_by_role("button", name="Blacklist").click()
     await page.locator("dialog[open] [data-close]").click()
     await expect(state_in(row)).to_contain_text("revoked", timeout=SEEN_MS)

@@ -7,6 +7,7 @@ from tests.browser.visiting import PHONE, Scheme, Visit, picture, violations
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+PATHS = ["/login", "/workers", "/workers/new"]
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -29,7 +30,7 @@ async def test_axe_finds_nothing(visit: Visit, scheme: Scheme) -> None:
         await workers.keyboard.press("Escape")
 
 
-@pytest.mark.parametrize("path", ["/login", "/workers", "/workers/new"])
+@pytest.mark.parametrize("path", PATHS)
 async def test_a_phone_shows_all_of_it(visit: Visit, path: str) -> None:
     page = await visit.open(path, size=PHONE, login=path != "/login")
     assert await page.evaluate(TOO_WIDE) <= 0

@@ -19,7 +19,7 @@ def intakes(carrier: Carrier) -> list[Intake]:
 
 async def test_a_drain_is_told_until_the_agent_says_so(cluster: Running) -> None:
     suva, carrier = await site(cluster, "suva"), Carrier()
-    fleets = Fleets(cluster.store, cluster.clock, suva.ledger.presence.record)
+    fleets = Fleets(cluster.store, cluster.cluster.bulletin, cluster.clock, suva.ledger.presence.record)
     wishes = Wishes(cluster.store, cluster.clock, lambda: carrier)
     await suva.ping()
     await wishes.tell_drains()
@@ -45,7 +45,7 @@ async def test_a_drain_is_told_until_the_agent_says_so(cluster: Running) -> None
 async def test_who_is_looked_at_is_asked_to_speak_more_often_while_it_is(cluster: Running) -> None:
     suva, carrier = await site(cluster, "suva"), Carrier()
     await suva.ping()
-    fleets = Fleets(cluster.store, cluster.clock, suva.ledger.presence.record)
+    fleets = Fleets(cluster.store, cluster.cluster.bulletin, cluster.clock, suva.ledger.presence.record)
     wishes = Wishes(cluster.store, cluster.clock, lambda: carrier)
     for _ in range(5):
         await wishes.look_at((await fleets.now()).agents)
@@ -62,7 +62,7 @@ async def test_who_is_looked_at_is_asked_to_speak_more_often_while_it_is(cluster
 async def test_a_broker_that_is_away_costs_no_page(cluster: Running) -> None:
     suva, carrier = await site(cluster, "suva"), Carrier()
     await suva.ping()
-    fleets = Fleets(cluster.store, cluster.clock, suva.ledger.presence.record)
+    fleets = Fleets(cluster.store, cluster.cluster.bulletin, cluster.clock, suva.ledger.presence.record)
     await Wishes(cluster.store, cluster.clock, lambda: None).look_at((await fleets.now()).agents)
     await Wishes(cluster.store, cluster.clock, lambda: None).tell_drains()
     carrier.is_down = True

@@ -21,7 +21,9 @@ CLOSED = Statement(
 
 
 async def fleet(cluster: Running, suva: Site) -> Fleet:
-    return await Fleets(cluster.store, cluster.clock, suva.ledger.presence.record).now()
+    return await Fleets(
+        cluster.store, cluster.cluster.bulletin, cluster.clock, suva.ledger.presence.record
+    ).now()
 
 
 async def looked(cluster: Running, suva: Site, after_s: float, *, may_begin: bool = True) -> list[Outage]:

@@ -81,6 +81,14 @@ async def test_who_said_good_bye_is_stopped_and_who_only_pings_stands_there_too(
     assert "HTTP" in rows["ag-shops-nadi-a1b2c"]
 
 
+async def test_who_was_sent_away_long_ago_is_shown_to_whoever_looks_for_it(cluster: Running) -> None:
+    suva = await site(cluster, "suva")
+    await suva.ledger.heard(suva.worker, held=0, left=True)
+    cluster.clock.ahead_s += 8 * 86_400
+    assert await names(cluster, "") == []
+    assert await names(cluster, "?q=suva") == await names(cluster, "?state=away") == ["suva"]
+
+
 async def names(cluster: Running, query: str) -> list[str]:
     return [worker.rpartition("-")[2] for worker in await rows_of(cluster, query)]
 

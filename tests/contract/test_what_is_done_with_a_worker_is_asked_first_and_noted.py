@@ -90,3 +90,13 @@ async def test_rename(cluster: Running) -> None:
 async def test_nobody_does_anything_with_a_worker_that_is_not_there(cluster: Running) -> None:
     for path in ("", "/drain", "/rotate"):
         assert (await cluster.admin.get(f"/workers/agent/ag-no-one{path}")).status_code == 404
+
+
+async def test_a_drained_agent_over_http_is_handed_nothing(cluster: Running) -> None:
+    suva = await site(cluster, "suva", "bash")
+    agent = cluster.client(bearer_of(suva.token, "suva"))
+    for deed, gets_it in (("drain", False), ("resume", True)):
+        await done(cluster, suva, deed)
+        await cluster.preview(tag="bash")
+        pulled = (await agent.post("/api/agent_workers/pull_job")).json()
+        assert (pulled is not None) is gets_it
