@@ -20,7 +20,7 @@ from bridge.store.store import Store
 
 SQL: Final = queries(Path(__file__).with_name("fleet.sql"))
 
-LOOKED_AT_S: Final = 1.5  # how often an agent speaks that somebody looks at
+LOOKED_AT_S: Final = 1.2  # how often an agent speaks that somebody looks at
 FOR_S: Final = 60.0
 AGAIN_S: Final = 30.0  # it is asked again while somebody still looks
 AT_ONCE_MAX: Final = 100  # agents that are asked so: a page shows fewer
