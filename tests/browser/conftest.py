@@ -1,4 +1,4 @@
-"""One browser and one world for all tests of the pages."""
+"""One browser for all tests of the pages, and what it looks at."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, async_playwright
 
 from dev_tools.brokers.broker import Broker
-from tests.browser.visiting import ARGUMENTS, Visit, visiting
+from tests.browser.visiting import ARGUMENTS, SCREENSHOTS
+from tests.support.cluster import running_cluster, served
+from tests.support.fleet import site
 from tests.support.world import World, opened_world
 
-__all__ = ["browser", "page", "shops", "visit"]
+LONG_S = 1e6  # no ping is due while the tests last
+
+__all__ = ["browser", "fleet_url", "shops"]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -20,6 +24,7 @@ async def browser() -> AsyncIterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("no browser: apt-get install chromium")
+    SCREENSHOTS.mkdir(exist_ok=True)
     async with async_playwright() as playwright:
         opened = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield opened
@@ -35,17 +40,20 @@ async def shops(
         yield world
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(browser: Browser, shops: World) -> AsyncIterator[Visit]:
-    """Opens pages of a logged-in superadmin; what a page complains of on its console fails the test."""
-    async with visiting(browser, shops.bridge.url) as visit:
-        yield visit
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def page(visit: Visit) -> Page:
-    return await visit.open("/workers")
-
-
-def pytest_configure() -> None:
-    (Path(__file__).parent / "screenshots").mkdir(exist_ok=True)
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def fleet_url(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> AsyncIterator[str]:
+    """Where a cluster without a broker answers that knows sites in every state; they are nothing but rows."""
+    folder: Path = tmp_path_factory.mktemp("fleet")
+    async with running_cluster(folder) as running:
+        await (await site(running, "suva")).ping(
+            held=41, running=2, backlog=7, backlog_age_s=7200.0, clock_offset_ms=-90_000,
+            spool_bytes=900 * 2**20, spool_most_bytes=2**30, next_s=LONG_S,
+        )  # fmt: skip
+        await (await site(running, "nadi")).ping(held=3, next_s=0.01)
+        drained = await site(running, "labasa", group="ferries")
+        await drained.ping(next_s=LONG_S, drained=True)
+        async with served(running.app) as url:
+            await running.admin.post(f"/workers/agent/{drained.worker}/drain", data={"": ""})
+            left = await site(running, "lautoka", group="ferries")
+            await left.ledger.heard(left.worker, held=0, left=True)
+            yield url

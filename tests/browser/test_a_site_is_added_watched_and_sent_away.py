@@ -1,10 +1,10 @@
 """An operator's way with one site: a token, the agent comes, works, drains, is cut off, is blacklisted."""
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from dev_tools.proxy import Cut
-from tests.browser.visiting import picture, violations
+from tests.browser.visiting import picture, visiting
 from tests.support.world import Agent, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -13,22 +13,23 @@ SEEN_MS = 15_000
 CUT_SEEN_S = 5.0
 
 
-async def test_the_whole_way(page: Page, shops: World) -> None:
-    await expect(page.get_by_text("No worker has come yet")).to_be_visible()
-    await picture(page, "workers-empty")
-    token = await made_token(page)
-    agent = shops.site(token=token)
-    agent.launch()
-    await expect(page.locator(".wait.good")).to_contain_text("is up", timeout=SEEN_MS)
-    await picture(page, "new-agent-connected")
-    await page.locator("dialog[open] [data-close]").last.click()
-    row = page.locator(".fleet tbody tr")  # the page has learnt of it by itself
-    await expect(state_in(row)).to_contain_text("up")
-    job_id = shops.cluster.submit("sleep 1; echo done", "pos-suva")
-    assert (await shops.cluster.done(job_id))["success"]
-    await drained_and_resumed(page, row)
-    await cut_and_back(row, shops)
-    await blacklisted(page, row, agent)
+async def test_the_whole_way(browser: Browser, shops: World) -> None:
+    async with visiting(browser, shops.bridge.url) as visit:
+        page = await visit.open("/workers")
+        await expect(page.get_by_text("No worker has come yet")).to_be_visible()
+        await picture(page, "workers-empty")
+        agent = shops.site(token=await made_token(page))
+        agent.launch()
+        await expect(page.locator(".wait.good")).to_contain_text("is up", timeout=SEEN_MS)
+        await picture(page, "new-agent-connected")
+        await page.locator("dialog[open] [data-close]").last.click()
+        row = page.locator(".fleet tbody tr")  # the page has learnt of it by itself
+        await expect(state_in(row)).to_contain_text("up")
+        job_id = shops.cluster.submit("sleep 1; echo done", "pos-suva")
+        assert (await shops.cluster.done(job_id))["success"]
+        await drained_and_resumed(page, row)
+        await cut_and_back(row, shops)
+        await blacklisted(page, row, agent)
     assert audited(shops) >= {
         "agent_workers.token.create",
         "agent_workers.drain",
@@ -46,7 +47,6 @@ async def made_token(page: Page) -> str:
     await drawer.get_by_role("button", name="Make the token").click()
     await expect(page.get_by_text("Waiting for it to connect…")).to_be_visible()
     await picture(page, "new-agent-token")
-    assert await violations(page) == []
     return await page.locator("#token-1").inner_text()
 
 
@@ -74,11 +74,8 @@ async def cut_and_back(row: Locator, shops: World) -> None:
 
 async def blacklisted(page: Page, row: Locator, agent: Agent) -> None:
     await row.get_by_role("link").click()
-    await picture(page, "agent")
-    assert await violations(page) == []
     await page.get_by_role("link", name="Blacklist its token…").click()
     await picture(page, "blacklist")
-    assert await violations(page) == []
     await page.get_by_role("button", name="Blacklist").click()
     await page.locator("dialog[open] [data-close]").click()
     await expect(state_in(row)).to_contain_text("revoked", timeout=SEEN_MS)
