@@ -17,6 +17,7 @@ from agent.wire.messages import Message, Ping, Settings
 from tests.simulation.alone import VirtualSite, in_virtual_time
 
 MINUTE_S = 60.0
+MIB = 1024 * 1024
 
 
 class NotedLink:
@@ -116,9 +117,13 @@ async def test_it_takes_nothing_new_until_it_is_told_to(site: VirtualSite) -> No
 @in_virtual_time
 async def test_a_disk_that_refuses_costs_only_what_a_restart_would_know(site: VirtualSite) -> None:
     wishes = wishes_of(site)
-    await site.spool.close()
+    site.disk.is_full = True
     await wishes.heed(said(intake=Wish.CLOSED))
     assert not wishes.may_take()
+    site.disk.is_full = False
+    again = wishes_of(site)
+    await again.load()
+    assert again.may_take()
 
 
 @in_virtual_time
@@ -136,4 +141,7 @@ async def test_it_says_how_full_its_spool_is_and_how_old_what_waits(site: Virtua
         ping.backlog_age_s == ping.wall_s
     )  # the result of this site bears no time: it is as old as the clock
     assert (ping.spool_bytes, ping.spool_most_bytes) == site.spool.room.used_and_most()
+    site.allow(ping.spool_bytes + MIB)
+    await asyncio.sleep(PING_EVERY_S)
+    assert link.pings[-1].spool_most_bytes == ping.spool_bytes + MIB
     sending.cancel()

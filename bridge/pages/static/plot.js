@@ -18,6 +18,8 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name);
 }
 
+const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5]; // there is no half a worker
+
 function axis(more) {
   return { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") }, ...more };
 }
@@ -26,7 +28,11 @@ function options(place, most) {
   return {
     width: place.clientWidth, height: 190, cursor: { points: { size: 6 } },
     scales: { y: { range: [0, Math.max(1, most)] }, jobs: { range: (_, low, high) => [0, Math.max(1, high)] } },
-    axes: [axis({}), axis({ label: "workers up", size: 54 }), axis({ scale: "jobs", side: 1, grid: { show: false }, label: "jobs", size: 54 })],
+    axes: [
+      axis({}),
+      axis({ label: "workers up", size: 54, incrs: WHOLE }),
+      axis({ scale: "jobs", side: 1, grid: { show: false }, label: "jobs", size: 54, incrs: WHOLE }),
+    ],
     series: [
       {},
       { label: "workers up", stroke: colour("--bar-up"), fill: `${colour("--bar-up").trim()}33`, width: 2, paths: uPlot.paths.stepped({ align: 1 }) },
@@ -41,7 +47,7 @@ async function draw(place) {
   let plot;
   const again = () => {
     plot?.destroy();
-    plot = new uPlot(options(place, Math.max(...day.up)), [day.at, day.up, day.done], place);
+    plot = new uPlot(options(place, Math.max(...day.up)), [day.at, day.up, day.done.map((jobs) => jobs || null)], place);
   };
   again();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
