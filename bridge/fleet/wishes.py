@@ -29,18 +29,26 @@ LOOK_EVERY_S: Final = 2.0
 TELL_S: Final = 5.0
 THERE_S: Final = 30.0
 
+BrokerNow = Callable[[], Broker | None]
+
 log = structlog.get_logger()
 
 
 class Wishes:
     """At each bridge of a store: an agent that is told twice does it once."""
 
-    def __init__(self, store: Store, clock: Clock, broker_now: Callable[[], Broker | None]) -> None:
+    def __init__(self, store: Store, clock: Clock, broker_now: BrokerNow | None) -> None:
+        """`broker_now`: None where links are HTTP; it gives None while RabbitMQ is away or takes nothing."""
         self._store = store
         self._clock = clock
         self._broker_now = broker_now
         self._asked_s: dict[str, float] = {}  # monotonic, by worker
         self._told_s: dict[tuple[str, bool], float] = {}
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether agents could speak without being heard here."""
+        return self._broker_now is not None and self._broker_now() is None
 
     async def run(self) -> None:
         """For ever: who is to drain, or to drain no more, is told until it says that it does."""
@@ -53,7 +61,7 @@ class Wishes:
 
     async def tell_drains(self) -> None:
         """Raises `BrokerDown`."""
-        broker = self._broker_now()
+        broker = self._broker()
         if broker is None:
             return
         since = {"since": self._clock.wall_s() - THERE_S}
@@ -71,7 +79,7 @@ class Wishes:
 
     async def look_at(self, agents: Iterable[Agent]) -> None:
         """Somebody looks at these now: called again and again. What cannot be told now is told soon."""
-        broker, now_s = self._broker_now(), self._clock.monotonic_s()
+        broker, now_s = self._broker(), self._clock.monotonic_s()
         if broker is None:
             return
         self._asked_s = {worker: at_s for worker, at_s in self._asked_s.items() if now_s - at_s < AGAIN_S}
@@ -87,6 +95,9 @@ class Wishes:
             except (BrokerDown, TimeoutError) as error:
                 log.warning("wishes.wait", reason=str(error))
                 return
+
+    def _broker(self) -> Broker | None:
+        return None if self._broker_now is None else self._broker_now()
 
     async def _tell(self, broker: Broker, worker: str, wish: Settings) -> None:
         async with asyncio.timeout(TELL_S):

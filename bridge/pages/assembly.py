@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from starlette.routing import BaseRoute
 
 from agent.clock import Clock
-from bridge.broker.channel import Broker
 from bridge.fleet.service import Fleets
-from bridge.fleet.wishes import Wishes
+from bridge.fleet.wishes import BrokerNow, Wishes
 from bridge.jobs.tag_rules import TagRules
 from bridge.pages.agent_deeds import AgentDeeds
 from bridge.pages.live import Live
@@ -36,7 +35,7 @@ def open_pages(
     store: Store,
     ledger: Ledger,
     clock: Clock,
-    broker_now: Callable[[], Broker | None],
+    broker_now: BrokerNow | None,
     *,
     tags: TagRules,
     policies: Policies,

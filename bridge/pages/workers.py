@@ -96,6 +96,7 @@ class WorkerPages:
         return {
             "counts": now.counts,
             "missing": fleet.missing_tags,
+            "is_deaf": self._wishes.is_deaf,
             "done": sum(sum(jobs.values()) for jobs in fleet.history.done_while_down.values()),
             "units": this_month(fleet.months, fleet.now_s),
         }

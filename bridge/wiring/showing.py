@@ -22,7 +22,7 @@ def pages_of(
         store,
         ledger,
         clock,
-        _no_broker if desk is None else desk.taking_broker,
+        None if desk is None else desk.taking_broker,
         tags=settings.tags,
         policies=settings.policies,
         base_url=settings.base_url,
@@ -42,7 +42,3 @@ def stopping_of(cluster: Cluster, pages: Pages) -> Callable[[], None]:
 def _stop(cluster: Cluster, pages: Pages) -> None:
     cluster.jobs.close()
     pages.close()
-
-
-def _no_broker() -> None:
-    """Links are HTTP: nobody can be told anything over RabbitMQ."""

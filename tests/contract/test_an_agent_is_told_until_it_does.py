@@ -63,8 +63,11 @@ async def test_a_broker_that_is_away_costs_no_page(cluster: Running) -> None:
     suva, carrier = await site(cluster, "suva"), Carrier()
     await suva.ping()
     fleets = Fleets(cluster.store, cluster.cluster.bulletin, cluster.clock, suva.ledger.presence.record)
-    await Wishes(cluster.store, cluster.clock, lambda: None).look_at((await fleets.now()).agents)
-    await Wishes(cluster.store, cluster.clock, lambda: None).tell_drains()
+    for broker_now in (None, lambda: None):
+        wishes = Wishes(cluster.store, cluster.clock, broker_now)
+        await wishes.look_at((await fleets.now()).agents)
+        await wishes.tell_drains()
+        assert wishes.is_deaf is (broker_now is not None)
     carrier.is_down = True
     wishes = Wishes(cluster.store, cluster.clock, lambda: carrier)
     await wishes.look_at((await fleets.now()).agents)

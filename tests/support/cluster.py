@@ -95,9 +95,7 @@ QUERY = {
 def pages_of(cluster: Cluster, store: Store, clock: Clock) -> Pages:
     """As a bridge without a broker shows them."""
     ledger = Ledger(store, clock)
-    return open_pages(
-        cluster, store, ledger, clock, lambda: None, tags=TAGS, policies=Policies(), base_url=BASE_URL
-    )
+    return open_pages(cluster, store, ledger, clock, None, tags=TAGS, policies=Policies(), base_url=BASE_URL)
 
 
 @asynccontextmanager
