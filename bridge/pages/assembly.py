@@ -10,6 +10,7 @@ from bridge.fleet.service import Fleets
 from bridge.fleet.wishes import BrokerNow, Wishes
 from bridge.jobs.tag_rules import TagRules
 from bridge.pages.agent_deeds import AgentDeeds
+from bridge.pages.audit import AuditPages
 from bridge.pages.live import Live
 from bridge.pages.login import LoginPages
 from bridge.pages.new_agent import NewAgentPages
@@ -53,6 +54,7 @@ def open_pages(
             *WorkerPages(site, live, fleets, wishes).routes(),
             *NewAgentPages(site, live, fleets, tokens, audit, clock, tags, policies, base_url).routes(),
             *AgentDeeds(site, fleets, tokens, cluster.successors, audit, clock).routes(),
+            *AuditPages(site, audit).routes(),
             *LoginPages(site, tokens, audit).routes(),
             *rendering.routes(),
         ],

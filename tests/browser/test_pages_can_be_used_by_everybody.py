@@ -28,6 +28,11 @@ async def test_axe_finds_nothing(browser: Browser, fleet_url: str, scheme: Schem
         await workers.locator(".u-legend").wait_for()
         assert await violations(workers) == []
         await picture(workers, f"workers-{scheme}")
+        audit = await visit.open("/audit", scheme)
+        await opened(audit, "Verify the chain")
+        assert await violations(audit) == []
+        await audit.keyboard.press("Escape")
+        await picture(audit, f"audit-{scheme}")
         for link in DIALOGS:
             await opened(workers, link)
             assert await violations(workers) == [], link
@@ -51,7 +56,7 @@ async def test_axe_finds_nothing_in_a_deed_and_in_a_token(browser: Browser, flee
         assert await violations(page) == []
 
 
-@pytest.mark.parametrize("path", ["/login", "/workers", "/workers/new"])
+@pytest.mark.parametrize("path", ["/login", "/workers", "/workers/new", "/audit"])
 async def test_a_phone_shows_all_of_it(browser: Browser, fleet_url: str, path: str) -> None:
     async with visiting(browser, fleet_url) as visit:
         page = await visit.open(path, size=PHONE, login=path != "/login")

@@ -62,6 +62,23 @@ async def test_an_altered_entry_is_named(cluster: Running, deed: str, broken_at:
     assert (await cluster.admin.get("/api/audit/verify")).json()["broken_at"] == broken_at
 
 
+async def test_the_page_shows_it_and_names_what_was_altered(cluster: Running) -> None:
+    for number in range(52):
+        await cluster.cluster.audit.note("admin", "workspaces.create", f"<w{number}>", name=["W"])
+    newest, older = [(await cluster.admin.get(f"/audit?page={page}")).text for page in (1, 2)]
+    assert "&lt;w51&gt;" in newest
+    assert "name [&#34;W&#34;]" in newest
+    assert "&lt;w1&gt;" in older
+    assert "&lt;w1&gt;" not in newest
+    assert "The chain is whole" in (await cluster.admin.get("/audit/verify")).text
+
+    def alter(connection: Connection) -> None:
+        connection.execute(plain("UPDATE audit SET username = 'mallory' WHERE id = 3"))
+
+    await cluster.store.write(alter)
+    assert "Entry 3 was altered" in (await cluster.admin.get("/audit/verify")).text
+
+
 async def test_only_a_superadmin_reads_it(cluster: Running) -> None:
     for path in ("list", "verify"):
         assert (await cluster.client(None).get(f"/api/audit/{path}")).status_code == 401
