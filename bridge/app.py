@@ -41,13 +41,14 @@ from bridge.wiring.enrolling import address_of, enrolments_of
 from bridge.wiring.relaying import desk_of, one_term, taker
 from bridge.wiring.rounds import announce, keep_up, look_for_untold, sweep
 from bridge.wiring.serving import together, until_signal
-from bridge.wiring.showing import keeping_of, pages_of, stopping_of
 
 log = structlog.get_logger()
 
 
 async def serve(settings: Settings) -> None:
     """Cluster, API and relay in one process, until SIGTERM or SIGINT."""
+    from bridge.wiring import showing  # noqa: PLC0415 the pages' templates, which `relay` does without
+
     clock = SystemClock()
     store, leadership = led(await open_store(settings.store), settings.store, clock)
     try:
@@ -91,8 +92,8 @@ async def serve(settings: Settings) -> None:
             desk,
             proof_of_revocation=proofs.of,
         )
-        pages = pages_of(settings, cluster, store, ledger, clock, desk)
-        lead["fleet"] = keeping_of(store, ledger, clock)
+        pages = showing.pages_of(settings, cluster, store, ledger, clock, signer, desk)
+        lead["fleet"] = showing.keeping_of(store, ledger, clock)
         routes = [*enrolments.routes(), *routes, *cluster.routes, *pages.routes]
         beside: dict[str, Part] = {
             "leading": partial(leadership.run, partial(together, lead), partial(together, stand_by)),
@@ -100,7 +101,7 @@ async def serve(settings: Settings) -> None:
             "wishes": pages.wishes,
             **_always(cluster, settings),
         }
-        await until_signal(settings, routes, beside, stopping_of(cluster, pages))
+        await until_signal(settings, routes, beside, showing.stopping_of(cluster, pages))
     finally:
         await store.close()
 

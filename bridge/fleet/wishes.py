@@ -14,7 +14,8 @@ from agent.wire.messages import Intake, Settings
 from bridge.broker.channel import Broker
 from bridge.errors import BrokerDown
 from bridge.fleet.model import Agent, Kind
-from bridge.relay.telling import tell
+from bridge.relay.signer import Signer
+from bridge.relay.telling import Teller
 from bridge.store.statements import queries
 from bridge.store.store import Store
 
@@ -37,10 +38,11 @@ log = structlog.get_logger()
 class Wishes:
     """At each bridge of a store: an agent that is told twice does it once."""
 
-    def __init__(self, store: Store, clock: Clock, broker_now: BrokerNow | None) -> None:
+    def __init__(self, store: Store, clock: Clock, signer: Signer, broker_now: BrokerNow | None) -> None:
         """`broker_now`: None where links are HTTP; it gives None while RabbitMQ is away or takes nothing."""
         self._store = store
         self._clock = clock
+        self._signer = signer
         self._broker_now = broker_now
         self._asked_s: dict[str, float] = {}  # monotonic, by worker
         self._told_s: dict[tuple[str, bool], float] = {}
@@ -101,4 +103,4 @@ class Wishes:
 
     async def _tell(self, broker: Broker, worker: str, wish: Settings) -> None:
         async with asyncio.timeout(TELL_S):
-            await tell(broker, WorkerName(worker), [wish])
+            await Teller(broker, self._signer).tell(WorkerName(worker), [wish])

@@ -19,6 +19,7 @@ from bridge.pages.site import Site
 from bridge.pages.workers import WorkerPages
 from bridge.relay.ledger import Ledger
 from bridge.relay.policy import Policies
+from bridge.relay.signer import Signer
 from bridge.store.leading import Part
 from bridge.store.store import Store
 from bridge.web.cluster import Cluster
@@ -36,6 +37,7 @@ def open_pages(
     store: Store,
     ledger: Ledger,
     clock: Clock,
+    signer: Signer,
     broker_now: BrokerNow | None,
     *,
     tags: TagRules,
@@ -47,7 +49,7 @@ def open_pages(
     site = Site(cluster.gate, rendering)
     live = Live(clock, cluster.gate.person)
     fleets = Fleets(store, cluster.bulletin, clock, ledger.presence.record)
-    wishes = Wishes(store, clock, broker_now)
+    wishes = Wishes(store, clock, signer, broker_now)
     tokens, audit = cluster.tokens, cluster.audit
     return Pages(
         routes=[

@@ -9,19 +9,27 @@ from bridge.fleet.keeping import Keeping
 from bridge.pages.assembly import Pages, open_pages
 from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
+from bridge.relay.signer import Signer
 from bridge.store.leading import Part
 from bridge.store.store import Store
 from bridge.web.cluster import Cluster
 
 
 def pages_of(
-    settings: Settings, cluster: Cluster, store: Store, ledger: Ledger, clock: Clock, desk: Desk | None
+    settings: Settings,
+    cluster: Cluster,
+    store: Store,
+    ledger: Ledger,
+    clock: Clock,
+    signer: Signer,
+    desk: Desk | None,
 ) -> Pages:
     return open_pages(
         cluster,
         store,
         ledger,
         clock,
+        signer,
         None if desk is None else desk.taking_broker,
         tags=settings.tags,
         policies=settings.policies,

@@ -20,7 +20,7 @@ def intakes(carrier: Carrier) -> list[Intake]:
 async def test_a_drain_is_told_until_the_agent_says_so(cluster: Running) -> None:
     suva, carrier = await site(cluster, "suva"), Carrier()
     fleets = Fleets(cluster.store, cluster.cluster.bulletin, cluster.clock, suva.ledger.presence.record)
-    wishes = Wishes(cluster.store, cluster.clock, lambda: carrier)
+    wishes = Wishes(cluster.store, cluster.clock, cluster.signer, lambda: carrier)
     await suva.ping()
     await wishes.tell_drains()
     assert carrier.told == []
@@ -46,7 +46,7 @@ async def test_who_is_looked_at_is_asked_to_speak_more_often_while_it_is(cluster
     suva, carrier = await site(cluster, "suva"), Carrier()
     await suva.ping()
     fleets = Fleets(cluster.store, cluster.cluster.bulletin, cluster.clock, suva.ledger.presence.record)
-    wishes = Wishes(cluster.store, cluster.clock, lambda: carrier)
+    wishes = Wishes(cluster.store, cluster.clock, cluster.signer, lambda: carrier)
     for _ in range(5):
         await wishes.look_at((await fleets.now()).agents)
     assert [one.ping_every_s for one in carrier.told] == [LOOKED_AT_S]
@@ -64,12 +64,12 @@ async def test_a_broker_that_is_away_costs_no_page(cluster: Running) -> None:
     await suva.ping()
     fleets = Fleets(cluster.store, cluster.cluster.bulletin, cluster.clock, suva.ledger.presence.record)
     for broker_now in (None, lambda: None):
-        wishes = Wishes(cluster.store, cluster.clock, broker_now)
+        wishes = Wishes(cluster.store, cluster.clock, cluster.signer, broker_now)
         await wishes.look_at((await fleets.now()).agents)
         await wishes.tell_drains()
         assert wishes.is_deaf is (broker_now is not None)
     carrier.is_down = True
-    wishes = Wishes(cluster.store, cluster.clock, lambda: carrier)
+    wishes = Wishes(cluster.store, cluster.clock, cluster.signer, lambda: carrier)
     await wishes.look_at((await fleets.now()).agents)
     await fleets.drain(suva.worker, "admin")
     with pytest.raises(BrokerDown):

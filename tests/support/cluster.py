@@ -92,10 +92,12 @@ QUERY = {
 }  # fmt: skip
 
 
-def pages_of(cluster: Cluster, store: Store, clock: Clock) -> Pages:
+def pages_of(cluster: Cluster, store: Store, clock: Clock, signer: Signer) -> Pages:
     """As a bridge without a broker shows them."""
     ledger = Ledger(store, clock)
-    return open_pages(cluster, store, ledger, clock, None, tags=TAGS, policies=Policies(), base_url=BASE_URL)
+    return open_pages(
+        cluster, store, ledger, clock, signer, None, tags=TAGS, policies=Policies(), base_url=BASE_URL
+    )
 
 
 @asynccontextmanager
@@ -109,7 +111,7 @@ async def running_cluster(place: Path | OnServer, rules: Rules = FIRST_USE) -> A
         password = None if isinstance(place, Path) else PASSWORD
         signer = await Signer.load(Ledger(store, clock))
         cluster = await open_cluster(store, clock, BASE_URL, password, sign=signer.headers, rules=rules)
-        pages = pages_of(cluster, store, clock)
+        pages = pages_of(cluster, store, clock, signer)
         app = build([*cluster.routes, *pages.routes])
         token = await cluster.tokens.create(ADMIN, NewPersonToken())
         yield Running(
