@@ -22,7 +22,7 @@ async def test_the_whole_way(browser: Browser, shops: World) -> None:
         agent.launch()
         await expect(page.locator(".wait.good")).to_contain_text("is up", timeout=SEEN_MS)
         await picture(page, "new-agent-connected")
-        await page.locator("dialog[open] [data-close]").last.click()
+        await page.get_by_role("link", name="Done").click()
         row = page.locator(".fleet tbody tr")  # the page has learnt of it by itself
         await expect(state_in(row)).to_contain_text("up")
         job_id = shops.cluster.submit("sleep 1; echo done", "pos-suva")
@@ -59,7 +59,7 @@ async def drained_and_resumed(page: Page, row: Locator) -> None:
         await row.get_by_role("link").click()
         await page.get_by_role("link", name=f"{deed}…").click()
         await page.get_by_role("button", name=deed).click()
-        await page.locator("dialog[open] [data-close]").click()
+        await page.get_by_role("link", name="Close").click()
         await expect(state_in(row)).to_contain_text(state, timeout=SEEN_MS)
 
 
@@ -77,7 +77,7 @@ async def blacklisted(page: Page, row: Locator, agent: Agent) -> None:
     await page.get_by_role("link", name="Blacklist its token…").click()
     await picture(page, "blacklist")
     await page.get_by_role("button", name="Blacklist").click()
-    await page.locator("dialog[open] [data-close]").click()
+    await page.get_by_role("link", name="Close").click()
     await expect(state_in(row)).to_contain_text("revoked", timeout=SEEN_MS)
     assert agent.process.is_running()  # it keeps what it has, and tries again
 

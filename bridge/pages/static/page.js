@@ -68,8 +68,13 @@ document.addEventListener("click", (event) => {
     if (event.target.matches("dialog")) event.target.close(); // beside it
     return;
   }
+  const alone = button.closest("[data-alone]"); // a page by itself: to close it is to go back
+  if ("close" in button.dataset && alone) location.href = alone.dataset.alone;
   if (button.dataset.open) document.getElementById(button.dataset.open).showModal();
-  if ("close" in button.dataset) button.closest("dialog").close();
+  if ("close" in button.dataset && !alone) { // where a page lies beneath, it is not left
+    event.preventDefault();
+    button.closest("dialog").close();
+  }
   if (button.dataset.copy) copy(button);
 });
 
