@@ -33,36 +33,42 @@ SELECT worker, drained_by FROM enrolled_agent
  WHERE last_heard > :since AND left_at IS NULL
    AND CASE WHEN drained_by IS NULL THEN 0 ELSE 1 END <> coalesce(drained, 0);
 
--- name: begin_outages
--- Of whoever was heard of since we began to listen, or long enough ago: while nobody listens nobody is silent.
-INSERT INTO link_outage (worker, down_at, on_purpose)
-SELECT worker, coalesce(left_at, last_heard), CASE WHEN left_at IS NULL THEN 0 ELSE 1 END
+-- name: silent
+-- Whose outage begins. What is read first is written rarely: a bridge that hangs holds no lock for it.
+SELECT worker, coalesce(left_at, last_heard) AS down_at, CASE WHEN left_at IS NULL THEN 0 ELSE 1 END AS on_purpose
   FROM enrolled_agent
  WHERE (left_at IS NOT NULL OR last_heard < :now - (2 * coalesce(next_s, :ping_s) + :patience_s))
    AND coalesce(left_at, last_heard) > :since
    AND NOT EXISTS (SELECT 1 FROM link_outage AS known
                     WHERE known.worker = enrolled_agent.worker AND known.up_at IS NULL)
-   AND NOT EXISTS (SELECT 1 FROM worker WHERE worker.worker = enrolled_agent.worker AND worker.pinged_at > :http)
-ON CONFLICT DO NOTHING;
+   AND NOT EXISTS (SELECT 1 FROM worker WHERE worker.worker = enrolled_agent.worker AND worker.pinged_at > :http);
 
--- name: begin_http_outages
-INSERT INTO link_outage (worker, down_at, on_purpose)
-SELECT worker, pinged_at, 0 FROM worker
+-- name: silent_over_http
+SELECT worker, pinged_at AS down_at, 0 AS on_purpose FROM worker
  WHERE pinged_at <= :http AND pinged_at > :since
    AND NOT EXISTS (SELECT 1 FROM link_outage AS known WHERE known.worker = worker.worker AND known.up_at IS NULL)
    AND NOT EXISTS (SELECT 1 FROM enrolled_agent AS edge
-                    WHERE edge.worker = worker.worker AND edge.last_heard > :http)
+                    WHERE edge.worker = worker.worker AND edge.last_heard > :http);
+
+-- name: heard_again
+SELECT worker, max(heard) AS up_at FROM (
+  SELECT link_outage.worker, last_heard AS heard FROM link_outage JOIN enrolled_agent
+      ON enrolled_agent.worker = link_outage.worker
+   WHERE up_at IS NULL AND left_at IS NULL AND last_heard > down_at
+  UNION ALL
+  SELECT link_outage.worker, pinged_at FROM link_outage JOIN worker ON worker.worker = link_outage.worker
+   WHERE up_at IS NULL AND pinged_at > down_at) AS known
+ GROUP BY worker;
+
+-- name: begin_outage
+INSERT INTO link_outage (worker, down_at, on_purpose) VALUES (:worker, :down_at, :on_purpose)
 ON CONFLICT DO NOTHING;
 
--- name: end_outages
-UPDATE link_outage SET up_at = (
-    SELECT max(heard) FROM (
-      SELECT last_heard AS heard FROM enrolled_agent WHERE worker = link_outage.worker AND left_at IS NULL
-      UNION ALL SELECT pinged_at FROM worker WHERE worker = link_outage.worker) AS known)
- WHERE up_at IS NULL AND (
-   EXISTS (SELECT 1 FROM enrolled_agent
-            WHERE worker = link_outage.worker AND left_at IS NULL AND last_heard > link_outage.down_at)
-   OR EXISTS (SELECT 1 FROM worker WHERE worker = link_outage.worker AND pinged_at > link_outage.down_at));
+-- name: end_outage
+UPDATE link_outage SET up_at = :up_at WHERE worker = :worker AND up_at IS NULL AND down_at < :up_at;
+
+-- name: any_outage_to_forget
+SELECT 1 FROM link_outage WHERE up_at < :before OR (up_at IS NULL AND down_at < :long_before) LIMIT 1;
 
 -- name: forget_outages
 -- One that has no end yet is kept as long as a worker that never comes back (I6).
@@ -82,15 +88,16 @@ SELECT custodian AS worker,
    AND finished_at - coalesce(clock_offset_ms, 0) / 1000.0 >= :since
  GROUP BY 1, 2;
 
--- name: note_month
-INSERT INTO worker_month (month, worker)
-SELECT :month, worker FROM enrolled_agent WHERE last_heard > :since
-ON CONFLICT DO NOTHING;
+-- name: uncounted
+-- Agents that were there lately and are not counted in this month yet.
+SELECT worker FROM (
+  SELECT worker FROM enrolled_agent WHERE last_heard > :since
+  UNION
+  SELECT worker FROM worker WHERE pinged_at > :since AND worker LIKE 'ag-%') AS known
+ WHERE NOT EXISTS (SELECT 1 FROM worker_month WHERE month = :month AND worker_month.worker = known.worker);
 
--- name: note_month_over_http
-INSERT INTO worker_month (month, worker)
-SELECT :month, worker FROM worker WHERE pinged_at > :since AND worker LIKE 'ag-%'
-ON CONFLICT DO NOTHING;
+-- name: note_month
+INSERT INTO worker_month (month, worker) VALUES (:month, :worker) ON CONFLICT DO NOTHING;
 
 -- name: months
 SELECT month, count(*) AS workers FROM worker_month GROUP BY month ORDER BY month DESC LIMIT :most;
