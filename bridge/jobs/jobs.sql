@@ -85,6 +85,14 @@ INSERT INTO completed (id, status, result, started_at, completed_at, duration_ms
 VALUES (:id, :status, :result, :started_at, :completed_at, :duration_ms, :mem_peak_kb, :worker,
         :canceled_by, :canceled_reason);
 
+-- name: note_poison
+-- For people, who find it among the dead letters: its custodian, where the bridge carried it.
+INSERT INTO dead_letter (fingerprint, kind, came_at, last_at, times, worker, job_id, attempt, reason, bytes)
+VALUES (:fingerprint, 'poison', :now, :now, 1,
+        coalesce((SELECT max(custodian) FROM ledger WHERE job_id = :id AND state <> 'closed'), :worker, ''),
+        :id, :attempt, :reason, 0)
+ON CONFLICT (fingerprint) DO NOTHING;
+
 -- name: drop_parts
 DELETE FROM result_part WHERE job_id = :id;
 

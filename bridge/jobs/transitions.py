@@ -21,6 +21,8 @@ from bridge.store.store import Connection, NotBeside, Row
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 TIME_LIMIT: Final = "timeout"  # who cancels a job at its time limit (agent-api.md 2.1)
+POISON: Final = "Poison"  # the name of an agent's error (agent.jobs.reconciler)
+POISON_MAX_CHARS: Final = 2000
 INT64_MAX: Final = 2**63 - 1
 PASSED_OVER_MAX: Final = 1000  # jobs that one pull may find too late or held back; the next pull goes on
 
@@ -38,6 +40,11 @@ class End:
     mem_peak_kb: int | None = None
     canceled_by: str | None = None
     canceled_reason: str | None = None
+
+
+class _Error(msgspec.Struct):
+    name: str
+    message: str = ""
 
 
 def error_text(error: Mapping[str, Any]) -> Storable:
@@ -181,6 +188,8 @@ def complete(
         canceled_reason=completion.canceled_reason or row["canceled_reason"],
     )
     record_end(connection, job_id, end, tell)
+    if not completion.success and canceled_by is None:
+        _note_poison(connection, job_id, row, result, now_s)
     failed = not completion.success and canceled_by in (None, TIME_LIMIT) and completion.may_retry
     once = rules.delivery(Tag(row["tag"]), Delivery(row["delivery"])) is Delivery.AT_MOST_ONCE  # I2
     if failed and not once and retries.push_next(connection, job_id, now_s):
@@ -191,6 +200,26 @@ def complete(
 def _is_distrusted(connection: Connection, job_id: str, row: Row, caller: Claims) -> bool:
     """It was taken from this worker for its revoked token, and the worker has not got it again since."""
     return row["worker"] != caller.worker and formers.is_distrusted(connection, job_id, caller.worker)
+
+
+def _note_poison(connection: Connection, job_id: str, row: Row, error: Storable, now_s: float) -> None:
+    """A job that killed its host again and again is no failure like others: somebody has to look at it."""
+    if len(error) > POISON_MAX_CHARS or POISON not in error:
+        return
+    try:
+        told = msgspec.json.decode(error, type=_Error)
+    except msgspec.MsgspecError:
+        return
+    if told.name == POISON:
+        values = {
+            "id": job_id,
+            "fingerprint": f"poison {job_id}",
+            "now": now_s,
+            "worker": row["worker"],
+            "attempt": row["restarts"] + 1,
+            "reason": told.message,
+        }
+        connection.execute(SQL["note_poison"], values)
 
 
 def record_end(connection: Connection, job_id: str, end: End, tell: Tell) -> None:

@@ -36,6 +36,7 @@ from bridge.errors import BrokerDown, ClusterDown
 from bridge.relay.assembling import Assembly
 from bridge.relay.checking import check_held
 from bridge.relay.ledger import Custody, Ledger
+from bridge.relay.letters import LetterKind
 from bridge.relay.lost import Lost
 from bridge.relay.quarantine import Quarantine
 from bridge.relay.recorder import Recorder
@@ -128,7 +129,7 @@ class Collector:
     async def _refuse(self, message: AbstractIncomingMessage, reason: str) -> None:
         about = {"worker": message.user_id or "", "routing_key": message.routing_key or ""}
         log.warning("message.refused", reason=reason, **about)
-        await self._broker.publish_dead(message.body, reason, about)
+        await self._broker.publish_dead(message.body, reason, about | {"kind": LetterKind.MESSAGE})
 
     async def _distrusted(self, worker: WorkerName, messages: list[Message]) -> bool:
         """The token of its sender was revoked. Nobody is told anything: it may be anybody."""
@@ -185,14 +186,10 @@ class Collector:
         key = (result.job_id, result.attempt)
         custody = await self._ledger.find(key)
         if custody is None:
-            await self._broker.publish_dead(
-                pack([result]), "a result of a job that is not in the ledger", {"worker": worker}
-            )
+            await self._bury(worker, result, "a result of a job that is not in the ledger", LetterKind.RESULT)
             return True
         if not await self._is_its_own(worker, result, custody):
-            await self._broker.publish_dead(
-                pack([result]), "a result of a job that is not this agent's", {"worker": worker}
-            )
+            await self._bury(worker, result, "a result of a job that is not this agent's", LetterKind.RESULT)
             return True
         if await self._is_distrusted(worker, result, custody):
             await self._quarantine.keep(worker, result, self._assembly)
@@ -226,10 +223,16 @@ class Collector:
             return
         log.info("job.recorded", job_id=result.job_id, attempt=result.attempt, worker=worker)
         if result.refused:
-            about = {"worker": worker, "job_id": result.job_id}
-            await self._broker.publish_dead(pack([result]), result.refused, about)
+            await self._bury(worker, result, result.refused, LetterKind.UNRUN)
         if custody.attempt > 1:  # whoever holds another attempt of it may let go
             await revoke_all(self._ledger, self._teller)
+
+    async def _bury(self, worker: WorkerName, result: Result, reason: str, kind: LetterKind) -> None:
+        """Into the dead letters."""
+        about = {
+            "kind": kind, "worker": worker, "job_id": result.job_id, "attempt": str(result.attempt),
+        }  # fmt: skip
+        await self._broker.publish_dead(pack([result]), reason, about)
 
     async def _late(self, worker: WorkerName, result: Result) -> None:
         log.info("result.late", job_id=result.job_id, attempt=result.attempt, worker=worker)
@@ -312,7 +315,12 @@ class Collector:
             await self._let_go(worker, message)
         elif message.claimed_job_id:  # nothing proves which job it was
             await self._refused(worker, message)
-        about = {"worker": worker, "job_id": message.job_id}
+        about = {
+            "kind": LetterKind.JOB,
+            "worker": worker,
+            "job_id": message.job_id or message.claimed_job_id,
+            "attempt": str(message.attempt or message.claimed_attempt),
+        }
         await self._broker.publish_dead(message.body, message.reason, about)
 
     async def _let_go(self, worker: WorkerName, message: Rejected) -> None:

@@ -16,6 +16,7 @@ from bridge.relay.collector import Collector, RequireSigned
 from bridge.relay.desk import Desk
 from bridge.relay.dispatcher import Dispatcher
 from bridge.relay.ledger import Ledger
+from bridge.relay.letters import DeadLetters
 from bridge.relay.lost import Lost
 from bridge.relay.policy import Policies
 from bridge.relay.quarantine import Quarantine
@@ -44,8 +45,11 @@ class Relay:
         require_signed: RequireSigned,
         *,
         ready_max: int,
+        letters: DeadLetters | None = None,
     ) -> None:
+        """`letters`: where dead letters go; without, they stay in the broker."""
         self._desk = desk
+        self._letters = letters
         self._require_signed = require_signed
         self._source = source
         self._ledger = ledger
@@ -119,6 +123,8 @@ class Relay:
             group.create_task(self._say_blocked(broker), name="blocking")
             group.create_task(collector.run(), name="collector")
             group.create_task(dispatcher.run(), name="dispatcher")
+            if self._letters is not None:
+                group.create_task(self._letters.run(broker), name="dead letters")
 
     async def _ensure_queues(self, broker: Broker) -> None:
         """Of every agent: what is gone is found, also where nothing is sent. Of many it takes a while."""

@@ -109,6 +109,15 @@ class Lost:
             error = {"name": "Expired", "message": "its not_after passed before an agent accepted it"}
             await self._recorder.end_unrun(custody, error, outcome="expired")
 
+    async def dispatch_again(self, custody: Custody, why: str) -> bool:
+        """By an operator's word. False: somebody has accepted it, or it has ended (I1, I2)."""
+        job = await self._job(custody)
+        if job is None or custody.custodian is not None:
+            return False
+        await self._again(custody, job, why)
+        now = await self._ledger.find((custody.job_id, custody.attempt))
+        return now is not None and now.is_open and now.attempt > custody.attempt
+
     async def refused(self, custody: Custody, sha256: str, reason: str) -> None:
         """Something that says it is this attempt, which nobody has accepted, was refused as unproved (I1).
 

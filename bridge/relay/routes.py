@@ -7,11 +7,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agent.wire.claims import Attempt, JobId, WorkerName
+from bridge.errors import BadRequest
 from bridge.relay.ledger import Ledger
+from bridge.relay.letters import DeadLetters
 from bridge.relay.quarantine import Quarantine
+from bridge.relay.replays import Replays
 from bridge.relay.shelf import Kept
 
+LETTER = "/api/dead/{id:int}"
 ONE = "/api/quarantine/{job_id}/{attempt:int}/{worker}"
+
+LISTED_MAX = 1000
 
 Superadmin = Callable[[Request], Awaitable[str]]  # who asks; raises for anybody else
 Note = Callable[[str, str, str], Awaitable[None]]  # who does what with what, for the audit log
@@ -63,6 +69,47 @@ class QuarantineRoutes:
         by, kept = await self._superadmin(request), _kept(request)
         await self._note(by, "quarantine.reject", f"{kept.job_id}/{kept.attempt}")
         await self._quarantine.reject(kept, by)
+        return JSONResponse(None)
+
+
+class LetterRoutes:
+    """`replays` None: there is no broker."""
+
+    def __init__(
+        self, letters: DeadLetters, replays: Replays | None, superadmin: Superadmin, note: Note
+    ) -> None:
+        self._letters = letters
+        self._replays = replays
+        self._superadmin = superadmin
+        self._note = note
+
+    def all(self) -> list[Route]:
+        return [
+            Route("/api/dead", self._listed, methods=["GET"]),
+            Route(f"{LETTER}/replay", self._replay, methods=["POST"]),
+            Route(f"{LETTER}/discard", self._discard, methods=["POST"]),
+        ]
+
+    async def _listed(self, request: Request) -> Response:
+        await self._superadmin(request)
+        asked = request.query_params
+        found = await self._letters.listed(
+            kind=asked.get("kind", ""), worker=asked.get("worker", ""), most=LISTED_MAX
+        )
+        return JSONResponse({"letters": found})
+
+    async def _replay(self, request: Request) -> Response:
+        """By the ledger's rules; 400 says why not."""
+        by, letter = await self._superadmin(request), request.path_params["id"]
+        if self._replays is None:
+            raise BadRequest("this bridge has no broker, so there is nothing to replay")
+        await self._note(by, "dead.replay", str(letter))
+        return JSONResponse(await self._replays.replay(letter))
+
+    async def _discard(self, request: Request) -> Response:
+        by, letter = await self._superadmin(request), request.path_params["id"]
+        await self._note(by, "dead.discard", str(letter))
+        await self._letters.discard(letter)
         return JSONResponse(None)
 
 

@@ -11,8 +11,9 @@ from agent.trust import SigningKey
 from agent.wire.claims import Attempt, Claims, JobId, Tag, TokenId, WorkerName
 from agent.wire.envelope import Envelope, pack, seal, unpack, unseal
 from agent.wire.messages import Job, Message
-from agent.wire.routing import job_key, job_queue
+from agent.wire.routing import DEAD, job_key, job_queue
 from agent.wire.tokens import broker_login
+from bridge.broker.channel import dead_letter
 from bridge.errors import BrokerDown
 from bridge.relay.collector import Collector
 from bridge.relay.ledger import Custody, Ledger
@@ -70,9 +71,19 @@ class Carrier:
     async def publish_control(self, _worker: WorkerName, envelope: Envelope) -> None:
         self.told += unpack(unseal(envelope.body, envelope.content_encoding, decompress))
 
-    async def publish_dead(self, body: bytes, reason: str, _about: Mapping[str, str]) -> None:
+    async def publish_dead(self, body: bytes, reason: str, about: Mapping[str, str]) -> None:
         self._reach()
         self.dead.append((body, reason))
+        if DEAD in self._consumers:
+            await self.give_back(body, dead_letter(body, reason, about).headers)
+
+    async def give_back(
+        self, body: bytes, headers: Mapping[str, str], content_encoding: str | None = None
+    ) -> None:
+        """What lies in the queue of dead letters, until the relay has taken it."""
+        letter = Letter("", body, content_encoding, "", headers)
+        await self._consumers[DEAD](letter)
+        assert await letter.done
 
     async def consume(self, queue_name: str, _prefetch: int, arrived: Arrived) -> None:
         self._consumers[queue_name] = arrived
