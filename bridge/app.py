@@ -22,12 +22,14 @@ from bridge.devices.successors import Successors
 from bridge.errors import ConfigError
 from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
+from bridge.relay.letters import DeadLetters
 from bridge.relay.quarantine import Quarantine
 from bridge.relay.recorder import Recorder
 from bridge.relay.renewal import Renewal
-from bridge.relay.routes import CustodyRoutes, QuarantineRoutes
+from bridge.relay.routes import CustodyRoutes
 from bridge.relay.signer import Signer
 from bridge.relay.sources.local import LocalSource
+from bridge.runs.carriage import Carriage
 from bridge.store.connection import open_store
 from bridge.store.leading import Part
 from bridge.store.on_server import OnServer
@@ -36,6 +38,7 @@ from bridge.store.store import Store
 from bridge.tokens.seen import SeenTokens
 from bridge.tokens.service import Tokens
 from bridge.web.cluster import Cluster, open_cluster
+from bridge.wiring.deciding import carriage_of, deciding_routes
 from bridge.wiring.ending import end_tokens
 from bridge.wiring.enrolling import address_of, enrolments_of
 from bridge.wiring.relaying import desk_of, one_term, taker
@@ -68,19 +71,21 @@ async def serve(settings: Settings) -> None:
         address = await address_of(settings, store)
         desk: Desk | None = None
         source = LocalSource(cluster.jobs, cluster.environments)
-        quarantine = Quarantine(ledger, Recorder(source, ledger, clock), is_revoked, source.record)
+        recorder = Recorder(source, ledger, clock)
+        quarantine = Quarantine(ledger, recorder, is_revoked, source.record)
         lead["quarantine"] = partial(quarantine.run, clock)
-        routes += QuarantineRoutes(quarantine, cluster.require_superadmin, cluster.audit.note).all()
+        letters = DeadLetters(store, clock)
+        carriage: Carriage | None = None
         if settings.amqp_url is None:
             await _refuse_to_forget(ledger)
             lead["revocations"] = partial(ending, takers)
         else:
             desk = desk_of(settings, settings.amqp_url, ledger)
+            carriage = carriage_of(settings, desk, ledger, letters, recorder, quarantine, clock)
             relaying = partial(one_term, settings, desk, source, ledger, signer, quarantine, devices, clock)
-            lead["relay"] = partial(relaying, lambda relay: ending([*takers, taker(relay)]))
+            lead["relay"] = partial(relaying, lambda relay: ending([*takers, taker(relay)]), letters)
             stand_by["desk"] = desk.stand_by
             routes += BrokerAuth(devices.verify, tokens.seen, vhost_of(settings.amqp_url)).routes()
-        proofs = Proofs(is_revoked, signer.sign)
         enrolments = enrolments_of(
             settings,
             ledger,
@@ -90,9 +95,12 @@ async def serve(settings: Settings) -> None:
             address,
             clock,
             desk,
-            proof_of_revocation=proofs.of,
+            proof_of_revocation=Proofs(is_revoked, signer.sign).of,
         )
-        pages = showing.pages_of(settings, cluster, store, ledger, clock, signer, desk)
+        pages = showing.pages_of(
+            settings, cluster, store, ledger, clock, signer, desk, letters, quarantine, carriage
+        )
+        routes += deciding_routes(letters, quarantine, carriage, cluster)
         lead["fleet"] = showing.keeping_of(store, ledger, clock)
         routes = [*enrolments.routes(), *routes, *cluster.routes, *pages.routes]
         beside: dict[str, Part] = {

@@ -11,15 +11,24 @@ from bridge.fleet.wishes import BrokerNow, Wishes
 from bridge.jobs.tag_rules import TagRules
 from bridge.pages.agent_deeds import AgentDeeds
 from bridge.pages.audit import AuditPages
+from bridge.pages.dead import DeadPages
 from bridge.pages.live import Live
 from bridge.pages.login import LoginPages
 from bridge.pages.new_agent import NewAgentPages
+from bridge.pages.new_run import NewRunPages
 from bridge.pages.rendering import Rendering
+from bridge.pages.run import RunPages
+from bridge.pages.runs import RunsPages
 from bridge.pages.site import Site
 from bridge.pages.workers import WorkerPages
 from bridge.relay.ledger import Ledger
+from bridge.relay.letters import DeadLetters
 from bridge.relay.policy import Policies
+from bridge.relay.quarantine import Quarantine
 from bridge.relay.signer import Signer
+from bridge.runs.carriage import Carriage
+from bridge.runs.model import Way
+from bridge.runs.service import Runs
 from bridge.store.leading import Part
 from bridge.store.store import Store
 from bridge.web.cluster import Cluster
@@ -43,6 +52,9 @@ def open_pages(
     tags: TagRules,
     policies: Policies,
     base_url: str,
+    letters: DeadLetters,
+    quarantine: Quarantine,
+    carriage: Carriage | None,
 ) -> Pages:
     """`base_url`: where sites reach the bridge."""
     rendering = Rendering()
@@ -57,9 +69,34 @@ def open_pages(
             *NewAgentPages(site, live, fleets, tokens, audit, clock, tags, policies, base_url).routes(),
             *AgentDeeds(site, fleets, tokens, cluster.successors, audit, clock).routes(),
             *AuditPages(site, audit).routes(),
+            *run_routes(cluster, store, clock, site, live, fleets, policies, letters, quarantine, carriage),
             *LoginPages(site, tokens, audit).routes(),
             *rendering.routes(),
         ],
         wishes=wishes.run,
         close=live.close,
     )
+
+
+def run_routes(
+    cluster: Cluster,
+    store: Store,
+    clock: Clock,
+    site: Site,
+    live: Live,
+    fleets: Fleets,
+    policies: Policies,
+    letters: DeadLetters,
+    quarantine: Quarantine,
+    carriage: Carriage | None,
+) -> Sequence[BaseRoute]:
+    """Jobs, and what came to nothing. `carriage` None: the bridge has no broker."""
+    way = Way if carriage is None else carriage.way
+    runs = Runs(store, clock, cluster.jobs.heartbeats, policies, fleets, way)
+    replays = None if carriage is None else carriage.replays
+    return [
+        *RunsPages(site, live, runs).routes(),
+        *NewRunPages(site, runs, cluster.jobs, cluster.scripts).routes(),
+        *RunPages(site, live, runs, cluster.jobs).routes(),
+        *DeadPages(site, live, letters, cluster.audit, replays, quarantine).routes(),
+    ]

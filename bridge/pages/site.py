@@ -87,12 +87,17 @@ class Site:
         here = request.url.path
         return {
             "navigation": [
-                {"path": path, "name": name, "is_here": here == path or here.startswith(f"{path}/")}
+                {"path": path, "name": name, "is_here": _is_at(here, path)}
                 for path, name in NAVIGATION
                 if path in self._places
             ],
             "username": None if who is None else who.username,
         }
+
+
+def _is_at(here: str, place: str) -> bool:
+    """One of many stands beside their list: /run/<id> at /runs."""
+    return here == place or here.startswith((f"{place}/", f"{place.removesuffix('s')}/"))
 
 
 def _by_script(request: Request) -> bool:

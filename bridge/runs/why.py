@@ -59,10 +59,10 @@ def why(facts: Facts) -> Why:
 
 def _ended(facts: Facts) -> Why:
     job = facts.job
-    words: Words = (f"delivered: it ended as {job.status} ", At(job.completed_at or facts.now_s))
+    words: Words = ("delivered at ", At(job.completed_at or facts.now_s), f": {job.status}")
     if job.status == "canceled" and job.canceled_by:
         reason = f" ({job.canceled_reason})" if job.canceled_reason else ""
-        words = (f"cancelled by {job.canceled_by}{reason} ", At(job.completed_at or facts.now_s))
+        words = (f"cancelled by {job.canceled_by}{reason} at ", At(job.completed_at or facts.now_s))
     if job.percent is not None and job.status != "success":
         words += (f", at {job.percent} %",)
     if facts.quarantined:

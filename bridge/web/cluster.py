@@ -66,6 +66,7 @@ class Cluster:
     successors: Successors
     workers: Workers
     holding: Holding
+    scripts: Scripts
     gate: Gate
     audit: Audit
     routes: Sequence[BaseRoute]
@@ -118,6 +119,7 @@ async def open_cluster(
     holding = Holding(store, jobs)
     records = Records(store, clock, jobs.heartbeats)
     details = Details(store, clock)
+    scripts = Scripts(store, clock, tags)
     environments = Environments(store)
     schedules = Schedules(store, bulletin, clock, tags)
     return Cluster(
@@ -130,6 +132,7 @@ async def open_cluster(
         successors=successors,
         workers=workers,
         holding=holding,
+        scripts=scripts,
         gate=gate,
         audit=audit,
         routes=[  # the busiest first: routes are tried in order
@@ -137,7 +140,7 @@ async def open_cluster(
                 jobs, Parts(store), holding, details, environments, workers, gate, base_url, trust, offered
             ).all(),
             *device_routes.routes(devices, successors, tokens, gate, audit),
-            *job_routes.routes(jobs, records, details, Scripts(store, clock, tags), gate),
+            *job_routes.routes(jobs, records, details, scripts, gate),
             *wait_routes.routes(Waiting(jobs, records, jobs.endings, clock), gate),
             *detail_routes.routes(details, gate),
             *schedule_routes.routes(schedules, gate),

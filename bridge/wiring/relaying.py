@@ -12,6 +12,7 @@ from bridge.config import Settings
 from bridge.devices.service import Devices
 from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
+from bridge.relay.letters import DeadLetters
 from bridge.relay.life import Relay
 from bridge.relay.quarantine import Quarantine
 from bridge.relay.signer import Signer
@@ -34,10 +35,12 @@ async def one_term(
     devices: Devices,
     clock: Clock,
     ending: Callable[[Relay], Coroutine[Any, Any, None]],
+    letters: DeadLetters | None = None,
 ) -> None:
     """A new relay for each time of leading: what the last one remembered may be wrong by now.
 
-    `ending`: what carries out the end of agents' tokens, and takes from the relay what they hold.
+    `ending`: what carries out the end of agents' tokens, and takes from the relay what they hold. `letters`:
+    where dead letters go; without, they stay in the broker.
     """
     relay = Relay(
         desk,
@@ -49,6 +52,7 @@ async def one_term(
         quarantine,
         devices.require_signed,
         ready_max=settings.ready_max,
+        letters=letters,
     )
     await together({"jobs": relay.run, "revocations": lambda: ending(relay)})
 

@@ -9,7 +9,10 @@ from bridge.fleet.keeping import Keeping
 from bridge.pages.assembly import Pages, open_pages
 from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
+from bridge.relay.letters import DeadLetters
+from bridge.relay.quarantine import Quarantine
 from bridge.relay.signer import Signer
+from bridge.runs.carriage import Carriage
 from bridge.store.leading import Part
 from bridge.store.store import Store
 from bridge.web.cluster import Cluster
@@ -23,6 +26,9 @@ def pages_of(
     clock: Clock,
     signer: Signer,
     desk: Desk | None,
+    letters: DeadLetters,
+    quarantine: Quarantine,
+    carriage: Carriage | None,
 ) -> Pages:
     return open_pages(
         cluster,
@@ -34,6 +40,9 @@ def pages_of(
         tags=settings.tags,
         policies=settings.policies,
         base_url=settings.base_url,
+        letters=letters,
+        quarantine=quarantine,
+        carriage=carriage,
     )
 
 

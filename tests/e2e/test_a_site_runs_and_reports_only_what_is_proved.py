@@ -17,10 +17,10 @@ from agent.trust import SigningKey
 from agent.wire.claims import Attempt, JobId, Tag, WorkerName
 from agent.wire.envelope import pack
 from agent.wire.messages import Accepted, Job, Receipt, Result
-from agent.wire.routing import CONTROL, DEAD, JOBS, UP, control_queue, job_queue, up_key
+from agent.wire.routing import CONTROL, JOBS, UP, control_queue, job_queue, up_key
 from bridge.relay.signer import Signer
 from dev_tools.places import ROOT
-from tests.support.mail import channel, next_of, put, put_again, waiting_in
+from tests.support.mail import channel, next_letter, next_of, put, put_again
 from tests.support.until import until
 from tests.support.world import Agent, World, environment
 
@@ -37,8 +37,7 @@ def forged(trace: Path, tag: str = "bash") -> bytes:
 
 async def dead_letter(world: World) -> str:
     """The reason of the next one."""
-    async with channel(world) as opened:
-        return str((await next_of(opened, DEAD)).headers["reason"])
+    return str((await next_letter(world))["reason"])
 
 
 async def taken_out(
@@ -152,7 +151,7 @@ async def test_a_forged_receipt_costs_no_result(world: World, tmp_path: Path) ->
     assert "the message carries no signature" in await dead_letter(world)
     assert (await world.cluster.done(job))["result"] == "kept"
     await until(lambda: not agent.status()["custody"])  # the true one
-    assert await waiting_in(world, DEAD) == 0  # each kind is reported once
+    assert world.cluster.read("/api/dead")["letters"] == []  # each kind is reported once
 
 
 async def _rotations(world: World, agent: Agent, folder: Path, busy: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,8 @@ def result_of(job_id: str, **about: Any) -> Result:
     return Result(job_id=JobId(job_id), **known | about)
 
 
-@pytest.fixture
-async def relay(store_place: Path | OnServer) -> AsyncIterator[Relay]:
+@asynccontextmanager
+async def buried(store_place: Path | OnServer) -> AsyncIterator[Relay]:
     async with running_cluster(store_place) as running:
         source = LocalSource(running.cluster.jobs)
         ledger, carrier = Ledger(running.store, running.clock), Carrier()
@@ -96,6 +97,12 @@ async def relay(store_place: Path | OnServer) -> AsyncIterator[Relay]:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+@pytest.fixture
+async def relay(store_place: Path | OnServer) -> AsyncIterator[Relay]:
+    async with buried(store_place) as relay:
+        yield relay
 
 
 def letter(kind: LetterKind, job_id: str, body: bytes = b"", worker: WorkerName = SHOP) -> Letter:

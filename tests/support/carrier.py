@@ -53,6 +53,7 @@ class Carrier:
 
     def __init__(self) -> None:
         self.is_down = False
+        self.blocked = ""
         self.jobs: list[Envelope] = []
         self.told: list[Message] = []
         self.dead: list[tuple[bytes, str]] = []

@@ -15,12 +15,18 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from agent.clock import Clock, SystemClock
+from agent.wire.claims import TokenId
 from bridge.devices.service import FIRST_USE, Rules
 from bridge.jobs.tag_rules import TagRules
 from bridge.pages.assembly import Pages, open_pages
 from bridge.relay.ledger import Ledger
+from bridge.relay.letters import DeadLetters
 from bridge.relay.policy import Policies
+from bridge.relay.quarantine import Quarantine
+from bridge.relay.recorder import Recorder
 from bridge.relay.signer import Signer
+from bridge.relay.sources.local import LocalSource
+from bridge.runs.carriage import Carriage
 from bridge.store.connection import open_store
 from bridge.store.on_server import OnServer
 from bridge.store.store import Store
@@ -92,11 +98,34 @@ QUERY = {
 }  # fmt: skip
 
 
-def pages_of(cluster: Cluster, store: Store, clock: Clock, signer: Signer) -> Pages:
-    """As a bridge without a broker shows them."""
-    ledger = Ledger(store, clock)
+async def _nobody_is_revoked(_token: TokenId) -> bool:
+    return False
+
+
+def pages_of(
+    cluster: Cluster,
+    store: Store,
+    clock: Clock,
+    signer: Signer,
+    carriage: Carriage | None = None,
+    quarantine: Quarantine | None = None,
+) -> Pages:
+    """As a bridge without a broker shows them; with a `carriage`, as one that has one."""
+    ledger, source = Ledger(store, clock), LocalSource(cluster.jobs, cluster.environments)
+    recorder = Recorder(source, ledger, clock)
     return open_pages(
-        cluster, store, ledger, clock, signer, None, tags=TAGS, policies=Policies(), base_url=BASE_URL
+        cluster,
+        store,
+        ledger,
+        clock,
+        signer,
+        None,
+        tags=TAGS,
+        policies=Policies(),
+        base_url=BASE_URL,
+        letters=DeadLetters(store, clock),
+        quarantine=quarantine or Quarantine(ledger, recorder, _nobody_is_revoked, source.record),
+        carriage=carriage,
     )
 
 

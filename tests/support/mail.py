@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
@@ -10,6 +11,7 @@ from agent.compression import compress
 from agent.trust import SigningKey
 from agent.wire.envelope import seal
 from agent.wire.routing import UP
+from tests.support.until import until
 from tests.support.world import Agent, World
 
 WAIT_S = 10
@@ -54,6 +56,19 @@ async def next_of(opened: AbstractChannel, queue_name: str) -> AbstractIncomingM
         found = await anext(messages)
         await found.ack()
         return found
+
+
+async def next_letter(world: World) -> dict[str, Any]:
+    """The oldest of the bridge's dead letters, taken out."""
+
+    def oldest() -> dict[str, Any] | None:
+        letters: list[dict[str, Any]] = world.cluster.read("/api/dead")["letters"]
+        return letters[-1] if letters else None
+
+    found = await until(oldest, within_s=WAIT_S)
+    assert found is not None
+    world.cluster.post(f"/api/dead/{found['id']}/discard", None)
+    return found
 
 
 async def waiting_in(world: World, queue_name: str) -> int:

@@ -287,12 +287,12 @@ SENTENCES = {
     "delivered": (
         facts(replace(OUT, where=Where.OVER, status="success", completed_at=NINE, percent=90)),
         Mood.OVER,
-        "delivered: it ended as success 09:12 UTC",
+        "delivered at 09:12 UTC: success",
     ),
     "failed midway, with a result in quarantine": (
         facts(replace(OUT, where=Where.OVER, status="failure", completed_at=NINE, percent=90), quarantined=1),
         Mood.OVER,
-        ("delivered: it ended as failure 09:12 UTC, at 90 %; 1 result of a revoked agent in quarantine"),
+        ("delivered at 09:12 UTC: failure, at 90 %; 1 result of a revoked agent in quarantine"),
     ),
     "cancelled": (
         facts(
@@ -306,7 +306,7 @@ SENTENCES = {
             )
         ),
         Mood.OVER,
-        "cancelled by ana (wrong shop) 09:12 UTC",
+        "cancelled by ana (wrong shop) at 09:12 UTC",
     ),
 }
 
