@@ -163,15 +163,25 @@ def _at_site(facts: Facts, attempt: Attempt, custodian: str) -> Why:
             Mood.STUCK, (f"held by {custodian}, which is not known here any more", *_in_the_end(facts, None))
         )
     if holder.standing in AWAY:
-        return _waits(
-            f"held by {custodian}, which is {holder.standing} since ", At(holder.since), *_goes_on(attempt),
-            *_in_the_end(facts, holder),
-        )  # fmt: skip
+        return _not_heard(facts, attempt, holder)
     if attempt.started_at is not None:
         return Why(Mood.MOVES, (f"running at {custodian} since ", At(attempt.started_at), *_so_far(facts)))
     if _is_full(holder):
         return _waits(f"at {custodian}, {_busy(holder)}: it starts when a slot is free")
     return Why(Mood.MOVES, (f"at {custodian}, and starts there",))
+
+
+def _not_heard(facts: Facts, attempt: Attempt, holder: Server) -> Why:
+    if facts.way.ready_max is not None and not facts.way.is_up:
+        return _waits(
+            f"held by {holder.name}; the bridge has no session with RabbitMQ now, and hears no agent"
+        )
+    return _waits(
+        f"held by {holder.name}, which is {holder.standing} since ",
+        At(holder.since),
+        *_goes_on(attempt),
+        *_in_the_end(facts, holder),
+    )
 
 
 def _handed_out(facts: Facts) -> Why:

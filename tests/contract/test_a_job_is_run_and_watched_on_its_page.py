@@ -8,11 +8,14 @@ import httpx
 import pytest
 
 from bridge.fleet.service import Fleets
+from bridge.pages.rendering import Rendering
 from bridge.relay.ledger import Ledger
 from bridge.relay.policy import Policies
 from bridge.runs.model import Way
-from bridge.runs.service import Runs, Wanted
-from tests.support.cluster import Running
+from bridge.runs.service import PIECE_CHARS, LogPiece, Runs, Wanted
+from tests.support.cluster import Running, served
+from tests.support.until import until
+from tests.support.viewing import LIVE, viewer
 
 pytestmark = pytest.mark.on_both_stores
 
@@ -226,3 +229,42 @@ async def test_where_a_job_is_can_be_read_by_a_script(cluster: Running) -> None:
     assert steps == [("cluster", "now"), ("worker", "ahead"), ("delivered", "ahead")]
     assert (await cluster.admin.get("/run/nothing")).status_code == 404
     assert json.dumps(found)
+
+
+async def test_the_page_moves_by_itself_and_sends_only_what_is_new(cluster: Running) -> None:
+    job_id = await cluster.preview(tag="bash")
+    await cluster.cluster.jobs.append_log("main", job_id, "before\n")
+    async with (
+        served(cluster.app) as url,
+        httpx.AsyncClient(base_url=url, headers=cluster.admin.headers) as client,
+    ):
+        (path,) = LIVE.findall((await client.get(f"/run/{job_id}")).text)
+        async with viewer(client, path.replace("&amp;", "&")) as seen:
+            await cluster.cluster.jobs.append_log("main", job_id, "<after>\n")
+            await until(lambda: "&lt;after&gt;" in seen.text, within_s=5)
+            assert seen.events == ["log"]
+            await client.post(f"/run/{job_id}/cancel", data={"reason": "enough"})
+            await until(lambda: "result" in seen.events, within_s=5)
+            assert "cancelled by admin (enough)" in seen.text
+            assert "before" not in seen.text
+
+
+async def test_a_log_goes_on_from_where_a_page_is(cluster: Running) -> None:
+    job_id = await cluster.preview(tag="bash")
+    runs = runs_of(cluster)
+    assert (await runs.log(job_id, None)) == LogPiece("", 0, 0)
+    await cluster.cluster.jobs.append_log("main", job_id, "one\ntwo\n")
+    assert (await runs.log(job_id, 4)) == LogPiece("two\n", 4, 8)
+    assert (await runs.log(job_id, 8)) == LogPiece("", 8, 8)
+
+
+async def test_text_that_comes_too_fast_is_left_out_and_marked(cluster: Running) -> None:
+    job_id = await cluster.preview(tag="bash")
+    await cluster.cluster.jobs.append_log("main", job_id, "x" * 100_000 + "<end>")
+    piece = await runs_of(cluster).log(job_id, 5)
+    assert (piece.end, len(piece.text)) == (100_005, PIECE_CHARS)
+    values = {"text": piece.text, "start": piece.start, "end": piece.end, "left_out": piece.start - 5}
+    shown = Rendering().text("_log.html", values)
+    assert f"{piece.start - 5} characters are left out here" in shown
+    assert 'data-start="5"' in shown
+    assert shown.endswith("&lt;end&gt;</span>")

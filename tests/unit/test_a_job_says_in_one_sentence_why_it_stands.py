@@ -231,6 +231,19 @@ SENTENCES = {
             " again"
         ),
     ),
+    "held while the bridge is deaf": (
+        facts(OUT, ACCEPTED, holder=AWAY, way=replace(UP, is_up=False)),
+        Mood.WAITS,
+        "held by ag-pos-suva; the bridge has no session with RabbitMQ now, and hears no agent",
+    ),
+    "paused while its only agent tells nothing": (
+        facts(servers=[server(slots=None, held=None)], way=replace(UP, waiting=100)),
+        Mood.WAITS,
+        (
+            "paused by ready_max: the broker has 100 jobs of tag pos-suva already, and 100 are the "
+            "most; its only agent, ag-pos-suva, is up and busy"
+        ),
+    ),
     "running where nobody is heard of": (
         facts(OUT, STARTED, holder=AWAY, lost_after_s=3600.0, may_replace=False),
         Mood.WAITS,
