@@ -14,7 +14,7 @@ from bridge.errors import BadRequest, NotFound
 from bridge.pages.forms import form_of
 from bridge.pages.live import Fragments, Live, digest
 from bridge.pages.site import Site
-from bridge.relay.letters import DeadLetters, LetterKind
+from bridge.relay.letters import NEWEST, DeadLetters, LetterKind
 from bridge.relay.quarantine import Quarantine
 from bridge.relay.replays import Replays
 from bridge.relay.shelf import Kept
@@ -72,8 +72,8 @@ class DeadPages:
     async def _shown(
         self, request: Request, who: Identity, told: str = "", wrong: str = "", status: int = 200
     ) -> Response:
-        kind, worker = _asked(request)
-        rows = await self._rows(kind, worker)
+        kind, worker, before = _asked(request)
+        rows = await self._rows(kind, worker, before)
         parts = self._fragments(rows)
         asked = {"kind": kind, "worker": worker, "known": digest(parts)}
         values = {
@@ -82,7 +82,7 @@ class DeadPages:
             "worker": worker,
             "told": told or request.query_params.get("told", ""),
             "wrong": wrong,
-            "live": f"/dead/live?{urlencode(asked)}",
+            "live": f"/dead/live?{urlencode(asked)}" if before == NEWEST else "",
             "parts": parts,
             "has_broker": self._replays is not None,
             "counts": await self._letters.counts(),
@@ -90,10 +90,10 @@ class DeadPages:
         return self._site.render(request, "dead.html", who, values, status)
 
     async def _stream(self, request: Request, _: Identity) -> Response:
-        kind, worker = _asked(request)
+        kind, worker = _asked(request)[:2]
 
         async def look() -> Fragments:
-            return self._fragments(await self._rows(kind, worker))
+            return self._fragments(await self._rows(kind, worker, NEWEST))
 
         known = request.query_params.get("known", "")
         return self._live.stream(request, f"dead {kind} {worker}", look, known)
@@ -104,14 +104,17 @@ class DeadPages:
             "kept": self._site.text("_quarantine.html", rows),
         }
 
-    async def _rows(self, kind: str, worker: str) -> dict[str, object]:
-        letters = await self._letters.listed(kind=kind, worker=worker, most=PER_PAGE)
+    async def _rows(self, kind: str, worker: str, before: int) -> dict[str, object]:
+        letters = await self._letters.listed(kind=kind, worker=worker, before=before, most=PER_PAGE)
+        oldest = min((row["id"] for row in letters), default=0)
+        older = urlencode({"kind": kind, "worker": worker, "before": oldest})
         kept = await self._quarantine.listed()
         return {
             "letters": [self._letter(row) for row in letters],
             "kept": [row for row in kept if row["decision"] is None],
             "upto": max((row["id"] for row in letters), default=0),
-            "most": PER_PAGE,
+            "older": f"/dead?{older}" if len(letters) == PER_PAGE else "",
+            "is_first": before == NEWEST,
         }
 
     def _letter(self, row: Mapping[str, Any]) -> dict[str, object]:
@@ -182,12 +185,14 @@ class DeadPages:
         return _back(told)
 
 
-def _asked(request: Request) -> tuple[str, str]:
+def _asked(request: Request) -> tuple[str, str, int]:
     asked = request.query_params
     kind = asked.get("kind", "")
     if kind and kind not in tuple(LetterKind):
         raise BadRequest(f"kind must be one of {', '.join(LetterKind)}, not {kind!r}")
-    return kind, asked.get("worker", "").strip()
+    before = asked.get("before", "")
+    is_place = before.isdecimal() and len(before) < len(str(NEWEST))
+    return kind, asked.get("worker", "").strip(), int(before) if is_place else NEWEST
 
 
 def _back(told: str) -> Response:

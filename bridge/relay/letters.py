@@ -33,7 +33,7 @@ PREFETCH: Final = 20
 KEPT_MAX: Final = 2_000
 BODY_MAX_BYTES: Final = 192 * 1024  # a result with its document inline has at most 128 KiB
 TEXT_MAX_CHARS: Final = 2_000
-INT63: Final = 2**63 - 1
+NEWEST: Final = 2**63 - 1  # before this is every letter
 
 log = structlog.get_logger()
 
@@ -97,7 +97,7 @@ class DeadLetters:
         log.info("letter.kept", kind=letter.kind, worker=letter.worker, job_id=letter.job_id)
 
     async def listed(
-        self, *, kind: str = "", worker: str = "", before: int = INT63, most: int = 100
+        self, *, kind: str = "", worker: str = "", before: int = NEWEST, most: int = 100
     ) -> list[dict[str, Any]]:
         """The newest first, without their bodies; empty asks for all."""
         values = {"kind": kind or None, "worker": worker or None, "before": before, "most": most}

@@ -1,5 +1,7 @@
 """/dead: what each letter is and why, what may be done with it, and who did it."""
 
+import re
+
 import httpx
 import pytest
 
@@ -86,3 +88,16 @@ async def test_without_a_broker_the_page_says_so(relay: Relay) -> None:
         await admin.post("/dead/discard", data={"upto": str(found["id"]), "kind": "poison"})
     ).status_code == 303
     assert await relay.letters.listed() == []
+
+
+async def test_the_page_has_pages(relay: Relay) -> None:
+    for number in range(101):
+        await relay.letters.keep(letter(LetterKind.JOB, f"job-{number}"))
+    admin = relay.running.admin
+    first = (await admin.get("/dead")).text
+    assert ("job-100<" in first, "job-1<" in first, "job-0<" in first) == (True, True, False)
+    (older,) = re.findall(r'href="([^"]+)" rel="next"', first)
+    second = (await admin.get(older.replace("&amp;", "&"))).text
+    assert ("job-1<" in second, "job-0<" in second) == (False, True)
+    assert "sse-connect" not in second  # what is older stays as it is
+    assert "job-100<" in (await admin.get("/dead?before=soon")).text
