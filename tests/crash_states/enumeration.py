@@ -77,11 +77,16 @@ def moments(steps: Sequence[Step]) -> list[Moment]:
     return found
 
 
-def enumerate_states(name: str, rounds: int, steps: Sequence[Step], *, until: str = "") -> Findings:
-    """Judges every state. With `until` it tries short moments first and ends once a violation says so."""
+def enumerate_states(
+    name: str, rounds: int, steps: Sequence[Step], *, until: str = "", every: int = 1
+) -> Findings:
+    """Judges every state of each such moment.
+
+    With `until` it tries short moments first and ends once a violation says so.
+    """
     began_s = time.monotonic()
     tallies: list[Tally] = []
-    order = moments(steps)
+    order = moments(steps)[::every]
     if until:
         order.sort(key=lambda moment: moment.end - moment.first)
     spawn = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks of a test

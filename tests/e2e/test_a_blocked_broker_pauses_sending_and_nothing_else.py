@@ -54,7 +54,8 @@ async def test_an_alarm_pauses_sending_and_loses_nothing(
     await until(lambda: all(places.cluster.attempts(job) for job in work.jobs), within_s=SOON_S)
     with memory_alarm(broker):
         await blocked(agent, 1)
-        assert "blocked by the broker: low on memory" in agent.status()["link_reason"]
+        reason = "blocked by the broker: low on memory"
+        await until(lambda: reason in agent.status()["link_reason"], within_s=SOON_S)
         work.open_gate()
         await until(
             lambda: agent.status()["backlog"] == 3, within_s=SOON_S

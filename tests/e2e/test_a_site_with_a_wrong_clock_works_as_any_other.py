@@ -86,7 +86,7 @@ async def test_a_clock_that_went_back_keeps_nothing_alive(
 ) -> None:
     agent = await site(world, clock)
     gate = tmp_path / "gate"
-    first, behind = await held(world, gate, 12, 3600)
+    first, behind = await held(world, gate, 20, 3600)
     world.cut()
     clock.at_1970()
     agent.kill()

@@ -96,7 +96,8 @@ async def test_a_cut_costs_what_was_on_its_way(tmp_path: Path) -> None:
         )  # on from what was counted
     await spool.close()
     assert [link.widest for link in lives] == [PARTS_MAX, PARTS_MAX]
-    assert PARTS <= sum(len(link.taken) for link in lives) <= PARTS + PARTS_MAX
+    # What was on its way, and what was confirmed behind a part that was not: a slow machine has more of it.
+    assert PARTS <= sum(len(link.taken) for link in lives) <= PARTS + 3 * PARTS_MAX
 
 
 async def test_a_receipt_ends_it(tmp_path: Path) -> None:
