@@ -39,6 +39,7 @@ class Agent:
     state: State
     since: float  # the state; of one that is up, when it came
     last_heard: float
+    known_since: float = 0.0  # when it first came
     tags: tuple[str, ...] = ()
     version: str = ""
     slots: int | None = None
@@ -107,6 +108,7 @@ def enrolled(row: Mapping[str, Any], tags: tuple[str, ...], now_s: float, histor
         state=state,
         since=_up_since(row["worker"], row["enrolled_at"], history) if state in THERE else since,
         last_heard=row["last_heard"],
+        known_since=row["enrolled_at"],
         tags=tags,
         version=row["version"] or "",
         slots=row["slots"],
@@ -165,6 +167,7 @@ def pinging(
         state=State.UP if is_there else State.DOWN,
         since=_up_since(row["worker"], row["started_at"], history) if is_there else heard,
         last_heard=heard,
+        known_since=row["started_at"],
         tags=tags,
         version=row["version"],
         running=running,

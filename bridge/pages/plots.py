@@ -21,6 +21,9 @@ def day_of(fleet: Fleet) -> Day:
     points = max(1, round((history.until - history.since) / history.step_s))
     changes, done = [0] * (points + 1), [0] * points
     for agent in fleet.agents:
+        if agent.known_since > history.since:
+            changes[0] -= 1
+            changes[_place(agent.known_since, fleet, points)] += 1
         for one in outages_of(agent, history):
             changes[_place(one.down_at, fleet, points)] -= 1
             if one.up_at is not None:

@@ -20,7 +20,7 @@ LEAST: Final = 1.0  # a short outage is seen too
 class Span:
     x: float
     width: float
-    kind: str  # down, away
+    kind: str  # down, away, before
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ def strip(agent: Agent, history: History) -> Strip:
     outages = list(outages_of(agent, history))
     done = history.done_while_down.get(agent.worker, {})
     return Strip(
-        tuple(_span(one, history) for one in outages),
+        (*_before(agent, history), *(_span(one, history) for one in outages)),
         _bars(done, history),
-        _told(outages, sum(done.values()), history),
+        _told(agent, outages, sum(done.values()), history),
     )
 
 
@@ -52,6 +52,12 @@ def outages_of(agent: Agent, history: History) -> Iterator[Outage]:
 def _x(at: float, history: History) -> float:
     share = (at - history.since) / (history.until - history.since)
     return WIDTH * min(1.0, max(0.0, share))
+
+
+def _before(agent: Agent, history: History) -> Iterator[Span]:
+    """It was not known yet."""
+    if agent.known_since > history.since:
+        yield Span(0.0, round(_x(agent.known_since, history), 1), "before")
 
 
 def _span(one: Outage, history: History) -> Span:
@@ -71,12 +77,13 @@ def _bars(jobs: Mapping[int, int], history: History) -> str:
     return "".join(pieces)
 
 
-def _told(outages: list[Outage], done: int, history: History) -> str:
+def _told(agent: Agent, outages: list[Outage], done: int, history: History) -> str:
     ended = [(one.down_at, one.up_at) for one in outages if one.up_at is not None]
     down_s = sum(up_at - max(down_at, history.since) for down_at, up_at in ended)
-    said = "up all of the last 24 h"
+    shown = "time since it came" if agent.known_since > history.since else "last 24 h"
+    said = f"up all of the {shown}"
     if ended:
-        said = f"down for {age(down_s)} of the last 24 h, in {many(len(ended), 'outage')}"
+        said = f"down for {age(down_s)} of the {shown}, in {many(len(ended), 'outage')}"
     if len(ended) < len(outages):
         said = f"{said}, and away now" if ended else "away now"
     return f"{said}; {many(done, 'job')} finished meanwhile" if done else said

@@ -1,9 +1,13 @@
 """Ages, sizes, clocks and a day's outages in words; a strip draws no more than its day."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.fleet.model import Agent, History, Kind, Outage, State, over_http
+from bridge.fleet.service import Fleet
 from bridge.pages import wording
+from bridge.pages.plots import day_of
 from bridge.pages.strips import WIDTH, strip
 from bridge.pages.units import Units, this_month
 
@@ -69,6 +73,15 @@ def history(*outages: Outage, done: dict[int, int] | None = None) -> History:
 def test_a_strip_of_a_day_without_news() -> None:
     drawn = strip(agent(State.UP), history())
     assert (drawn.spans, drawn.bars, drawn.told) == ((), "", "up all of the last 24 h")
+
+
+def test_a_worker_that_is_new_was_not_up_before_it_came() -> None:
+    new = replace(agent(State.UP), known_since=NOW_S - 3600)
+    drawn = strip(new, history())
+    assert [(span.kind, span.x, span.width) for span in drawn.spans] == [("before", 0.0, 276.0)]
+    assert drawn.told == "up all of the time since it came"
+    day = day_of(Fleet(NOW_S, [new, agent(State.UP)], {}, history(), []))
+    assert (day.up[0], day.up[-1], day.up.count(2)) == (1, 2, 4)
 
 
 def test_a_strip_says_what_was_and_what_is() -> None:
