@@ -10,6 +10,7 @@ from typing import Final
 
 from dev_tools.broker import BrokerError, find
 from dev_tools.demo.board import Board, Seen
+from dev_tools.demo.cluster import EMAIL
 from dev_tools.demo.story import Story
 from dev_tools.demo.world import World
 from dev_tools.expected import expected
@@ -46,6 +47,7 @@ async def _demo(*, keep: bool, as_json: bool, tls: bool) -> int:
         try:
             await world.open()
             started()
+            print(_page_of(world), file=sys.stderr)
             with Board(world, seen, quiet=as_json) as board:
                 story = Story(world, seen, board)
                 await story.tell()
@@ -91,12 +93,17 @@ def _print(figures: dict[str, int | float], *, as_json: bool) -> None:
         print(json.dumps(figures))
 
 
+def _page_of(world: World) -> str:
+    return f"Look at it: {world.url}/workers, as {EMAIL} with the password {world.password}"
+
+
 async def _stay(world: World) -> None:
     url = f"{world.url}/api/w/main/jobs/run/p/f/pos/health"
     trust = "" if world.ca_file is None else f" --cacert {world.ca_file}"
     shop = world.shops[0]
     body = json.dumps({"site": shop.name, "database": str(shop.database)})
-    print(f"\nStill up; Ctrl-C ends it. Submit a job:\n\n  curl{trust} -X POST {url} \\\n"
+    print(f"\nStill up; Ctrl-C ends it. {_page_of(world)}\n\nOr submit a job:\n\n"
+          f"  curl{trust} -X POST {url} \\\n"
           f"    -H 'Authorization: Bearer {world.token}' -d '{body}'\n")  # fmt: skip
     await asyncio.Event().wait()
 

@@ -32,8 +32,8 @@ class World:
         folder.mkdir(parents=True)
         self._folder = folder
         self.broker = broker
-        self._password = secrets.token_urlsafe(12)
-        (folder / "password").write_text(self._password)
+        self.password = secrets.token_urlsafe(12)
+        (folder / "password").write_text(self.password)
         self.port, amqp_port = free_ports(2)
         self.shops = [Shop(name, folder / name / "pos.db") for name in NAMES]
         self.ca_file = None if certificates is None else certificates.file
@@ -53,7 +53,7 @@ class World:
 
     async def open(self) -> None:
         self.start_bridge()
-        self.token = await self.cluster.log_in(self._password)
+        self.token = await self.cluster.log_in(self.password)
         for script in SCRIPTS:
             await self.cluster.deploy(dict(script))
         for shop in self.shops:
