@@ -4,6 +4,9 @@ import pytest
 
 from dev_tools.apt import CannotInstall, install
 from tests.crash_states.recorder import can_trace
+from tests.support.uncounted import not_counted
+
+__all__ = ["not_counted"]  # thousands of openings cover the same lines again and again
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +20,3 @@ def strace() -> None:
         pytest.skip(str(error))
     if not can_trace():
         pytest.skip("strace is here, but this machine does not let it trace")
-
-
-@pytest.fixture(autouse=True)
-def _not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thousands of openings cover the same lines again and again, at several times the cost."""
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)

@@ -33,7 +33,7 @@ async def test_a_killed_postmaster(
             working = group.create_task(worker.work())
             await alone.agent(bridge, SITE, slots=2).start()
             for _ in range(CRASHES):
-                flow.push(5, bridge)
+                await flow.push(5, bridge)
                 await flow.done(1, bridge)
                 database_server.kill()
                 try:
@@ -41,7 +41,7 @@ async def test_a_killed_postmaster(
                 finally:
                     database_server.start()
                 await flow.done(1, bridge)
-            flow.push(2, bridge)
+            await flow.push(2, bridge)
             await flow.once_each(bridge, [worker])
             working.cancel()
         assert (bridge.process.pid, bridge.process.is_running()) == (pid, True)

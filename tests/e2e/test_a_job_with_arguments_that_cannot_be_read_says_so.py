@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import aio_pika
@@ -17,6 +18,8 @@ from agent.wire.routing import JOBS, job_key, job_queue
 from tests.support.world import World
 
 pytestmark = pytest.mark.broker
+
+ODD = list(product(("bash", "python3"), (b"\xff\xfe", b'{"half": ', b"[1, 2]")))
 
 
 def signing_key(store: Path) -> tuple[str, Ed25519PrivateKey]:
@@ -47,17 +50,19 @@ async def put_in_place_of(world: World, tag: Tag, args: bytes) -> None:
         await exchange.publish(message, job_key("main", tag))
 
 
-@pytest.mark.parametrize("language", ["bash", "python3"])
-@pytest.mark.parametrize("args", [b"\xff\xfe", b'{"half": ', b"[1, 2]"])
-async def test_it_fails_with_the_reason(world: World, language: str, args: bytes) -> None:
-    agent = await world.agent("odd")
-    agent.stop()  # so that the job waits at the broker
-    code = "echo $1" if language == "bash" else "def main(): pass"
-    job = world.cluster.submit(code, "odd", language)
-    await put_in_place_of(world, Tag("odd"), args)
+async def test_each_fails_with_the_reason(world: World) -> None:
+    tags = [f"odd-{number}" for number in range(len(ODD))]
+    agent = await world.agent("bash", *tags, slots=2)
+    agent.stop()  # so that the jobs wait at the broker
+    jobs = []
+    for tag, (language, args) in zip(tags, ODD, strict=True):
+        code = "echo $1" if language == "bash" else "def main(): pass"
+        jobs.append(world.cluster.submit(code, tag, language))
+        await put_in_place_of(world, Tag(tag), args)
     agent.launch()
-    record = await world.cluster.done(job, within_s=60)
-    assert record["success"] is False
-    assert "JSON object" in record["result"]["error"]["message"]
-    healthy = await world.cluster.done(world.cluster.submit("echo on", "odd"))
+    for job in jobs:
+        record = await world.cluster.done(job, within_s=60)
+        assert record["success"] is False
+        assert "JSON object" in record["result"]["error"]["message"]
+    healthy = await world.cluster.done(world.cluster.submit("echo on", "bash"))
     assert healthy["result"] == "on"

@@ -17,7 +17,7 @@ from dev_tools.proxy import Cut
 from tests.support.until import until
 from tests.support.world import RECONNECT_S, Agent, World
 
-pytestmark = [pytest.mark.broker, pytest.mark.on_each_release]
+pytestmark = pytest.mark.broker
 
 WAIT = "until [ -e {gate} ]; do sleep 0.05; done; echo {word} >> {trace}; echo {word}"
 

@@ -33,7 +33,7 @@ async def test_whichever_dies(pair: Pair, tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(worker.work()) for worker in workers]
         await pair.agent(standing_by, SITE, slots=2).start()  # who enrols there gets what it needs
-        flow.push(4, standing_by)
+        await flow.push(4, standing_by)
         await flow.done(1, standing_by)
         for _ in range(3):
             await killed_and_followed(pair, flow)
@@ -46,9 +46,9 @@ async def test_whichever_dies(pair: Pair, tmp_path: Path) -> None:
 async def killed_and_followed(pair: Pair, flow: Flow) -> None:
     leader = pair.leader()
     other, term = pair.other(leader), pair.term(leader)
-    flow.push(3, leader)
+    await flow.push(3, leader)
     leader.kill()
-    flow.push(3, other)
+    await flow.push(3, other)
     await until(lambda: pair.term(other) > term, within_s=FOLLOWED_S)
     await flow.done(1, other)
     await leader.start()
@@ -58,9 +58,9 @@ async def stopped_and_followed(pair: Pair, flow: Flow) -> None:
     """One that hangs in the middle of its work, and wakes when another leads."""
     leader = pair.leader()
     other, term = pair.other(leader), pair.term(leader)
-    flow.push(3, leader)
+    await flow.push(3, leader)
     with paused(leader):
-        flow.push(3, other)
+        await flow.push(3, other)
         await until(lambda: pair.term(other) > term, within_s=FOLLOWED_S)
     await until(lambda: leader.events("bridge.deposed"), within_s=FOLLOWED_S)
     assert pair.leader() is other

@@ -42,7 +42,7 @@ def test_nothing_is_worse_than_refused() -> None:
 @pytest.mark.parametrize(
     ("sabotage", "target", "count", "seen"),
     [
-        ("deep_is_told_whole", "custody", 600, "crash"),
+        ("deep_is_told_whole", "custody", 900, "crash"),
         ("types_unchecked", "custody", 400, "crash"),
         ("bodies_unread", "requests", 300, "crash"),
         ("obeys_nothing", "custody", 40, "hang"),

@@ -87,9 +87,8 @@ class Agent:
 
     def __init__(self, site: VirtualSite, *, keys: Keyring | None = None) -> None:
         self._link = OpenLink()
-        self._reporter = Reporter(
-            site.book, site.spool, site.clock, Inquiry(site.book, site.spool, site.clock)
-        )
+        inquiry = Inquiry(site.book, site.spool, site.clock)
+        self._reporter = Reporter(site.book, site.spool, site.clock, inquiry, site.wishes())
         told = Told(WORKER, keys or Keyring({BRIDGE.kid: BRIDGE.public}), is_signed=True)
         self._control = site.control(site.runner(Prompt()), self._link, told, self._reporter.reject_once)
 

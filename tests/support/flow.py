@@ -1,16 +1,32 @@
 """Jobs of two kinds that flow all the time: for a site over RabbitMQ, and for workers over HTTP."""
 
+import uuid
 from collections import Counter
 from pathlib import Path
 from typing import Final
 
 from tests.support.pair import Pair, Worker
 from tests.support.until import until
-from tests.support.world import Bridge
+from tests.support.world import Bridge, Cluster
 
 DONE_S: Final = 120.0
 SITE: Final = "bash"
 HTTP: Final = "web"
+
+
+async def _submitted(cluster: Cluster, code: str, tag: str) -> str:
+    """As a client should: again, with the same id, while it is told that the store does not answer."""
+    job_id = str(uuid.uuid4())
+
+    def once() -> str:
+        try:
+            return cluster.submit(code, tag, job_id=job_id)
+        except AssertionError as refused:
+            if "exists already" in str(refused):
+                return job_id
+            raise
+
+    return await until(once, within_s=DONE_S)
 
 
 class Flow:
@@ -20,13 +36,14 @@ class Flow:
         self._at_site: Final[list[str]] = []
         self._over_http: Final[list[str]] = []
 
-    def push(self, count: int, bridge: Bridge) -> None:
+    async def push(self, count: int, bridge: Bridge) -> None:
         """So many jobs of either kind."""
         cluster = self._pair.cluster_of(bridge)
         for _ in range(count):
             number = len(self._at_site)
-            self._at_site.append(cluster.submit(f"echo {number} >> {self._trace}; echo {number}", SITE))
-            self._over_http.append(cluster.submit(f"echo {number}", HTTP))
+            code = f"echo {number}"
+            self._at_site.append(await _submitted(cluster, f"{code} >> {self._trace}; {code}", SITE))
+            self._over_http.append(await _submitted(cluster, code, HTTP))
 
     async def done(self, more: int, bridge: Bridge) -> None:
         """Returns when so many more of either kind are recorded than there are now, or all."""

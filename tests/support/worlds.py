@@ -25,6 +25,13 @@ async def calm(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Asyn
         yield opened
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def standing(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> AsyncIterator[World]:
+    """One world for a file's tests that break only sites of their own, each with a tag of its own."""
+    async with opened_world(tmp_path_factory.mktemp("standing"), broker) as opened:
+        yield opened
+
+
 @pytest.fixture
 async def brokerless(tmp_path: Path) -> AsyncIterator[World]:
     """A world without RabbitMQ, of the test's own."""

@@ -95,7 +95,7 @@ async def test_two_that_start_at_once_migrate_once(database_server: DatabaseServ
 
 
 def _columns_of_sqlite(db: Connection) -> set[tuple[str, str]]:
-    tables = plain("SELECT name FROM sqlite_master WHERE type = 'table'")
+    tables = plain("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     columns = plain("SELECT name FROM pragma_table_info(:name)")
     return {
         (name, column["name"])
