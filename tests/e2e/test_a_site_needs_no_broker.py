@@ -64,6 +64,7 @@ async def test_a_site_that_starts_cut_off_works_on(brokerless: World, tmp_path: 
     code, gate = gated(tmp_path, "echo done")
     jobs = [brokerless.cluster.submit(code, "bash") for _ in range(2)]
     await until(lambda: all(brokerless.cluster.job(job)["running"] for job in jobs))
+    await until(lambda: sum(agent.status()["custody"].values()) == 2)
     brokerless.cut()
     agent.kill()
     gate.touch()

@@ -60,7 +60,8 @@ async def test_results_come_again(world: World, tmp_path: Path, delivery: str) -
 
 async def test_a_job_that_waits_for_its_grant_is_announced_again(world: World) -> None:
     agent = await world.agent("bash")
-    with paused(agent):  # it is linked: nobody logs in while the bridge is away
+    await until(lambda: agent.events("consumer.opened"))
+    with paused(agent):  # it is linked and consumes: nobody may begin to while the bridge is away
         job = world.cluster.submit("echo once", "bash", delivery="at_most_once")
         await until(lambda: any(row["published_at"] for row in world.cluster.attempts(job)))
         world.bridge.kill()
