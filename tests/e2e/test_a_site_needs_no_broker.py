@@ -47,7 +47,7 @@ async def test_a_link_that_is_cut_stops_no_work(brokerless: World, tmp_path: Pat
     running = brokerless.cluster.submit(code, "bash")
     waiting = brokerless.cluster.submit(f"echo ran >> {trace}; echo then", "bash")
     await begun(tmp_path)
-    await until(lambda: brokerless.cluster.job(waiting)["running"])
+    await until(lambda: sum(agent.status()["custody"].values()) == 2)
     brokerless.cut()
     gate.touch()
     await until(lambda: trace.exists() and trace.read_text().split() == ["ran", "ran"], within_s=30)
