@@ -23,7 +23,7 @@ async def test_jobs_of_the_old_link_end_first(world: World, tmp_path: Path) -> N
     gate, trace = tmp_path / "gate", tmp_path / "trace"
     code = f"echo ran >> {trace}; while [ ! -e {gate} ]; do sleep 0.05; done; echo done"
     jobs = [world.cluster.submit(code, "bash") for _ in range(2)]  # one runs, one waits
-    await until(lambda: all(world.cluster.job(job)["running"] for job in jobs))
+    await until(lambda: sum(agent.status()["custody"].values()) == 2)
     await until(trace.exists)
     world.bridge.stop()
     world.bridge.settings = with_broker
