@@ -5,7 +5,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,8 @@ from agent.executor.environment import site_environment
 from agent.executor.limits import Limits
 from agent.executor.process import Executor as ProcessExecutor
 from agent.executor.process import Interpreters
+from agent.job_api.forwarding import Forwarding
+from agent.job_api.service import JobApi
 from agent.jobs.book import Book
 from agent.jobs.control import Control
 from agent.jobs.holdings import SpoolHoldings
@@ -32,6 +34,7 @@ from agent.jobs.inquiry import Inquiry
 from agent.jobs.intake import Intake
 from agent.jobs.reporter import Reporter
 from agent.jobs.runner import DISK_RETRY_S, Executor, Runner, Site
+from agent.jobs.serving import NoServing
 from agent.jobs.told import Told
 from agent.jobs.upkeep import upkeep_of
 from agent.jobs.wishes import Wishes
@@ -48,6 +51,7 @@ from agent.spool.spool import Spool
 from agent.spool.watch import Watch
 from agent.spool.wiping import require_not_revoked, wipe
 from agent.tls.outbound import Outbound, is_in_clear
+from agent.trust import SigningKey
 from agent.wire.claims import WorkerName
 from agent.wire.revoked import is_proved
 from agent.wire.tokens import bearer_of, token_id, with_ticket
@@ -75,6 +79,14 @@ async def offer_nothing(_enrolment: Enrolment, _holdings: Holdings) -> None:
     """Of an agent that only ever meets a token that holds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What it takes to answer jobs: the key for what was sealed for this device, the way to the cluster."""
+
+    device: SigningKey
+    outbound: Outbound
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What an agent is made of. `serve` takes the real ones; the simulation brings its own."""
@@ -87,6 +99,7 @@ class Parts:
     policy: Policy = field(default_factory=Policy)
     is_revoked: IsRevoked = lambda _proof, _enrolment: False
     offer: Offer = offer_nothing
+    jobs_ask: Asking | None = None  # None: jobs ask the cluster alone
 
 
 class Agent:
@@ -99,7 +112,11 @@ class Agent:
         self._book = Book(spool, parts.clock)
         self._inquiry = Inquiry(self._book, spool, parts.clock)
         self._wishes = Wishes(spool, parts.clock, self._book.changes)
-        self._reporter = Reporter(self._book, spool, parts.clock, self._inquiry, self._wishes)
+        self._is_linked_by_amqp = False
+        self._forwarding: Forwarding | None = None
+        self._job_api = self._job_api_of(parts)
+        serving = self._job_api or NoServing()
+        self._reporter = Reporter(self._book, spool, parts.clock, self._inquiry, self._wishes, serving)
         holdings = SpoolHoldings(spool, self._book)
         self._life = Life(
             spool,
@@ -122,6 +139,7 @@ class Agent:
             site=lambda: self._site,
             link_is_up=lambda: self._life.link_up,
             why_not=parts.policy.why_not,
+            serving=serving,
         )
         self._why_not = parts.policy.why_not
         self._draining = asyncio.Event()
@@ -132,7 +150,7 @@ class Agent:
         log.info("agent.started", held=self._book.held)
         if cached := await self._life.cached_enrolment():
             self._know(cached)
-        async with asyncio.TaskGroup() as group:
+        async with self._answering_jobs(), asyncio.TaskGroup() as group:
             running = group.create_task(self._runner.run(), name="runner")
             linked = group.create_task(self._life.run(self._one_life), name="life")
             upkeep = group.create_task(upkeep_of(self._spool), name="upkeep")
@@ -145,6 +163,31 @@ class Agent:
             linked.cancel()
             upkeep.cancel()
         log.info("agent.stopped", held=self._book.held)
+
+    def _job_api_of(self, parts: Parts) -> JobApi | None:
+        if parts.jobs_ask is None:
+            return None
+        self._forwarding = Forwarding(lambda: self._site.base_url, parts.jobs_ask.outbound)
+        return JobApi(
+            self._spool.script_states,
+            self._forwarding.pass_on,
+            parts.clock,
+            self._wishes.pace_changed,
+            parts.jobs_ask.device,
+            link_is_up=lambda: self._life.link_up,
+            pings_carry=lambda: self._is_linked_by_amqp,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _answering_jobs(self) -> AsyncIterator[None]:
+        if self._job_api is None or self._forwarding is None:
+            yield
+            return
+        async with self._job_api.listening():
+            try:
+                yield
+            finally:
+                await self._forwarding.close()
 
     async def _recover(self) -> None:
         """Read what is held and decide what each becomes; on a disk that refuses, again until it does not."""
@@ -210,6 +253,7 @@ class Agent:
     def _know(self, enrolment: Enrolment) -> None:
         api_url = enrolment.base_url or self._base_url  # behind a relay the cluster is elsewhere
         self._site = Site(enrolment.worker, self._site.hostname, api_url, enrolment.worker_group)
+        self._is_linked_by_amqp = enrolment.link is LinkKind.AMQP
 
 
 async def serve(settings: Settings, umask: int) -> None:
@@ -330,6 +374,7 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         offer=links.offer,
         sleep=until_interface_up,
         policy=settings.policy,
+        jobs_ask=Asking(credentials.device, settings.outbound),
         is_revoked=lambda proof, enrolment: (
             bool(settings.seal.key_id)
             and is_proved(proof, credentials.token.reveal(), keyring(enrolment).verify)

@@ -70,7 +70,7 @@ async def serve(settings: Settings) -> None:
         takers: list[Take] = [partial(_take_back, cluster)]
         address = await address_of(settings, store)
         desk: Desk | None = None
-        source = LocalSource(cluster.jobs, cluster.environments)
+        source = LocalSource(cluster.jobs, cluster.environments, cluster.details, cluster.luggage)
         recorder = Recorder(source, ledger, clock)
         quarantine = Quarantine(ledger, recorder, is_revoked, source.record)
         lead["quarantine"] = partial(quarantine.run, clock)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import structlog
@@ -17,6 +17,7 @@ from agent.jobs.chooser import Action, Expire, choose, next_expiry_s
 from agent.jobs.joblog import JobLog
 from agent.jobs.model import Event, Held, Key, OutOfOrder, State
 from agent.jobs.reconciler import reconcile, why_abandoned
+from agent.jobs.serving import NoServing, Served, Serving
 from agent.spool.spool import Spool
 from agent.wire.messages import Job, Result, canceled_error
 
@@ -57,6 +58,7 @@ class Runner:
         site: Callable[[], Site],
         link_is_up: Callable[[], bool],
         why_not: Callable[[Job], str],
+        serving: Serving | None = None,
     ) -> None:
         """`why_not`: why the site's policy does not allow a job; empty when it does."""
         self._book = book
@@ -67,6 +69,7 @@ class Runner:
         self._site = site
         self._link_is_up = link_is_up
         self._why_not = why_not
+        self._serving = serving or NoServing()
         self._running: dict[Key, Stop] = {}
         self._ending: set[Key] = set()  # cancelled, and the disk has not taken that yet
 
@@ -181,15 +184,19 @@ class Runner:
         if held.interruptions:
             joblog.write("\n[... interrupted: the agent stopped; the job is run again ...]\n")
         flusher = asyncio.create_task(joblog.run(), name=f"joblog {job.job_id}")
-        try:
-            outcome = await self._executor.run(_task(job, site), joblog.write, stop)
-        finally:
-            joblog.end()
-            await asyncio.wait([flusher])
+        with self._serving.serve(job) as served:
+            try:
+                outcome = await self._executor.run(_task(job, site, served), joblog.write, stop)
+            finally:
+                joblog.end()
+                await asyncio.wait([flusher])
         flusher.result()  # a damaged spool is not for a job to live with
         await joblog.close()
         self._book.note_log(held.key, joblog.length)
-        await self._keep(held.key, Event.EXITED, self._result(job, held, outcome, joblog.length))
+        result = self._result(job, held, outcome, joblog.length)
+        if served.has_set_state or held.interruptions:
+            result = replace(result, states=await self._states(job))
+        await self._keep(held.key, Event.EXITED, result)
 
     async def _keep(self, key: Key, event: Event, result: Result) -> None:
         """I6: a result is never dropped. While the disk or the quota refuses it, it waits in memory."""
@@ -204,6 +211,11 @@ class Runner:
                 await asyncio.sleep(DISK_RETRY_S)
             else:
                 return
+
+    async def _states(self, job: Job) -> dict[str, str]:
+        """What it set for its script's next run; none for a cluster that would not take them."""
+        key = (job.job_id, job.attempt)
+        return await self._spool.script_states.set_by(key) if job.takes_states else {}
 
     def _result(self, job: Job, held: Held, outcome: Outcome, log_chars: int) -> Result:
         return Result(
@@ -284,6 +296,7 @@ class Runner:
             canceled_reason=reason,
             refused=refused,
             finished_while_down=not self._link_is_up(),
+            states=await self._states(known) if job.started_at is not None else {},
         )
         await self._keep(job.key, event, result)
 
@@ -299,7 +312,7 @@ class Runner:
         return IDLE_S if seconds is None else seconds
 
 
-def _task(job: Job, site: Site) -> Task:
+def _task(job: Job, site: Site, served: Served) -> Task:
     env = dict(job.env) | {
         "WM_TOKEN": job.token,
         "WM_JOB_ID": job.job_id,
@@ -309,6 +322,7 @@ def _task(job: Job, site: Site) -> Task:
         "WM_BASE_URL": job.env.get("WM_BASE_URL") or site.base_url,
         "ORVANTA_IDEMPOTENCY_KEY": job.job_id,
         "ORVANTA_ATTEMPT": str(job.attempt),
+        **served.env,
     }
     return Task(
         job_id=job.job_id,
@@ -318,5 +332,5 @@ def _task(job: Job, site: Site) -> Task:
         env=env,
         timeout_s=job.timeout_s,
         path=job.path,
-        hidden=(job.token, *job.hidden),
+        hidden=(job.token, *job.hidden, *served.hidden),
     )

@@ -18,6 +18,7 @@ class Content(StrEnum):
     RESULT = "result"
     LOG = "log"
     META = "meta"
+    STATE = "state"  # of a script
 
 
 class Contents:

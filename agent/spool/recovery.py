@@ -101,7 +101,7 @@ def _refusal(folder: Folder, error: sqlite3.DatabaseError) -> OSError | None:
 
 def _look(connection: sqlite3.Connection) -> None:
     """The schema and both ends of each table: a bounded look, however much is held."""
-    for table in ("held", "log_chunk", "seen", "meta", "quarantine"):
+    for table in ("held", "log_chunk", "seen", "meta", "quarantine", "script_state"):
         for order in ("ASC", "DESC"):
             connection.execute(f"SELECT * FROM {table} ORDER BY 1 {order} LIMIT 1").fetchone()  # noqa: S608 our own names
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 ROWID_MAX: Final = 2**62
-ROWID_TABLES: Final = ("held", "log_chunk", "quarantine")
+ROWID_TABLES: Final = ("held", "log_chunk", "quarantine", "script_state")
 KEYED_TABLES: Final = ("meta", "seen")  # WITHOUT ROWID
 
 

@@ -22,6 +22,7 @@ from agent.spool.lifetime import read as read_lifetime
 from agent.spool.recovery import open_database
 from agent.spool.room import Room
 from agent.spool.rows import Kept, Key, LogChunk, Row, Taken, owner_of, row_of
+from agent.spool.script_states import ScriptStates
 from agent.spool.sealing import Seal
 from agent.spool.statements import SQL
 from agent.wire.claims import Attempt, JobId
@@ -31,7 +32,7 @@ from agent.wire.messages import Job, Result
 HERE: Final = Path(__file__).parent
 MIGRATIONS: Final = tuple(
     (HERE / name).read_text()
-    for name in ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql")
+    for name in ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql", "schema_6.sql")
 )
 
 SEEN_FOR_S: Final = 90 * 86_400  # of running: the dedupe memory outlives the longest outage, at any clock
@@ -61,6 +62,7 @@ class Spool:
         self.seal = seal or Seal()
         self._contents = Contents(self.seal)
         self.keys = Keys(database)
+        self.script_states = ScriptStates(database, self._contents)
         self._lifetime = Lifetime(clock)
         self._may_have_unreported = True  # False spares the reporter a read for every event
         # Of this life and never used again, since a chunk may be told as sent twice: by a life of the link

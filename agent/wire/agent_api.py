@@ -23,12 +23,17 @@ CODE_PLACES: Final = {
 }  # every other kind has a script's
 
 
+def state_path(path: str | None, permissioned_as: str, created_by: str, *, is_scheduled: bool) -> str:
+    """Where the script of a job keeps what it remembers."""
+    if not path:
+        return f"u/{permissioned_as.removeprefix('u/')}/tmp_state"  # noqa: S108 a state path of the contract, no file
+    return f"{path}/{created_by if is_scheduled else 'user'}"
+
+
 def reserved_env(job: Mapping[str, Any]) -> dict[str, str]:
     """The WM_ variables that only the cluster knows (agent-api.md 7.2); empty when not applicable."""
     path = job.get("runnable_path") or ""
-    user = job["permissioned_as"].removeprefix("u/")
     schedule = (job.get("trigger") or "") if job.get("trigger_kind") == "schedule" else ""
-    state_of = job["created_by"] if schedule else "user"
     return {
         "WM_EMAIL": job["permissioned_as_email"],
         "WM_USERNAME": job["created_by"],
@@ -40,7 +45,9 @@ def reserved_env(job: Mapping[str, Any]) -> dict[str, str]:
         "WM_FLOW_PATH": "",
         "WM_SCHEDULE_PATH": schedule,
         "WM_PERMISSIONED_AS": job["permissioned_as"],
-        "WM_STATE_PATH": f"{path}/{state_of}" if path else f"u/{user}/tmp_state",  # noqa: S108 a state path of the contract, no file
+        "WM_STATE_PATH": state_path(
+            path, job["permissioned_as"], job["created_by"], is_scheduled=bool(schedule)
+        ),
         "WM_FLOW_STEP_ID": job.get("flow_step_id") or "",
         "WM_OBJECT_PATH": "",
         "WM_RUNNABLE_ID": str(job.get("runnable_id") or ""),
@@ -98,7 +105,7 @@ def around_result(job: Mapping[str, Any], token: str, result: Result) -> tuple[b
         "preprocessed_args": None, "result_columns": None,
         "mem_peak": result.mem_peak_kb or 0, "success": result.success, "cached_res_path": None,
         "token": token, "canceled_by": canceled, "duration": took_ms,
-        "has_stream": False, "from_cache": None,
+        "has_stream": False, "from_cache": None, **({"states": result.states} if result.states else {}),
     })  # fmt: skip
     return b'{"result": ', b", " + rest[1:].encode()
 

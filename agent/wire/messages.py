@@ -51,6 +51,12 @@ class Job:
     dispatched_at: float = 0.0  # wall seconds of the bridge; its age where the bridge's clock is known
     origin: str = ""  # over HTTP: the cluster's record of it, JSON that goes back with the result
     hidden: list[str] = field(default_factory=list)  # secrets among the arguments: the job's log hides them
+    takes_states: bool = False  # the cluster takes `states` with the result
+    state: str = ""  # what its script set last, as the cluster knew it when it handed the job out: JSON
+    state_since: float = 0.0  # when the job that set it was handed out, in the bridge's wall seconds
+    sealed: bytes = b""  # values it may ask for offline (`agent.sealed_values`)
+    sealed_for: dict[str, str] = field(default_factory=dict)  # device → the key of `sealed`, for it alone
+    withheld: dict[str, str] = field(default_factory=dict)  # what it asks for and does not get → why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +232,7 @@ class Result:
     finished_while_down: bool = False  # the link was down when it finished
     clock_offset_ms: int | None = None  # the site's wall clock minus the bridge's, for the two times above
     refused: str = ""  # why the agent did not run it, for the dead letters too: its not_after had passed
+    states: dict[str, str] = field(default_factory=dict)  # what it set for its script's next run: path → JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +254,7 @@ class Ping:
     spool_bytes: int | None = None  # used by the spool
     spool_most_bytes: int | None = None  # what it may use
     drained: bool = False  # it was told to take nothing new
+    progress: dict[str, str] = field(default_factory=dict)  # running job → percent, where it says so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

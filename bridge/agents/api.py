@@ -1,11 +1,13 @@
 """The agent endpoints (agent-api.md 2.1). A unit is `null` and a string a JSON string, in every answer."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from agent.wire.claims import Claims
 from agent.wire.repeatable import FIRST, PULL_JOB, PUSH_LOGS, REQUEST_ID, headers_of
 from bridge.agents.holding import Holding
 from bridge.agents.model import (
@@ -28,9 +30,10 @@ from bridge.agents.service import Workers
 from bridge.agents.trust import Trust
 from bridge.errors import BadRequest, NotAuthorized, NotFound, PermissionDenied
 from bridge.jobs.details import Details, StreamPiece
-from bridge.jobs.model import Completed, Completion
+from bridge.jobs.model import Completed, Completion, Pulled
 from bridge.jobs.parts import Part, Parts
 from bridge.jobs.service import Jobs
+from bridge.offline.service import Luggage, as_taken_along
 from bridge.tokens.gate import Gate
 from bridge.variables.environment import Environments
 from bridge.web.asgi import RESULT_MAX_BYTES
@@ -55,6 +58,8 @@ READABLE: Final = frozenset(
 Pair = Annotated[list[str], Meta(min_length=2, max_length=2)]  # a tuple has no schema in OpenAPI 3.1
 REQUEST_ID_MAX: Final = 100
 
+LuggageFor = Callable[[Pulled, str], Awaitable[Luggage]]  # a job, and the device that takes it
+
 ALL: Final = "/api/agent_workers"
 IN: Final = "/api/w/{workspace}/agent_workers"
 
@@ -72,9 +77,11 @@ class AgentApi:
         base_url: str,
         trust: Trust,
         offered: Offered,
+        luggage: LuggageFor,
     ) -> None:
         self._trust = trust
         self._offered = offered
+        self._luggage = luggage
         self._parts = parts
         self._holding = holding
         self._environments = environments
@@ -134,11 +141,17 @@ class AgentApi:
         is_repeat = FIRST not in request.headers
         pulling = self._jobs.pull_in_time(claims.worker, tags, request_id, wait_s, is_repeat=is_repeat)
         pulled = await unless_gone(request, pulling, self._gate.until_ended(claims))
-        reply = unit() if pulled is None else raw_json(pulled.as_json())
+        reply = unit() if pulled is None else raw_json(await self._packed(pulled, claims))
         if pulled is not None and request_id is not None:
             reply.headers.update(self._trust.handed_out(claims, request_id, bytes(reply.body)))
         reply.headers.update(await self._trust.renewal(claims))
         return reply
+
+    async def _packed(self, pulled: Pulled, claims: Claims) -> bytes:
+        """With what an agent of ours takes along for when it has no link."""
+        if not claims.device:
+            return pulled.as_json()
+        return pulled.as_json(as_taken_along(await self._luggage(pulled, claims.device)))
 
     async def held_jobs(self, request: Request) -> Response:
         """These jobs are at the worker: what is not as it believes; ours.
@@ -176,6 +189,7 @@ class AgentApi:
             mem_peak_kb=sent.mem_peak,
             canceled_by=None if by is None else by.username or "unknown",
             canceled_reason=None if by is None else by.reason,
+            states=sent.states,
             may_retry=sent.duration is not None,  # what nobody began is not followed by another (I2)
         )
         outcome = await self._jobs.complete(workspace, job_id, completion, caller=claims)

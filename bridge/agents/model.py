@@ -94,6 +94,7 @@ class JobCompleted(Struct, kw_only=True):
     mem_peak: Int64 | None = None
     duration: Int64 | UnsetType | None = UNSET
     canceled_by: CanceledBy | None = None
+    states: dict[str, str] = {}  # ours: what it set for its script's next run, path → JSON
 
 
 class JobCompletedAsSent(JobCompleted, kw_only=True):

@@ -27,6 +27,23 @@ DELETE FROM device
    SELECT kid FROM device WHERE state = 'waiting' AND token_id = :token_id
     ORDER BY last_seen DESC LIMIT :most);
 
+-- name: of_tag
+-- The devices of agents that have this tag.
+SELECT DISTINCT device.kid, device.public
+  FROM enrolled_agent JOIN device USING (worker)
+ WHERE device.state = 'bound' AND EXISTS (SELECT 1 FROM json_each(enrolled_agent.tags) WHERE value = :tag)
+ ORDER BY device.kid LIMIT :most;
+
+-- name: of_tag for postgresql
+SELECT DISTINCT device.kid, device.public
+  FROM enrolled_agent JOIN device USING (worker)
+ WHERE device.state = 'bound'
+   AND EXISTS (SELECT 1 FROM jsonb_array_elements_text(enrolled_agent.tags::jsonb) AS value WHERE value = :tag)
+ ORDER BY device.kid LIMIT :most;
+
+-- name: key
+SELECT kid, public FROM device WHERE state = 'bound' AND kid = :kid LIMIT 1;
+
 -- name: listed
 SELECT kid, worker, state, reason, token_id, first_seen, last_seen FROM device ORDER BY state DESC, worker, kid;
 

@@ -172,6 +172,18 @@ class Devices:
             log.warning("result.refused", worker=worker, job_id=job_id, reason=BadSignature.__name__)
             raise PermissionDenied("BadSignature: the result is not signed by the device of this worker")
 
+    async def of_tag(self, tag: str, most: int) -> dict[str, bytes]:
+        """The public keys of the devices whose agents have this tag, by their ids."""
+        return await self._keys("of_tag", {"tag": tag, "most": most})
+
+    async def key(self, kid: str) -> dict[str, bytes]:
+        """The one with this id, if it is bound to a token."""
+        return await self._keys("key", {"kid": kid})
+
+    async def _keys(self, query: str, values: Mapping[str, Any]) -> dict[str, bytes]:
+        rows = await self._store.read(lambda db: db.execute(SQL[query], values).fetchall())
+        return {row["kid"]: base64.b64decode(row["public"]) for row in rows}
+
     async def listed(self) -> list[dict[str, Any]]:
         """Every device, those that wait first."""
 

@@ -72,7 +72,8 @@ SELECT id, canceled_by, canceled_reason FROM queue
 
 -- name: standing
 -- Where a job of this workspace stands, and what decides who may speak for it.
-SELECT job.tag, job.delivery, job.replace, job.same_worker, queue.state, queue.worker, queue.started_at, queue.restarts,
+SELECT job.tag, job.delivery, job.replace, job.same_worker, job.script_path, job.permissioned_as,
+       job.created_by, job.schedule_path, queue.state, queue.worker, queue.started_at, queue.restarts,
        queue.canceled_by, queue.canceled_reason, completed.status, completed.worker AS ended_by
   FROM job
   LEFT JOIN queue USING (id)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -22,6 +23,7 @@ Seconds = Annotated[int, Meta(ge=0, le=10 * 366 * 24 * 3600)]
 LostAfter = Annotated[int, Meta(ge=15, le=10 * 366 * 24 * 3600)]
 
 NO_ARGS: Final = Raw(b"{}")
+NO_STATES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def rfc3339(time_s: float | None) -> str | None:
@@ -143,13 +145,15 @@ class Pulled:
     token: str
     hidden: tuple[str, ...] = ()  # secrets among the arguments, which the job's log must not show
 
-    def as_json(self) -> bytes:
+    def as_json(self, taken_along: Mapping[str, Any] | None = None) -> bytes:
         """The JobAndPerms of agent-api.md 3.1, with the rules of its custody added to the job.
 
-        Code travels in `raw_code`, so a worker needs no second call, whatever the kind. `hidden` is ours.
+        Code travels in `raw_code`, so a worker needs no second call, whatever the kind. `hidden` and
+        `taken_along` are ours.
         """
         return msgspec.json.encode(
             ({"hidden": self.hidden} if self.hidden else {})
+            | ({} if taken_along is None else {"taken_along": taken_along})
             | {
                 "job": self._job(),
                 "raw_code": self.code,
@@ -220,6 +224,7 @@ class Completion:
     mem_peak_kb: int | None = None
     canceled_by: str | None = None
     canceled_reason: str | None = None
+    states: Mapping[str, str] = NO_STATES  # what it set for its script's next run: path → JSON
     may_retry: bool = True  # False: it ran nowhere, or may be begun once only (I2)
 
 

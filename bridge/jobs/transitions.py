@@ -8,6 +8,7 @@ from typing import Any, Final, NewType
 
 import msgspec
 
+from agent.wire.agent_api import state_path
 from agent.wire.claims import Claims, Tag
 from agent.wire.messages import Delivery
 from bridge.errors import NotFound
@@ -15,6 +16,7 @@ from bridge.jobs import formers, limits, retries
 from bridge.jobs.model import Cancel, Completed, Completion, error_object
 from bridge.jobs.news import LATER, READY, Kind
 from bridge.jobs.rules import Rules
+from bridge.jobs.states import keep_states
 from bridge.store.bulletin import Note, Tell
 from bridge.store.statements import queries
 from bridge.store.store import Connection, NotBeside, Row
@@ -187,6 +189,8 @@ def complete(
         canceled_by=canceled_by,
         canceled_reason=completion.canceled_reason or row["canceled_reason"],
     )
+    if completion.states:
+        keep_states(connection, job_id, _state_path(row), completion.states, now_s)
     record_end(connection, job_id, end, tell)
     if not completion.success and canceled_by is None:
         _note_poison(connection, job_id, row, result, now_s)
@@ -195,6 +199,13 @@ def complete(
     if failed and not once and retries.push_next(connection, job_id, now_s):
         tell(LATER)
     return Completed.RECORDED
+
+
+def _state_path(row: Row) -> str:
+    is_scheduled = row["schedule_path"] is not None
+    return state_path(
+        row["script_path"], row["permissioned_as"], row["created_by"], is_scheduled=is_scheduled
+    )
 
 
 def _is_distrusted(connection: Connection, job_id: str, row: Row, caller: Claims) -> bool:

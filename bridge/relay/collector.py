@@ -38,6 +38,7 @@ from bridge.relay.checking import check_held
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.letters import LetterKind
 from bridge.relay.lost import Lost
+from bridge.relay.progress import JobProgress
 from bridge.relay.quarantine import Quarantine
 from bridge.relay.recorder import Recorder
 from bridge.relay.revoking import revoke_all, revoke_lost
@@ -85,6 +86,7 @@ class Collector:
         self._quarantine = quarantine
         self._clock = clock
         self._assembly = Assembly(ledger)
+        self._progress = JobProgress(source, ledger)
         self._at_once = asyncio.Semaphore(RESULTS_AT_ONCE)
         self._events_in_hand = Turns()
         self._results_in_hand = Turns()
@@ -289,6 +291,7 @@ class Collector:
                     await check_held(self._ledger, self._teller, worker)
             case Ping():
                 self._ledger.presence.note(worker, message)
+                await self._progress.note(worker, message.progress)
             case Bye():
                 await self._ledger.heard(worker, held=message.held, left=True)
             case Rejected():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import msgspec
 from msgspec import Raw
 
+from agent.wire.agent_api import state_path
 from agent.wire.hidden import listed
 from bridge.errors import NotFound
 from bridge.jobs.arguments import Unresolved
@@ -40,8 +41,6 @@ class Arguments:
 
     def _reserved(self, job: Pulled) -> dict[str, str]:
         """The reserved variables that the cluster knows (agent-api.md 7.2)."""
-        user = job.permissioned_as.removeprefix("u/")
-        state_of = job.created_by if job.schedule_path else "user"
         return {
             "WM_WORKSPACE": job.workspace,
             "WM_TOKEN": job.token,
@@ -53,5 +52,7 @@ class Arguments:
             "WM_JOB_PATH": job.path or "",
             "WM_SCHEDULE_PATH": job.schedule_path or "",
             "WM_PERMISSIONED_AS": job.permissioned_as,
-            "WM_STATE_PATH": f"{job.path}/{state_of}" if job.path else f"u/{user}/tmp_state",  # noqa: S108 a state path of the contract, no file
+            "WM_STATE_PATH": state_path(
+                job.path, job.permissioned_as, job.created_by, is_scheduled=job.schedule_path is not None
+            ),
         }

@@ -12,6 +12,7 @@ class NewResource(Struct):
     resource_type: str
     value: Any = None
     description: str = ""
+    offline: bool | None = None  # ours: a job that names it takes it along to its site
 
 
 class NewResourceAsSent(NewResource):
@@ -27,6 +28,7 @@ class ResourceChange(Struct):
     value: Any = None
     resource_type: str | None = None
     description: str | None = None
+    offline: bool | None = None
 
 
 class ResourceChangeAsSent(ResourceChange):
@@ -49,6 +51,7 @@ class ResourceRow(Struct, kw_only=True):
     description: str
     created_by: str
     edited_at: str | None
+    offline: bool = False
     is_oauth: bool = False
     is_expired: bool = False
     is_linked: bool = False

@@ -2,14 +2,15 @@
 SELECT * FROM resource WHERE workspace_id = :workspace_id AND path = :path;
 
 -- name: add
-INSERT INTO resource (workspace_id, path, value, resource_type, description, created_by, edited_at)
-VALUES (:workspace_id, :path, :value, :resource_type, :description, :created_by, :now);
+INSERT INTO resource (workspace_id, path, value, resource_type, description, offline, created_by, edited_at)
+VALUES (:workspace_id, :path, :value, :resource_type, :description, coalesce(:offline, 0), :created_by, :now);
 
 -- name: change
 UPDATE resource
    SET path = coalesce(:new_path, path), value = coalesce(:value, value),
        resource_type = coalesce(:resource_type, resource_type),
-       description = coalesce(:description, description), edited_at = :now
+       description = coalesce(:description, description), offline = coalesce(:offline, offline),
+       state_since = CASE WHEN CAST(:value AS TEXT) IS NULL THEN state_since ELSE :now END, edited_at = :now
  WHERE workspace_id = :workspace_id AND path = :path
 RETURNING path;
 
@@ -18,7 +19,7 @@ DELETE FROM resource WHERE workspace_id = :workspace_id AND path = :path RETURNI
 
 -- name: listed
 -- Without the values: those may be megabytes each.
-SELECT workspace_id, path, resource_type, description, created_by, edited_at
+SELECT workspace_id, path, resource_type, description, offline, created_by, edited_at
   FROM resource
  WHERE workspace_id = :workspace_id AND substr(path, 1, length(:path_start)) = :path_start
    AND resource_type = coalesce(:resource_type, resource_type)

@@ -122,8 +122,10 @@ def _change_of(asked: NewResource | ResourceChange) -> dict[str, Any]:
         "value": json_text(asked.value),
         "resource_type": asked.resource_type,
         "description": asked.description,
+        "offline": asked.offline,
     }
 
 
 def _as_row(row: dict[str, Any]) -> ResourceRow:
-    return ResourceRow(**{**row, "edited_at": rfc3339(row["edited_at"])})
+    shown = {name: value for name, value in row.items() if name != "state_since"}
+    return ResourceRow(**{**shown, "offline": bool(row["offline"]), "edited_at": rfc3339(row["edited_at"])})

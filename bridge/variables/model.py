@@ -15,6 +15,7 @@ class NewVariable(Struct):
     value: str
     is_secret: bool = False
     description: str = ""
+    offline: bool = False  # ours: a job that names it takes it along to its site
 
 
 class VariableChange(Struct):
@@ -24,6 +25,7 @@ class VariableChange(Struct):
     value: str | None = None
     is_secret: bool | None = None
     description: str | None = None
+    offline: bool | None = None
 
 
 class VariableRow(Struct, kw_only=True):
@@ -32,6 +34,7 @@ class VariableRow(Struct, kw_only=True):
     value: str | None  # null: a secret that was not asked for
     is_secret: bool
     description: str
+    offline: bool = False
     account: int | None = None
     is_oauth: bool = False
     is_expired: bool = False

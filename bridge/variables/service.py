@@ -28,6 +28,7 @@ class Variables:
             "value": self._stored(workspace, path, asked.value, secret=asked.is_secret),
             "is_secret": asked.is_secret,
             "description": asked.description,
+            "offline": asked.offline,
         }
         try:
             await self._store.write(lambda connection: connection.execute(SQL["add"], row))
@@ -52,6 +53,7 @@ class Variables:
                 "value": self._stored(workspace, new_path, value, secret=secret),
                 "is_secret": secret,
                 "description": described,
+                "offline": row["offline"] if change.offline is None else change.offline,
             }
             connection.execute(SQL["change"], changed)
 
@@ -118,4 +120,4 @@ def _found(connection: Connection, workspace: str, path: str) -> Row:
 
 
 def _as_row(row: dict[str, Any]) -> VariableRow:
-    return VariableRow(**{**row, "is_secret": bool(row["is_secret"])})
+    return VariableRow(**{**row, "is_secret": bool(row["is_secret"]), "offline": bool(row["offline"])})

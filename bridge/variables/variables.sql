@@ -2,11 +2,12 @@
 SELECT * FROM variable WHERE workspace_id = :workspace_id AND path = :path;
 
 -- name: add
-INSERT INTO variable (workspace_id, path, value, is_secret, description)
-VALUES (:workspace_id, :path, :value, :is_secret, :description);
+INSERT INTO variable (workspace_id, path, value, is_secret, description, offline)
+VALUES (:workspace_id, :path, :value, :is_secret, :description, :offline);
 
 -- name: change
-UPDATE variable SET path = :new_path, value = :value, is_secret = :is_secret, description = :description
+UPDATE variable SET path = :new_path, value = :value, is_secret = :is_secret, description = :description,
+       offline = :offline
  WHERE workspace_id = :workspace_id AND path = :path;
 
 -- name: remove
@@ -14,7 +15,7 @@ DELETE FROM variable WHERE workspace_id = :workspace_id AND path = :path;
 
 -- name: listed
 -- A secret's value stays where it is, even sealed.
-SELECT workspace_id, path, CASE WHEN is_secret = 1 THEN NULL ELSE value END AS value, is_secret, description
+SELECT workspace_id, path, CASE WHEN is_secret = 1 THEN NULL ELSE value END AS value, is_secret, description, offline
   FROM variable
  WHERE workspace_id = :workspace_id AND substr(path, 1, length(:path_start)) = :path_start
  ORDER BY path

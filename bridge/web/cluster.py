@@ -30,8 +30,10 @@ from bridge.jobs.scripts import Scripts
 from bridge.jobs.service import Jobs
 from bridge.jobs.tag_rules import EVERYBODYS, TagRules
 from bridge.jobs.waiting import Waiting
+from bridge.offline.service import Offline
 from bridge.relay.ledger import Ledger
 from bridge.relay.policy import Policies
+from bridge.relay.sources.local import LuggageOf
 from bridge.resources import routes as resource_routes
 from bridge.resources import type_routes as resource_type_routes
 from bridge.resources.arguments import Arguments
@@ -60,6 +62,8 @@ class Cluster:
     bulletin: Bulletin
     jobs: Jobs
     environments: Environments
+    details: Details
+    luggage: LuggageOf
     schedules: Schedules
     tokens: Tokens
     devices: Devices
@@ -121,11 +125,14 @@ async def open_cluster(
     details = Details(store, clock)
     scripts = Scripts(store, clock, tags)
     environments = Environments(store)
+    offline = Offline(store, variables, resources, interpolation)
     schedules = Schedules(store, bulletin, clock, tags)
     return Cluster(
         bulletin=bulletin,
         jobs=jobs,
         environments=environments,
+        details=details,
+        luggage=lambda job: offline.luggage(job, devices.of_tag),
         schedules=schedules,
         tokens=tokens,
         devices=devices,
@@ -137,7 +144,17 @@ async def open_cluster(
         audit=audit,
         routes=[  # the busiest first: routes are tried in order
             *AgentApi(
-                jobs, Parts(store), holding, details, environments, workers, gate, base_url, trust, offered
+                jobs,
+                Parts(store),
+                holding,
+                details,
+                environments,
+                workers,
+                gate,
+                base_url,
+                trust,
+                offered,
+                lambda job, kid: offline.luggage(job, lambda _tag, _most: devices.key(kid)),
             ).all(),
             *device_routes.routes(devices, successors, tokens, gate, audit),
             *job_routes.routes(jobs, records, details, scripts, gate),

@@ -1,5 +1,6 @@
 """A job as the HTTP API hands it out becomes the job that the agent holds (agent-api.md 3.1)."""
 
+import base64
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -48,7 +49,22 @@ def job_of(
         dispatched_at=handed_out_at or 0.0,
         origin=json.dumps({name: job[name] for name in COMPLETED_FIELDS if job.get(name) is not None}),
         hidden=listed(list(args.secrets)),
+        **_taken_along(reply.get("taken_along")),
     )
+
+
+def _taken_along(told: Mapping[str, Any] | None) -> dict[str, Any]:
+    """From a bridge of ours. Raises KeyError, ValueError, TypeError."""
+    if told is None:
+        return {}
+    return {
+        "takes_states": True,
+        "state": str(told["state"]),
+        "state_since": float(told["state_since"]),
+        "sealed": base64.b64decode(told["sealed"]),
+        "sealed_for": dict(told["sealed_for"]),
+        "withheld": dict(told["withheld"]),
+    }
 
 
 def wall_s(rfc3339: str | None) -> float | None:

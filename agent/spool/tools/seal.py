@@ -57,7 +57,7 @@ def _seal_anew(spool: Opened, say: Say, operator: Seal) -> None:
         documents = sum(map(spool.blobs.seal, tracked("sealing documents", list(_owners(spool)))))
         credentials = seal_credentials(spool.path, spool.seal)
     spool.db.execute("PRAGMA secure_delete = ON")  # what is written over is zeroed, not left in the file
-    rows = sum(_rows(spool, name) for name in ("held", "quarantine", "log", "meta"))
+    rows = sum(_rows(spool, name) for name in SEALED)
     spool.db.execute("COMMIT")
     spool.db.execute("VACUUM")  # what was deleted before may lie in half-empty pages
     spool.db.execute("BEGIN IMMEDIATE")  # `to_change` ends one, and then empties the log that had them
@@ -127,10 +127,20 @@ def _of_meta(row: sqlite3.Row, seal: Seal) -> dict[str, Any]:
     return _closed_text(row, "value", seal, Content.META, row["id"]) if row["id"] in SEALED_META else {}
 
 
+def _of_state(row: sqlite3.Row, seal: Seal) -> dict[str, Any]:
+    return _closed_text(row, "value", seal, Content.STATE, row["workspace"], row["path"])
+
+
 def _closed_text(row: sqlite3.Row, name: str, seal: Seal, *place: str | int) -> dict[str, Any]:
     kept = row[name].encode() if isinstance(row[name], str) else row[name]
     opened = seal.open(kept, *place) if isinstance(kept, bytes) and seal.is_due(kept) else None
     return {} if opened is None else {name: seal.close(opened, *place)}
 
 
-SEALED = {"held": _of_held, "quarantine": _of_quarantine, "log": _of_log, "meta": _of_meta}
+SEALED = {
+    "held": _of_held,
+    "quarantine": _of_quarantine,
+    "log": _of_log,
+    "meta": _of_meta,
+    "state": _of_state,
+}

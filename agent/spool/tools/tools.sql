@@ -102,6 +102,15 @@ SELECT key AS id, value FROM meta WHERE key = :id;
 -- name: seal_meta
 UPDATE meta SET value = :value WHERE key = :id;
 
+-- name: state_ids
+SELECT id FROM script_state;
+
+-- name: state_row
+SELECT id, workspace, path, value FROM script_state WHERE id = :id;
+
+-- name: seal_state
+UPDATE script_state SET value = :value WHERE id = :id;
+
 -- name: tables
 -- Their names and how they are made: no content.
 SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name;
@@ -111,7 +120,8 @@ SELECT 'held' AS name, count(*) AS rows FROM held
 UNION ALL SELECT 'log_chunk', count(*) FROM log_chunk
 UNION ALL SELECT 'seen', count(*) FROM seen
 UNION ALL SELECT 'quarantine', count(*) FROM quarantine
-UNION ALL SELECT 'meta', count(*) FROM meta;
+UNION ALL SELECT 'meta', count(*) FROM meta
+UNION ALL SELECT 'script_state', count(*) FROM script_state;
 
 -- name: state_counts
 SELECT state, count(*) AS rows FROM held GROUP BY state ORDER BY state;

@@ -143,6 +143,10 @@ class HTTPSource:
                 raise
         self._sent += 1
 
+    async def set_progress(self, custody: Custody, percent: int) -> None:
+        with suppress(Declined, TokenRefused):  # it has ended there, which tells more
+            await self._lane_of(custody).set_progress(custody, percent)
+
     async def push_log(self, custody: Custody, writer: str, start: int, text: str, *, missing: int) -> None:
         try:
             await self._chunks.push(self._lane_of(custody), custody, writer, start, text, missing)

@@ -1,6 +1,7 @@
 """A lane: one token of the bridge's own at the cluster, and the pulls that were begun with it."""
 
 import asyncio
+import json
 import math
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from agent.wire.errors import Unresolved
 from agent.wire.repeatable import REQUEST_ID
 from agent.wire.tokens import bearer_of, said_by
 from bridge.errors import ClusterDown, Declined, TokenRefused
+from bridge.relay.ledger import Custody
 from bridge.relay.sources.retry import soon_again
 from bridge.upstream import Answer, Upstream
 
@@ -72,6 +74,12 @@ class Lane:
             raise Unresolved(f"{path} may not be read by this job") from None
         except Declined as error:
             raise Unresolved(str(error)) from error
+
+    async def set_progress(self, custody: Custody, percent: int) -> None:
+        """With the job's own token: agents have no call for it (agent-api.md 8.5). Raises `ClusterDown`."""
+        path = f"/api/w/{word(custody.workspace)}/job_metrics/set_progress/{word(custody.job_id)}"
+        body = json.dumps({"percent": percent, "flow_job_id": None}).encode()
+        await self._upstream.post(path, custody.token, body)
 
     async def post(
         self,

@@ -1,22 +1,28 @@
 """The embedded cluster, in this process: where a job (the cluster's) meets custody (the relay's)."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
 
 import structlog
 
 from agent.wire.agent_api import canceler
 from agent.wire.claims import JobId, Tag
 from agent.wire.messages import Delivery, Result
-from bridge.errors import NotFound
+from bridge.errors import BadRequest, NotFound
+from bridge.jobs.details import Details
 from bridge.jobs.model import Completed, Completion
+from bridge.jobs.model import Pulled as HandedOut
 from bridge.jobs.service import Jobs
+from bridge.offline.service import Luggage
 from bridge.relay.ledger import Custody
 from bridge.relay.sources.source import PingReply, Pulled, pulled_from
 from bridge.variables.environment import Environments
 
 log = structlog.get_logger()
+
+LuggageOf = Callable[[HandedOut], Awaitable[Luggage]]
 
 WORKER = "ag-bridge-local"  # stable, so that a restarted bridge is still the worker of what is out
 
@@ -28,9 +34,17 @@ class LocalSource:
     pings_at_once = 500
     idle_s = 30.0  # every push, and whatever else makes a job ready, is told
 
-    def __init__(self, jobs: Jobs, environments: Environments | None = None) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        environments: Environments | None = None,
+        details: Details | None = None,
+        luggage: LuggageOf | None = None,
+    ) -> None:
         self._jobs = jobs
         self._environments = environments
+        self._details = details
+        self._luggage = luggage
 
     def lanes(self, served: frozenset[Tag]) -> Sequence[frozenset[Tag]]:
         """Only where a job is ready: of thousands of tags nearly all are idle."""
@@ -40,7 +54,9 @@ class LocalSource:
         job = await self._jobs.pull(WORKER, sorted(lane))
         if job is None:
             return None
-        pulled = pulled_from(json.loads(job.as_json()), None)
+        pulled = replace(pulled_from(json.loads(job.as_json()), None), takes_states=True)
+        if self._luggage is not None:
+            pulled = replace(pulled, **asdict(await self._luggage(job)))
         if self._environments is None:
             return pulled
         return replace(pulled, env={**await self._environments.of(pulled.workspace), **pulled.env})
@@ -65,6 +81,7 @@ class LocalSource:
             mem_peak_kb=result.mem_peak_kb,
             canceled_by=by,
             canceled_reason=None if by is None else result.canceled_reason,
+            states=result.states,
             may_retry=_may_retry(custody, result),
         )
         await self._jobs.complete(custody.workspace, custody.job_id, completion)
@@ -79,9 +96,15 @@ class LocalSource:
             mem_peak_kb=result.mem_peak_kb,
             canceled_by=by,
             canceled_reason=None if by is None else result.canceled_reason,
+            states=result.states,
             may_retry=result.started_at is not None,
         )
         return await self._jobs.complete(result.workspace, result.job_id, completion) is Completed.RECORDED
+
+    async def set_progress(self, custody: Custody, percent: int) -> None:
+        if self._details is not None:
+            with suppress(BadRequest, NotFound):  # it has ended, which tells more
+                await self._details.set_progress(custody.workspace, custody.job_id, percent)
 
     async def push_log(self, custody: Custody, writer: str, start: int, text: str, *, missing: int) -> None:
         del missing  # the cluster counts each writer's stream itself, in the same commit as the text

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -38,6 +38,12 @@ class Pulled:
     token: str
     job_json: str
     hidden: Sequence[str] = ()  # secrets among the arguments
+    takes_states: bool = False  # this and the rest: as `agent.wire.messages.Job` has them
+    state: str = ""
+    state_since: float = 0.0
+    sealed: bytes = b""
+    sealed_for: Mapping[str, str] = field(default_factory=dict)
+    withheld: Mapping[str, str] = field(default_factory=dict)
 
     def as_job(self, attempt: Attempt, now: float) -> Job:
         """What travels; `now` is in wall seconds."""
@@ -62,6 +68,12 @@ class Pulled:
             token=self.token,
             dispatched_at=now,
             hidden=list(self.hidden),
+            takes_states=self.takes_states,
+            state=self.state,
+            state_since=self.state_since,
+            sealed=self.sealed,
+            sealed_for=dict(self.sealed_for),
+            withheld=dict(self.withheld),
         )
 
     def as_custody(self, attempt: Attempt) -> Custody:
@@ -116,6 +128,10 @@ class Source(Protocol):
 
     async def send_result(self, custody: Custody, result: Result, document: bytes) -> None:
         """On return the cluster has recorded it, now or before. Raises `ClusterDown`."""
+        ...
+
+    async def set_progress(self, custody: Custody, percent: int) -> None:
+        """How far a running job says it is; of no consequence if it is not taken. Raises `ClusterDown`."""
         ...
 
     async def push_log(self, custody: Custody, writer: str, start: int, text: str, *, missing: int) -> None:
