@@ -28,6 +28,7 @@ from agent.wire.messages import Job
 log = structlog.get_logger()
 
 STATE_MAX_BYTES: Final = 64 * 1024  # it travels within the result
+HUNDRED: Final = 100
 PROGRESS_EVERY_S: Final = 2.0  # sooner it is told with the next ping
 VARIABLE: Final = "$var:"
 RESOURCE: Final = "$res:"
@@ -202,7 +203,7 @@ class JobApi:
 
     async def _set_progress(self, request: Request, asked: _Open) -> Reply:
         percent = _body_of(request).get("percent")
-        if not isinstance(percent, int) or isinstance(percent, bool) or not 0 <= percent <= 100:  # noqa: PLR2004 percent
+        if not isinstance(percent, int) or isinstance(percent, bool) or not 0 <= percent <= HUNDRED:
             return text_reply("percent must be a whole number from 0 to 100", 400)
         asked.percent = percent
         now_s = self.clock.monotonic_s()

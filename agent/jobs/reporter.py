@@ -15,7 +15,7 @@ from agent.jobs.model import Held, Key
 from agent.jobs.outbox import Outbox
 from agent.jobs.pace import Pace
 from agent.jobs.parts import Parts
-from agent.jobs.serving import Serving
+from agent.jobs.serving import NoServing, Serving
 from agent.jobs.wishes import Wishes
 from agent.link.link import Link
 from agent.spool.rows import LogChunk
@@ -35,14 +35,20 @@ class Reporter:
     """Lives as long as the agent; each life of the link runs `run`. Nothing here is state of its own."""
 
     def __init__(
-        self, book: Book, spool: Spool, clock: Clock, inquiry: Inquiry, wishes: Wishes, serving: Serving
+        self,
+        book: Book,
+        spool: Spool,
+        clock: Clock,
+        inquiry: Inquiry,
+        wishes: Wishes,
+        serving: Serving | None = None,
     ) -> None:
         self._book = book
         self._spool = spool
         self._clock = clock
         self._inquiry = inquiry
         self._wishes = wishes
-        self._serving = serving
+        self._serving = serving or NoServing()
         self._parts = Parts(book, spool, clock)
         self._rejected: deque[Rejected] = deque(maxlen=REPORTS_MAX)
         self._reporting: list[tuple[int, JobId, Attempt, str]] = []

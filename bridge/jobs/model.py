@@ -1,10 +1,9 @@
 """What a job is in the cluster: asked for, handed out, ended."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -23,7 +22,6 @@ Seconds = Annotated[int, Meta(ge=0, le=10 * 366 * 24 * 3600)]
 LostAfter = Annotated[int, Meta(ge=15, le=10 * 366 * 24 * 3600)]
 
 NO_ARGS: Final = Raw(b"{}")
-NO_STATES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def rfc3339(time_s: float | None) -> str | None:
@@ -224,7 +222,9 @@ class Completion:
     mem_peak_kb: int | None = None
     canceled_by: str | None = None
     canceled_reason: str | None = None
-    states: Mapping[str, str] = NO_STATES  # what it set for its script's next run: path → JSON
+    states: Mapping[str, str] = field(
+        default_factory=dict
+    )  # what it set for its script's next run: path → JSON
     may_retry: bool = True  # False: it ran nowhere, or may be begun once only (I2)
 
 

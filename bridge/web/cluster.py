@@ -1,7 +1,7 @@
 """The embedded cluster, wired: services for the relay in process, routes for everybody else."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from starlette.requests import Request
@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 from agent.clock import Clock
 from bridge.agents import routes as worker_routes
 from bridge.agents import unserved
-from bridge.agents.api import AgentApi
+from bridge.agents.api import AgentApi, LuggageFor
 from bridge.agents.holding import Holding
 from bridge.agents.offered import Offered
 from bridge.agents.service import Workers
@@ -81,14 +81,35 @@ class Cluster:
         return (await self.gate.superadmin(request)).username
 
 
-def _value_routes(
-    variables: Variables, resources: Resources, interpolation: Interpolation, types: ResourceTypes, gate: Gate
-) -> list[BaseRoute]:
-    return [
-        *variable_routes.routes(variables, gate),
-        *resource_routes.routes(resources, interpolation, gate),
-        *resource_type_routes.routes(types, gate),
-    ]
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """What jobs may name."""
+
+    variables: Variables
+    resources: Resources
+    interpolation: Interpolation
+    types: ResourceTypes
+    offline: Offline
+
+    @classmethod
+    async def open(cls, store: Store, clock: Clock) -> "_Values":
+        variables, resources = Variables(store, await open_vault(store)), Resources(store, clock)
+        interpolation = Interpolation(variables, resources)
+        offline = Offline(store, variables, resources, interpolation)
+        return cls(variables, resources, interpolation, ResourceTypes(store, clock), offline)
+
+    def routes(self, gate: Gate) -> list[BaseRoute]:
+        return [
+            *variable_routes.routes(self.variables, gate),
+            *resource_routes.routes(self.resources, self.interpolation, gate),
+            *resource_type_routes.routes(self.types, gate),
+        ]
+
+    def for_all_of_its_tag(self, devices: Devices) -> LuggageOf:
+        return lambda job: self.offline.luggage(job, devices.of_tag)
+
+    def for_one(self, devices: Devices) -> LuggageFor:
+        return lambda job, kid: self.offline.luggage(job, lambda _tag, _most: devices.key(kid))
 
 
 async def open_cluster(
@@ -111,28 +132,38 @@ async def open_cluster(
     audit = Audit(store, clock)
     devices = await Devices.open(store, clock, tokens.verify_agent, tokens.seen.note, rules)
     successors = Successors(store, clock, tokens.end)
-    trust = Trust(devices, successors, sign)
     gate = Gate(tokens, workspaces, devices.verify)
-    offered = Offered(tokens.agents, devices, Formers(store), Ledger(store, clock), clock)
-    variables = Variables(store, await open_vault(store))
-    resources = Resources(store, clock)
-    interpolation = Interpolation(variables, resources)
+    values = await _Values.open(store, clock)
     bulletin = Bulletin(store)
-    jobs = Jobs(store, bulletin, clock, tokens.jobs, Arguments(interpolation, base_url), tags, policies)
+    jobs = Jobs(
+        store, bulletin, clock, tokens.jobs, Arguments(values.interpolation, base_url), tags, policies
+    )
     workers = Workers(store, clock, bulletin)
     holding = Holding(store, jobs)
     records = Records(store, clock, jobs.heartbeats)
     details = Details(store, clock)
     scripts = Scripts(store, clock, tags)
     environments = Environments(store)
-    offline = Offline(store, variables, resources, interpolation)
     schedules = Schedules(store, bulletin, clock, tags)
-    return Cluster(
+    agent_api = AgentApi(
+        jobs,
+        Parts(store),
+        holding,
+        details,
+        environments,
+        workers,
+        gate,
+        base_url,
+        Trust(devices, successors, sign),
+        Offered(tokens.agents, devices, Formers(store), Ledger(store, clock), clock),
+        values.for_one(devices),
+    )
+    opened = Cluster(
         bulletin=bulletin,
         jobs=jobs,
         environments=environments,
         details=details,
-        luggage=lambda job: offline.luggage(job, devices.of_tag),
+        luggage=values.for_all_of_its_tag(devices),
         schedules=schedules,
         tokens=tokens,
         devices=devices,
@@ -142,31 +173,34 @@ async def open_cluster(
         scripts=scripts,
         gate=gate,
         audit=audit,
-        routes=[  # the busiest first: routes are tried in order
-            *AgentApi(
-                jobs,
-                Parts(store),
-                holding,
-                details,
-                environments,
-                workers,
-                gate,
-                base_url,
-                trust,
-                offered,
-                lambda job, kid: offline.luggage(job, lambda _tag, _most: devices.key(kid)),
-            ).all(),
-            *device_routes.routes(devices, successors, tokens, gate, audit),
-            *job_routes.routes(jobs, records, details, scripts, gate),
-            *wait_routes.routes(Waiting(jobs, records, jobs.endings, clock), gate),
-            *detail_routes.routes(details, gate),
-            *schedule_routes.routes(schedules, gate),
-            *environment.routes(environments, gate, audit),
-            *_value_routes(variables, resources, interpolation, ResourceTypes(store, clock), gate),
-            *token_routes.routes(tokens, workspaces, gate, audit),
-            *audit_routes.routes(audit, gate),
-            *worker_routes.routes(workers, details, tags, gate),
-            *unserved.routes(gate),
-        ],
+        routes=(),
         generated_password=generated,
     )
+    return replace(opened, routes=_routes_of(opened, agent_api, records, values, workspaces, tags, clock))
+
+
+def _routes_of(
+    cluster: Cluster,
+    agent_api: AgentApi,
+    records: Records,
+    values: _Values,
+    workspaces: Workspaces,
+    tags: TagRules,
+    clock: Clock,
+) -> list[BaseRoute]:
+    """The busiest first: routes are tried in order."""
+    jobs, gate, audit, details = cluster.jobs, cluster.gate, cluster.audit, cluster.details
+    return [
+        *agent_api.all(),
+        *device_routes.routes(cluster.devices, cluster.successors, cluster.tokens, gate, audit),
+        *job_routes.routes(jobs, records, details, cluster.scripts, gate),
+        *wait_routes.routes(Waiting(jobs, records, jobs.endings, clock), gate),
+        *detail_routes.routes(details, gate),
+        *schedule_routes.routes(cluster.schedules, gate),
+        *environment.routes(cluster.environments, gate, audit),
+        *values.routes(gate),
+        *token_routes.routes(cluster.tokens, workspaces, gate, audit),
+        *audit_routes.routes(audit, gate),
+        *worker_routes.routes(cluster.workers, details, tags, gate),
+        *unserved.routes(gate),
+    ]

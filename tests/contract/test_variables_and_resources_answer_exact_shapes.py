@@ -22,6 +22,7 @@ async def test_the_life_of_a_variable(cluster: Running) -> None:
     assert (await cluster.admin.get(f"{at}/get/u/admin/x")).json() == {
         "workspace_id": "main", "path": "u/admin/x", "value": "2", "is_secret": False, "description": "",
         "account": None, "is_oauth": False, "is_expired": False, "is_linked": False, "extra_perms": {},
+        "offline": False,
     }  # fmt: skip
     moved = await cluster.admin.post(f"{at}/update/u/admin/x", json={"path": "u/admin/y"})
     assert moved.text == "variable u/admin/y updated"
@@ -47,6 +48,7 @@ async def test_the_life_of_a_resource(cluster: Running) -> None:
     assert found == {
         "workspace_id": "main", "path": "f/shop/db", "resource_type": "sqlite", "description": "",
         "created_by": "admin", "is_oauth": False, "is_expired": False, "is_linked": False, "extra_perms": {},
+        "offline": False,
     }  # fmt: skip
     assert (await cluster.admin.post(f"{at}/update_value/f/shop/db", json={"value": None})).status_code == 200
     assert (await cluster.admin.get(f"{at}/get_value/f/shop/db")).content == b"null"

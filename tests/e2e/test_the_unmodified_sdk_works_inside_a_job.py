@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from tests.support.until import until
 from tests.support.world import World
 
 pytestmark = pytest.mark.broker
@@ -37,6 +38,18 @@ def main(path: str, key: str, db: dict):
         "status": client.get_job_status(os.environ["WM_JOB_ID"]),
     }
 """
+COUNTS = """
+import time, wmill
+
+def main(waits: bool):
+    if waits:
+        wmill.set_progress(42)
+        time.sleep(1)
+    before = wmill.get_state() or 0
+    wmill.set_state(before + 1)
+    return [before, wmill.get_variable("f/inside/marked")]
+"""
+MISSES = "import wmill\ndef main():\n    return wmill.get_variable('f/inside/unmarked')\n"
 ADD = "def main(a: int, b: int = 1):\n    return {'sum': a + b}\n"
 
 
@@ -100,3 +113,33 @@ async def test_an_argument_is_resolved_for_a_site_that_is_cut_off(world: World) 
     world.restore()
     assert (await world.cluster.done(job, within_s=90))["result"] == "Suva"
     assert agent.process.is_running()
+
+
+async def test_it_keeps_its_state_and_finds_its_variables_while_cut_off(world: World) -> None:
+    agent = world.site("offline", ahead=10)
+    agent.settings["PYTHON_PATH"] = sys.executable
+    await agent.start()
+    cluster = world.cluster
+    for name, is_marked in (("marked", True), ("unmarked", False)):
+        variable = {"path": f"f/inside/{name}", "value": "k3y", "is_secret": True, "offline": is_marked}
+        cluster.post("/api/w/main/variables/create", variable)
+    script = {"path": "u/admin/counts", "content": COUNTS, "language": "python3", "tag": "offline"}
+    cluster.post("/api/w/main/scripts/create", script)
+    first = cluster.post("/api/w/main/jobs/run/p/u/admin/counts", {"waits": True})
+    await cluster.running(first)
+    rest = [cluster.post("/api/w/main/jobs/run/p/u/admin/counts", {"waits": False}) for _ in range(2)]
+    missing = cluster.submit(MISSES, "offline", language="python3")
+    for job in (*rest, missing):
+        await cluster.accepted(job)
+    progress = f"/api/w/main/job_metrics/get_progress/{first}"
+    await until(lambda: cluster.read(progress) == 42)
+    world.cut()
+    await until(lambda: agent.status()["backlog"] >= 3, within_s=60)
+    world.restore()
+    records = [await cluster.done(job, within_s=90) for job in (first, *rest)]
+    assert [record["result"] for record in records] == [[0, "k3y"], [1, "k3y"], [2, "k3y"]]
+    failed = await cluster.done(missing, within_s=90)
+    assert "variable f/inside/unmarked is not at this site: it is not marked" in str(failed["result"])
+    assert "k3y" not in str(failed)
+    state = cluster.read("/api/w/main/resources/get/u/admin/counts/user")
+    assert (state["resource_type"], state["value"]) == ("state", 3)
