@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ from agent.executor.environment import site_environment
 from agent.executor.limits import Limits
 from agent.executor.process import Executor as ProcessExecutor
 from agent.executor.process import Interpreters
-from agent.job_api.forwarding import Forwarding
+from agent.job_api.http import Reply, Request
 from agent.job_api.service import JobApi
 from agent.jobs.book import Book
 from agent.jobs.control import Control
@@ -57,6 +58,7 @@ from agent.wire.revoked import is_proved
 from agent.wire.tokens import bearer_of, token_id, with_ticket
 
 if TYPE_CHECKING:
+    from agent.job_api.forwarding import Forwarding
     from agent.link.http import link as http
     from agent.link.http.offering import Offering
 
@@ -167,10 +169,9 @@ class Agent:
     def _job_api_of(self, parts: Parts) -> JobApi | None:
         if parts.jobs_ask is None:
             return None
-        self._forwarding = Forwarding(lambda: self._site.base_url, parts.jobs_ask.outbound)
         return JobApi(
             self._spool.script_states,
-            self._forwarding.pass_on,
+            partial(self._pass_on, parts.jobs_ask.outbound),
             parts.clock,
             self._wishes.pace_changed,
             parts.jobs_ask.device,
@@ -178,16 +179,24 @@ class Agent:
             pings_carry=lambda: self._is_linked_by_amqp,
         )
 
+    async def _pass_on(self, outbound: Outbound, request: Request) -> Reply:
+        if self._forwarding is None:
+            from agent.job_api.forwarding import Forwarding  # noqa: PLC0415 httpx, and most jobs ask nothing
+
+            self._forwarding = Forwarding(lambda: self._site.base_url, outbound)
+        return await self._forwarding.pass_on(request)
+
     @contextlib.asynccontextmanager
     async def _answering_jobs(self) -> AsyncIterator[None]:
-        if self._job_api is None or self._forwarding is None:
+        if self._job_api is None:
             yield
             return
         async with self._job_api.listening():
             try:
                 yield
             finally:
-                await self._forwarding.close()
+                if self._forwarding is not None:
+                    await self._forwarding.close()
 
     async def _recover(self) -> None:
         """Read what is held and decide what each becomes; on a disk that refuses, again until it does not."""

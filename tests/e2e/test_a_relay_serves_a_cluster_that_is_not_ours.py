@@ -54,7 +54,7 @@ def push(fake: FakeCluster, code: str, tag: str = "bash", **job: object) -> Fake
 
 async def test_jobs_of_every_lane_make_the_round_trip(fake: FakeCluster, site: Agent) -> None:
     fake.api.variables["f/shop/name"] = "süd"
-    code = 'name="$1"\necho "hello $name, ask $BASE_INTERNAL_URL"'
+    code = 'name="$1"\necho "hello $name, ask $WM_BASE_URL"'
     hello = push(fake, code, args={"name": "$var:f/shop/name"})
     large = push(fake, PYTHON, "python", language="python3", args={"n": 300_000})
     failing = push(fake, "exit 3")

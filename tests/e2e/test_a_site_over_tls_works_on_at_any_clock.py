@@ -22,7 +22,7 @@ CALLS_HOME = """
 import os, shutil, subprocess, httpx
 
 def main():
-    url = os.environ["BASE_INTERNAL_URL"] + "/api/version"
+    url = os.environ["WM_BASE_URL"] + "/api/version"
     by_curl = subprocess.run(["curl", "-sS", "-o", "/dev/null", url]) if shutil.which("curl") else None
     return [httpx.get(url).is_server_error, by_curl.returncode if by_curl else 0]
 """

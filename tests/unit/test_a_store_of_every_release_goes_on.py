@@ -21,6 +21,7 @@ WORDS = {
     "device.state": "bound",
 }  # with a CHECK
 FILLED = {"INTEGER": 7, "REAL": 7.5, "TEXT": "seven", "BLOB": b"7"}
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -36,11 +37,11 @@ def old_store(path: Path, release: int) -> Rows:
             database.executescript(script)
         database.execute(f"PRAGMA user_version = {release}")
         database.execute(f"PRAGMA application_id = {MARK + release}")
-        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        for (name,) in database.execute(TABLES).fetchall():
             columns = database.execute("SELECT name, type FROM pragma_table_info(?)", (name,)).fetchall()
             row = [filling(name, column["name"], column["type"]) for column in columns]
             database.execute(f"INSERT INTO {name} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608 our own schema
-        return rows_of(database, database.execute("SELECT name FROM sqlite_master WHERE type = 'table'"))
+        return rows_of(database, database.execute(TABLES))
 
 
 def rows_of(database: Any, tables: Any) -> Rows:
@@ -55,7 +56,7 @@ async def test_from_each_schema(tmp_path: Path, release: int) -> None:
     before = old_store(tmp_path / "bridge.db", release)
     store = await open_store(tmp_path / "bridge.db")
     try:
-        tables = plain("SELECT name FROM sqlite_master WHERE type = 'table'")
+        tables = plain(TABLES)
 
         def look(database: Connection) -> tuple[Rows, int]:
             (version,) = database.execute(plain("PRAGMA user_version")).fetchone()

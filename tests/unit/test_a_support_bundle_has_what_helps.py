@@ -57,7 +57,8 @@ def test_it_tells_of_settings_versions_status_doctor_and_spool(spool: Path) -> N
     assert told["status"]["agent"] == "not running"
     assert "cluster port" in [one["name"] for one in told["doctor"]["checks"] if one["verdict"] == "fail"]
     assert told["spool"]["schema_version"] == len(MIGRATIONS)
-    assert told["spool"]["rows"] == {"held": 0, "log_chunk": 0, "seen": 0, "quarantine": 0, "meta": 0}
+    tables = ("held", "log_chunk", "seen", "quarantine", "meta", "script_state")
+    assert told["spool"]["rows"] == dict.fromkeys(tables, 0)
     assert "CREATE TABLE held" in told["spool"]["tables"]["held"]
     assert told["spool"]["documents"] == {"count": 1, "bytes": 10}
     assert told["spool"]["set_aside"] == ["spool.damaged-1"]
