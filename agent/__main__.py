@@ -55,6 +55,7 @@ def _run(options: argparse.Namespace) -> int:
         options.ahead,
         user=options.user,
         policy=options.policy,
+        warm=options.warm,
         status_port=options.status_port,
     )
     logs.configure("text" if sys.stderr.isatty() else "json")
@@ -92,6 +93,12 @@ def _parser() -> argparse.ArgumentParser:
         "--ahead", type=int, metavar="N", help="unstarted jobs to hold per tag (default auto)"
     )
     parser.add_argument("--user", metavar="NAME", help="run jobs as this account; the agent must be root")
+    parser.add_argument(
+        "--warm",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="fork python3 jobs from an interpreter that runs already (default: yes)",
+    )
     parser.add_argument("--policy", type=Path, metavar="FILE", help="what this site may run")
     parser.add_argument(
         "--status-port", type=int, metavar="N", help="show the status at http://127.0.0.1:N/ while it runs"

@@ -372,6 +372,7 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         account=account,
         umask=umask,
         hidden=credentials.tokens,
+        warm=settings.warm,
     )
     log.info("leftovers.killed", processes=executor.kill_leftovers())
     links = _Links(settings, credentials, spool.folder.identity)
@@ -393,7 +394,10 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.drain)
-    await _watched(spool, agent)
+    try:
+        await _watched(spool, agent)
+    finally:
+        executor.close()
 
 
 def _trusted_by_jobs(outbound: Outbound, work: Path) -> dict[str, str]:

@@ -37,6 +37,7 @@ class Settings:
     seal: Seal  # of what the spool keeps
     account: Account | None  # whose the jobs' processes are; None: the agent's own
     policy: Policy  # what this site runs
+    warm: bool  # whether python3 jobs are forked from an interpreter that runs already
     status_port: int | None  # where the agent shows its status on this machine; None: nowhere
 
 
@@ -48,6 +49,7 @@ def read(
     *,
     user: str | None = None,
     policy: Path | None = None,
+    warm: bool = True,
     status_port: int | None = None,
 ) -> Settings:
     """Raises `ConfigError`, which names the setting, what it needs and what it got."""
@@ -66,6 +68,7 @@ def read(
         seal=seal(env, spool),
         account=None if user is None else account_of(user),
         policy=Policy() if policy is None else site_policy(policy),
+        warm=warm,
         status_port=None if status_port is None else _port("--status-port", status_port),
     )
 

@@ -4,15 +4,12 @@ import asyncio
 import os
 import resource
 import signal
-import subprocess
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from agent.executor import proc
-from agent.executor.account import Account
 from agent.executor.output import Output
+from agent.executor.started import Started
 
 READ_BYTES: Final = 256 * 1024
 OUTPUT_AFTER_EXIT_S: Final = 1.0  # how long a process that left the group may keep the output open
@@ -27,35 +24,12 @@ class Group:
     killed while the leader is still a zombie, and the kernel tells its memory peak when it is reaped.
     """
 
-    def __init__(
-        self,
-        argv: Sequence[str],
-        directory: Path,
-        env: Mapping[str, str],
-        output: Output,
-        *,
-        account: Account | None = None,
-        umask: int = -1,
-    ) -> None:
-        """Start it, as `account` or as ourselves; `umask`: -1 for our own.
-
-        Raises OSError when it cannot be started, ValueError for a NUL in `env`.
-        """
+    def __init__(self, started: Started, output: Output) -> None:
+        """Take over a process that waits at its gate. Raises OSError; then it is gone."""
         self._loop = asyncio.get_running_loop()
+        self._started = started
         self._output = output
-        self._process = subprocess.Popen(
-            argv,
-            cwd=directory,
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            bufsize=0,
-            umask=umask,
-            **_as(account),
-        )
-        self.pid: Final = self._process.pid
+        self.pid: Final = started.pid
         self.exited: asyncio.Future[int] = self._loop.create_future()  # as subprocess: -N for signal N
         self.peak_kb: int | None = None
         self._silent: asyncio.Future[None] = self._loop.create_future()
@@ -65,10 +39,9 @@ class Group:
 
     def begin(self, limits: str) -> None:
         """Open the gate at which the interpreter waits (see `Language.prepare`)."""
-        assert self._process.stdin is not None  # noqa: S101 asked for above
         with suppress(BrokenPipeError):  # it has ended already
-            self._process.stdin.write(f"{limits}\n".encode())
-        self._process.stdin.close()
+            self._started.gate.write(f"{limits}\n".encode())
+        self._started.gate.close()
 
     def signal(self, number: signal.Signals) -> None:
         if not self.exited.done():
@@ -97,13 +70,13 @@ class Group:
         self._output.finish()
 
     def _watch(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 asked for above
-        self._pipe = self._process.stdout.fileno()
+        self._pipe = self._started.output.fileno()
         try:
             self._pidfd = os.pidfd_open(self.pid)
         except OSError:
             os.killpg(self.pid, signal.SIGKILL)
-            self._process.wait()
+            _, status = os.waitpid(self.pid, 0)
+            self._started.note_end(os.waitstatus_to_exitcode(status))
             raise
         os.set_blocking(self._pipe, False)
         self._loop.add_reader(self._pipe, self._readable)
@@ -122,25 +95,24 @@ class Group:
     def _close_output(self) -> None:
         if not self._silent.done():
             self._loop.remove_reader(self._pipe)
-            if self._process.stdout is not None:
-                self._process.stdout.close()
+            self._started.output.close()
             self._silent.set_result(None)
 
     def _ended(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._started.gate.close()
         self._sampling.cancel()
         self.signal(signal.SIGKILL)  # children that outlived the leader
         _, status, usage = os.wait4(self.pid, 0)
-        self._process.returncode = os.waitstatus_to_exitcode(status)
+        code = os.waitstatus_to_exitcode(status)
+        self._started.note_end(code)
         self._note_peak(usage.ru_maxrss)
-        self.exited.set_result(self._process.returncode)
+        self.exited.set_result(code)
 
     def _note_peak(self, reaped_kb: int) -> None:
-        """A forked child starts out with its parent's peak, so only a larger figure is its own."""
-        if reaped_kb > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+        """A process that we forked starts out with our own peak, so only a larger figure is its own."""
+        if self._started.peak_is_own or reaped_kb > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
             self.peak_kb = max(self.peak_kb or 0, reaped_kb)
 
     def _sample(self) -> None:
@@ -148,8 +120,3 @@ class Group:
             self.peak_kb = max(self.peak_kb or 0, peak_kb)
         self._sample_after_s = min(self._sample_after_s * 2, SAMPLE_EVERY_S)
         self._sampling = self._loop.call_later(self._sample_after_s, self._sample)
-
-
-def _as(account: Account | None) -> dict[str, Any]:
-    """Set between fork and exec by the interpreter's own C code; no group but the account's is left."""
-    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}

@@ -51,6 +51,9 @@ def kill_and_wait(pids: Collection[int]) -> None:
             os.close(watched)
     for watched in waiting:
         os.close(watched)
+    for pid in pids:  # orphans that we adopted (see `kernel.adopting`)
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
 
 
 def _noted(path: Path) -> set[int]:

@@ -22,7 +22,9 @@ from agent.executor.languages import bash, python
 from agent.executor.languages.language import Exit, Language, Verdict, missing
 from agent.executor.limits import Limits
 from agent.executor.output import Output
+from agent.executor.started import cold
 from agent.executor.task import Outcome, Sink, Stop, Task
+from agent.executor.warm.runner import Warm
 
 T = TypeVar("T")
 
@@ -54,11 +56,12 @@ class Executor:
         account: Account | None = None,
         umask: int = -1,
         hidden: Callable[[], Sequence[str]] = tuple,
+        warm: bool = False,
     ) -> None:
         """`work_dir`: a folder of the executor's own. `environment`: what every job gets beside its
         reserved variables; by default PATH, HOME, TZ, the proxies and the store of CAs of this process.
         `account`: whose the jobs' processes are; None, as `umask` -1: our own. `hidden`: what no job's log
-        may show by now.
+        may show by now. `warm`: whether python3 jobs are forked from an interpreter that runs already.
         """
         found = Interpreters.found() if interpreters is None else interpreters
         self._work_dir = work_dir.absolute()  # it is part of the mark of each job's processes
@@ -73,6 +76,9 @@ class Executor:
             "bash": bash.Bash(found.bash),
             "python3": python.Python(found.python3),
         }
+        self._warm = None
+        if warm and found.python3 is not None:
+            self._warm = Warm(found.python3, self._environment, account, umask)
         self._boot_id = proc.boot_id()
 
     async def run(self, task: Task, sink: Sink, stop: Stop) -> Outcome:
@@ -95,6 +101,11 @@ class Executor:
         Returns the number of jobs of which something ran. To be called before the first `run`.
         """
         return leftovers.kill_leftovers(self._work_dir)
+
+    def close(self) -> None:
+        """End what was kept running between jobs. A job that still runs goes on."""
+        if self._warm is not None:
+            self._warm.close()
 
     async def _run(self, task: Task, sink: Sink, stop: Stop, began_s: float) -> Outcome:
         """Raises `JobFailed` as long as nothing has been started."""
@@ -153,7 +164,10 @@ class Executor:
     ) -> Group:
         env = job_environment(self._environment, task.env, task.job_id, str(directory.path))
         try:
-            return Group(argv, directory.path, env, output, account=self._account, umask=self._umask)
+            started = self._warm.start(argv, directory.path, env) if self._warm else None
+            if started is None:
+                started = cold(argv, directory.path, env, self._account, self._umask)
+            return Group(started, output)
         except ValueError as error:  # NUL, or = in a name
             raise JobFailed("BadEnvironment", f"the job's environment cannot be set: {error}") from None
         except OSError as error:

@@ -12,9 +12,11 @@ from typing import Any
 from agent.executor.limits import Limits
 from agent.executor.process import Executor, Interpreters
 from agent.executor.task import Outcome, Stop, Task
+from tests.support.until import until
 
 JOB = "0190-job"
 WITHIN_S = 20
+COMMAND_LINE = "def main(): return open('/proc/self/cmdline').read()"
 
 
 @dataclass(slots=True)
@@ -62,9 +64,13 @@ class Site:
         interpreters: Interpreters | None = None,
         environment: Mapping[str, str] | None = None,
         hidden: Callable[[], Sequence[str]] = tuple,
+        *,
+        warm: bool = False,
     ) -> None:
         self.work_dir = work_dir
-        self.executor = Executor(work_dir, limits or Limits(), interpreters, environment, hidden=hidden)
+        self.executor = Executor(
+            work_dir, limits or Limits(), interpreters, environment, hidden=hidden, warm=warm
+        )
 
     async def run(self, wanted: Task, running: Running | None = None) -> Ran:
         job = running or Running()
@@ -77,6 +83,14 @@ class Site:
 
     async def python(self, code: str, args: object = None, **more: Any) -> Ran:
         return await self.run(task(code, "python3", args, **more))
+
+    async def warmed_up(self) -> None:
+        """Once it returns, python3 jobs are forked from a warm parent."""
+        await until(self.is_warm, within_s=WITHIN_S)
+
+    async def is_warm(self) -> bool:
+        """Whether a job that is run now is forked from a warm parent."""
+        return "zygote.py" in (await self.python(COMMAND_LINE)).document
 
 
 def has_ended(pid: int, within_s: float = 5) -> bool:

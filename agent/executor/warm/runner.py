@@ -1,0 +1,206 @@
+"""The agent's side of the warm parent: started when it is first of use, asked for one process per job."""
+
+import array
+import json
+import os
+import socket
+import subprocess
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from agent.executor import kernel, proc
+from agent.executor.account import Account
+from agent.executor.started import Started, as_account
+
+log = structlog.get_logger()
+
+FLAGS: Final = ("-u", "-B", "-m", "wrapper")  # of a cold start that a warm one can stand for
+ANSWER_S: Final = 1.0  # the event loop waits with us: a fork takes milliseconds, a stopped process for ever
+AGAIN_S: Final = 30.0  # jobs start cold meanwhile
+WORD_BYTES: Final = 4096
+REQUEST_MOST_BYTES: Final = 128 * 1024  # one message: the kernel's default buffer takes some 200 KB
+AREA: Final = "/" * 4096  # room in its first environment for the name of any job's directory
+NO_HOME: Final = "/nonexistent"  # of an account whose jobs each live in their own directory
+# What an interpreter or its libraries read once, when they start. PYTHONPATH is read again for each job.
+AT_START: Final = ("PYTHON", "LD_", "LC_", "LANG", "GLIBC_", "MALLOC_", "OPENSSL_")
+READ_AGAIN: Final = ("PYTHONPATH",)
+HERE: Final = Path(__file__)
+WRAPPER: Final = HERE.parent.parent / "languages" / "wrapper_python.py"
+
+
+class Warm:
+    """It forks, and we adopt: the jobs' processes are our children, watched and reaped as any other.
+
+    Whenever it cannot serve, `start` returns None, and the job is to be started cold.
+    """
+
+    def __init__(
+        self, python: str, environment: Mapping[str, str], account: Account | None, umask: int
+    ) -> None:
+        """`environment`: what every job gets; `account`: whose the jobs are, and it as well."""
+        self._python = python
+        self._env = {"HOME": NO_HOME, **environment, proc.MARK: AREA}
+        self._account = account
+        self._umask = umask
+        self._parent: _Parent | None = None
+        self._not_before_s = 0.0
+
+    def start(self, argv: Sequence[str], directory: Path, env: Mapping[str, str]) -> Started | None:
+        """What `cold` does with the same words. Never raises."""
+        if tuple(argv[:-1]) != (self._python, *FLAGS) or not self._suits(env):
+            return None
+        try:
+            if self._parent is None:
+                self._begin()
+            elif self._parent.is_ready():
+                request = {"directory": str(directory), "env": dict(env), "module": argv[-1]}
+                return self._parent.fork(json.dumps(request).encode())
+        except (OSError, ValueError) as error:
+            self._fail(error)
+        return None
+
+    def close(self) -> None:
+        """End it. Jobs that it began go on."""
+        if self._parent is not None:
+            self._parent.end()
+            self._parent = None
+
+    def _begin(self) -> None:
+        if time.monotonic() >= self._not_before_s:
+            self._parent = _Parent(self._python, self._env, self._account, self._umask)
+
+    def _fail(self, error: Exception) -> None:
+        """Another is started with the next job; later when this one never served, or did not answer."""
+        is_sound = (
+            self._parent is not None and self._parent.has_served and not isinstance(error, TimeoutError)
+        )
+        wait_s = 0.0 if is_sound else AGAIN_S
+        log.warning("warm.failed", reason=str(error), again_in_s=wait_s)
+        self._not_before_s = time.monotonic() + wait_s
+        self.close()
+
+    def _suits(self, env: Mapping[str, str]) -> bool:
+        """False: the job asks for something that only a start of its own can give it."""
+        names = {name for name in {*env, *self._env} if name.startswith(AT_START)}
+        return all(env.get(name) == self._env.get(name) for name in names.difference(READ_AGAIN))
+
+
+class _Parent:
+    def __init__(self, python: str, env: Mapping[str, str], account: Account | None, umask: int) -> None:
+        """Raises OSError."""
+        self._link, its_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._process = _started(python, its_end, env, account, umask)
+        except BaseException:
+            self._link.close()
+            raise
+        finally:
+            its_end.close()
+        self._link.settimeout(ANSWER_S)
+        self._limits = b""
+        self._is_ready = False
+        self.has_served = False
+        self._finalizer = weakref.finalize(self, _end, self._link, self._process)
+
+    def is_ready(self) -> bool:
+        """Whether it has imported all; from then on it can be asked. Raises OSError once it has ended."""
+        if not self._is_ready:
+            with suppress(BlockingIOError):
+                if not self._link.recv(WORD_BYTES, socket.MSG_DONTWAIT):
+                    raise ConnectionResetError(f"it ended while it started, with {self._process.wait()}")
+                self._limits = self._limits_now()
+                self._is_ready = True
+                log.info("warm.ready", pid=self._process.pid)
+        return self._is_ready
+
+    def fork(self, request: bytes) -> Started | None:
+        """Raises OSError, ValueError when it serves no longer. None: it could not for this job."""
+        if len(request) > REQUEST_MOST_BYTES:
+            return None
+        if self._limits_now() != self._limits:  # a job of the same account may, and the next would inherit it
+            raise ConnectionRefusedError("its limits have been changed by somebody else")
+        stdin, gate = os.pipe()
+        output, stdout = os.pipe()
+        try:
+            with kernel.adopting():
+                self._send(request, (stdin, stdout))
+                answer = self._answer()
+                _require_ours(answer["pid"])
+        except BaseException:
+            _close(gate, output)
+            raise
+        finally:
+            _close(stdin, stdout)
+        if answer["error"]:
+            _close(gate, output)
+            _reap(answer["pid"])
+            log.info("warm.declined", reason=answer["error"])
+            return None
+        self.has_served = True
+        return Started(
+            answer["pid"], os.fdopen(gate, "wb", 0), os.fdopen(output, "rb", 0), None, peak_is_own=True
+        )
+
+    def end(self) -> None:
+        self._finalizer()
+
+    def _send(self, request: bytes, numbers: Sequence[int]) -> None:
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", numbers))
+        self._link.sendmsg([request], [rights])
+
+    def _answer(self) -> dict[str, Any]:
+        text = self._link.recv(WORD_BYTES)
+        if not text:
+            raise ConnectionResetError(f"it has ended, with {self._process.wait()}")
+        answer: dict[str, Any] = json.loads(text)
+        return answer
+
+    def _limits_now(self) -> bytes:
+        """prlimit(2) may be forbidden for a process of another account, this file is not."""
+        return (proc.PROC / str(self._process.pid) / "limits").read_bytes()
+
+
+def _started(
+    python: str, link: socket.socket, env: Mapping[str, str], account: Account | None, umask: int
+) -> subprocess.Popen[bytes]:
+    number = link.fileno()
+    return subprocess.Popen(
+        [python, "-u", "-B", str(HERE.with_name("zygote.py")), str(WRAPPER), str(number)],
+        cwd="/",
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        pass_fds=(number,),
+        umask=umask,
+        **as_account(account),
+    )
+
+
+def _require_ours(pid: int) -> None:
+    """Raises OSError: where orphans cannot be adopted, who forks for us is of no use."""
+    if pid:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+
+
+def _reap(pid: int) -> None:
+    if pid:
+        os.waitpid(pid, 0)
+
+
+def _close(*numbers: int) -> None:
+    for number in numbers:
+        os.close(number)
+
+
+def _end(link: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    link.close()
+    process.kill()
+    process.wait()

@@ -1,0 +1,156 @@
+"""Warm starts are an advantage and never a condition: whatever becomes of the parent, the job runs."""
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.executor.limits import Limits
+from agent.executor.process import Executor, Interpreters
+from tests.unit.executing import Running, Site, entries, has_ended, task
+
+PARENT = "import os\ndef main(): return os.getppid()"
+
+
+def children_of(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for path in listed for child in path.read_text().split()]
+
+
+def parents() -> list[int]:
+    """The warm parents among this process's children."""
+    return [
+        pid for pid in children_of(os.getpid()) if b"zygote.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+async def test_one_that_is_killed_or_stopped_is_given_up(tmp_path: Path, number: signal.Signals) -> None:
+    site = Site(tmp_path, warm=True)
+    await site.warmed_up()
+    (parent,) = parents()
+    os.kill(parent, number)
+    assert not await site.is_warm()
+    assert parents() == []
+
+
+async def test_one_that_had_served_is_replaced(tmp_path: Path) -> None:
+    site = Site(tmp_path, warm=True)
+    for _ in range(2):
+        await site.warmed_up()
+        os.kill(parents()[0], signal.SIGKILL)
+    site.executor.close()
+    assert parents() == []
+
+
+async def test_what_it_began_runs_on_without_it(tmp_path: Path) -> None:
+    site, running = Site(tmp_path, warm=True), Running()
+    await site.warmed_up()
+    code = "import time, os\ndef main():\n    print(os.getpid())\n    time.sleep(0.5)\n    os._exit(7)"
+    async with asyncio.TaskGroup() as group:
+        ran = group.create_task(site.run(task(code, "python3"), running))
+        await running.says("\n")
+        site.executor.close()
+    assert ran.result().outcome.exit_code == 7
+    assert has_ended(int(running.log))
+
+
+async def test_its_jobs_are_our_own_children_and_none_is_left(tmp_path: Path) -> None:
+    site = Site(tmp_path, warm=True)
+    await site.warmed_up()
+    before = children_of(os.getpid()), len(entries(Path("/proc/self/fd")))
+    async with asyncio.TaskGroup() as group:
+        jobs = [
+            group.create_task(site.run(task(PARENT, "python3", job_id=f"job-{number}")))
+            for number in range(5)
+        ]
+    assert {job.result().document for job in jobs} == {os.getpid()}
+    assert (children_of(os.getpid()), len(entries(Path("/proc/self/fd")))) == before
+    site.executor.close()
+
+
+async def test_limits_that_somebody_put_on_it_reach_no_job(tmp_path: Path) -> None:
+    site = Site(tmp_path, warm=True)
+    await site.warmed_up()
+    resource.prlimit(parents()[0], resource.RLIMIT_NOFILE, (9, 9))
+    assert not await site.is_warm()
+
+
+async def test_an_interpreter_that_cannot_start_or_serve_is_tried_again_later(tmp_path: Path) -> None:
+    odd = tmp_path / "odd"
+    odd.write_text(f'#!/bin/sh\n[ "$3" = -m ] && exec {sys.executable} "$@"\nexit 9\n')
+    odd.chmod(0o755)
+    site = Site(tmp_path / "work", interpreters=Interpreters(None, str(odd)), warm=True)
+    for _ in range(3):
+        assert not await site.is_warm()
+    assert parents() == []
+    none = Site(tmp_path / "work", interpreters=Interpreters(None, "/no/such/python"), warm=True)
+    assert (await none.python("")).document["name"] == "InterpreterMissing"
+
+
+async def test_an_environment_that_cannot_be_set_is_told_as_ever(tmp_path: Path) -> None:
+    site = Site(tmp_path, warm=True)
+    await site.warmed_up()
+    assert (await site.python("", env={"A": "\0"})).document["name"] == "BadEnvironment"
+    large = {f"A{number}": "x" * 100_000 for number in range(3)}
+    assert (await site.python("def main(): return 1", env=large)).document == 1
+    assert await site.is_warm()
+    site.executor.close()
+
+
+AGENT = """
+import asyncio, sys
+from pathlib import Path
+from agent.executor.limits import Limits
+from agent.executor.process import Executor
+from agent.executor.task import Stop, Task
+
+def task(code): return Task(
+    job_id="job", language="python3", code=code, args=b"{}", env={}, timeout_s=None, path=None)
+async def main():
+    executor = Executor(Path(sys.argv[1]), Limits(), warm=True)
+    said = []
+    while "zygote.py" not in "".join(said):
+        await executor.run(task("def main(): print(open('/proc/self/cmdline').read())"), said.append, Stop())
+    print(executor._warm._parent._process.pid, flush=True)
+    await executor.run(task(sys.argv[2]), lambda text: print(text, end="", flush=True), Stop())
+asyncio.run(main())
+"""
+DAEMON = """
+import os, signal, time
+def main():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print(os.getpid(), flush=True)
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:  # it never runs another program, so its first environment is its parent's
+            print(os.getpid(), flush=True)
+            print("up", flush=True)
+            time.sleep(300)
+        os._exit(0)
+    time.sleep(300)
+"""
+
+
+def test_what_a_dead_agent_s_parent_began_is_found_by_its_mark(tmp_path: Path) -> None:
+    agent = subprocess.Popen(
+        [sys.executable, "-c", AGENT, str(tmp_path), DAEMON], stdout=subprocess.PIPE, text=True
+    )
+    assert agent.stdout is not None
+    said = iter(agent.stdout.readline, "up\n")
+    parent, *job = [int(line) for line in said if line.strip().isdecimal()]  # beside the agent's own log
+    agent.kill()
+    agent.wait()
+    agent.stdout.close()
+    assert has_ended(parent)
+    assert len(job) == 2
+    assert not any(has_ended(pid, within_s=0) for pid in job)
+    (tmp_path / "job.pid").unlink()  # the mark alone has to do
+    assert Executor(tmp_path, Limits()).kill_leftovers() == 1
+    assert all(has_ended(pid) for pid in job)
+    assert entries(tmp_path) == []
