@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Settings: MODE=agent AGENT_TOKEN BASE_INTERNAL_URL; "
         "BASH_PATH and PYTHON_PATH choose interpreters; "
         "SPOOL_QUOTA_MB, SPOOL_FLOOR_MB and SPOOL_LOG_MB bound the spool; SPOOL_KEY_FILE holds its key. "
-        "AGENT_TOKEN_FILE stands for AGENT_TOKEN. "
+        "AGENT_TOKEN_FILE stands for AGENT_TOKEN. JOB_CGROUP: below it each job gets a control group. "
         "CA_FILE, CLIENT_CERT_FILE and CLIENT_KEY_FILE are for TLS, HTTPS_PROXY and NO_PROXY for a proxy. "
         "`python -m agent spool --help` tells of the spool's tools.",
     )

@@ -22,6 +22,7 @@ from agent.database import Damaged, WriteFailed
 from agent.enrolling import Enrolling
 from agent.errors import ConfigError, Revoked, SpoolError
 from agent.executor.account import Account
+from agent.executor.cgroup import delegated
 from agent.executor.environment import site_environment
 from agent.executor.limits import Limits
 from agent.executor.process import Executor as ProcessExecutor
@@ -373,6 +374,7 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         umask=umask,
         hidden=credentials.tokens,
         warm=settings.warm,
+        cgroup=settings.cgroup or delegated(),
     )
     log.info("leftovers.killed", processes=executor.kill_leftovers())
     links = _Links(settings, credentials, spool.folder.identity)

@@ -11,6 +11,7 @@ from agent.credentials import BadCredential, file_of, text_of
 from agent.credentials import read as read_secret
 from agent.errors import ConfigError
 from agent.executor.account import Account
+from agent.executor.cgroup import why_unusable
 from agent.logs import Secret, hide
 from agent.policy import Policy, policy_of
 from agent.spool.budget import MIB, Bounds
@@ -37,6 +38,9 @@ class Settings:
     seal: Seal  # of what the spool keeps
     account: Account | None  # whose the jobs' processes are; None: the agent's own
     policy: Policy  # what this site runs
+    cgroup: (
+        Path | None
+    )  # below which each job gets a control group; None: where one is delegated to the agent
     warm: bool  # whether python3 jobs are forked from an interpreter that runs already
     status_port: int | None  # where the agent shows its status on this machine; None: nowhere
 
@@ -68,9 +72,19 @@ def read(
         seal=seal(env, spool),
         account=None if user is None else account_of(user),
         policy=Policy() if policy is None else site_policy(policy),
+        cgroup=_cgroup(env),
         warm=warm,
         status_port=None if status_port is None else _port("--status-port", status_port),
     )
+
+
+def _cgroup(env: Mapping[str, str]) -> Path | None:
+    named = env.get("JOB_CGROUP", "").strip()
+    if not named:
+        return None
+    if why := why_unusable(Path(named)):
+        raise ConfigError(f"JOB_CGROUP: {named} cannot be used: {why}.")
+    return Path(named)
 
 
 def _outbound(env: Mapping[str, str]) -> Outbound:

@@ -13,9 +13,12 @@ from agent.executor.limits import Limits
 from agent.wire.messages import Job
 
 LISTS: Final = ("languages", "paths", "tags", "users")
-LIMITS: Final = ("timeout_s", "memory_mb", "processes", "file_mb", "output_mb", "result_mb")
+LIMITS: Final = (
+    "timeout_s", "memory_mb", "processes", "open_files", "file_mb", "folder_mb", "output_mb", "result_mb"
+)  # fmt: skip
 OTHERS_MAY_WRITE: Final = 0o022
 MIB: Final = 1024 * 1024
+DEFAULTS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +49,19 @@ class Policy:
         return ""
 
     def limits(self, limits: Limits) -> Limits:
-        """The same, no larger than the site allows."""
+        """The same, no larger than the site allows. What is only our default, the site may raise, too."""
         most = self.most
+
+        def chosen(name: str) -> int | None:
+            own, told = getattr(limits, name), most.get(name)
+            return told if told is not None and own == getattr(DEFAULTS, name) else _least(own, told)
+
         return Limits(
-            memory_mb=_least(limits.memory_mb, most.get("memory_mb")),
-            processes=_least(limits.processes, most.get("processes")),
-            file_mb=_least(limits.file_mb, most.get("file_mb")),
+            memory_mb=chosen("memory_mb"),
+            processes=chosen("processes"),
+            open_files=chosen("open_files"),
+            file_mb=chosen("file_mb"),
+            folder_mb=chosen("folder_mb"),
             output_bytes=min(limits.output_bytes, most.get("output_mb", limits.output_bytes) * MIB),
             result_bytes=min(limits.result_bytes, most.get("result_mb", limits.result_bytes) * MIB),
             default_timeout_s=limits.default_timeout_s,

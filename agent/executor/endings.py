@@ -2,19 +2,24 @@
 
 import signal
 from dataclasses import dataclass
+from typing import Final
 
 from agent.executor.errors import JobFailed, error_object
 from agent.executor.languages.language import SIGNAL_OFFSET, Verdict
 from agent.executor.task import Outcome, Stop, Task
+
+ERROR: Final = "ExecutionErr"
 
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
     """Why a job was ended from outside."""
 
-    by: str
-    reason: str
+    by: str | None  # None: nobody asked for it
+    reason: str | None
     told: str  # how the error object puts it
+    name: str = ERROR  # of the error object
+    at_once: bool = False  # it is not asked first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,34 @@ def by_time_limit(*, job_specific: bool) -> Interruption:
     return Interruption("timeout", reason, reason)
 
 
+def by_limit(name: str, told: str) -> Interruption:
+    """It used more than a job may. No cancellation: it fails."""
+    return Interruption(None, None, f"exceeding {told}", name, at_once=True)
+
+
+def mend(limit: str) -> str:
+    """How a limit is raised."""
+    return f"or raise {limit} under [limits] in the policy of this site"
+
+
+def memory_of(most_mb: int) -> str:
+    return f"its limit of {most_mb} MB of memory; use less, {mend('memory_mb')}"
+
+
+def processes_of(most: int | None) -> str:
+    return f"its limit of {most} processes and threads; start fewer at once, {mend('processes')}"
+
+
+def folder_of(most_mb: int | None) -> str:
+    what = f"the limit of {most_mb} MB for all that lies in its directory"
+    return f"{what}; delete what is no longer needed, {mend('folder_mb')}"
+
+
+def output_of(most_bytes: int, kept_bytes: int) -> str:
+    what = f"the limit of {most_bytes} bytes for what it prints, of which the log keeps {kept_bytes}"
+    return f"{what}; print less, or write it to a file"
+
+
 def step_id(task: Task) -> str:
     """The flow step that the job is; empty outside a flow."""
     return task.env.get("WM_FLOW_STEP_ID", "")
@@ -48,7 +81,7 @@ def step_id(task: Task) -> str:
 
 def interrupted(task: Task, interruption: Interruption) -> Verdict:
     message = f"execution error:\njob process terminated due to {interruption.told}"
-    return Verdict(False, error_object(message, step_id=step_id(task)))
+    return Verdict(False, error_object(message, interruption.name, step_id=step_id(task)))
 
 
 def signalled(task: Task, ended: Ended) -> Verdict:

@@ -28,11 +28,6 @@ def kill_leftovers(work_dir: Path) -> int:
     return sum(1 for pids in found.values() if pids)
 
 
-def processes_of(directory: Path) -> set[int]:
-    """Processes that carry the job's mark in their environment, whatever group they moved to."""
-    return set(_marked([str(directory)]))
-
-
 def kill_and_wait(pids: Collection[int]) -> None:
     """SIGKILL them and return when they have ended, `WAIT_S` at most."""
     ending = select.poll()

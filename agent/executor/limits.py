@@ -12,24 +12,36 @@ WORDS: Final = {  # of bash's ulimit: the option and the bytes in its unit
     resource.RLIMIT_DATA: ("-d", 1024),
     resource.RLIMIT_NPROC: ("-u", 1),
     resource.RLIMIT_FSIZE: ("-f", 1024),
+    resource.RLIMIT_NOFILE: ("-n", 1),
 }
+FLOOD: Final = 64  # a job that writes so many times what its log takes is ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """None means no limit. The kernel's limits hold for each process of the job by itself."""
+    """None means no limit. The kernel's limits hold for each process of the job by itself.
 
-    memory_mb: int | None = None  # private writable memory; address space that is only reserved is free
-    processes: int | None = None  # the kernel counts all processes of this user, not only the job's
+    What holds for the whole job is held by its cgroup where it has one, and watched in any case.
+    """
+
+    memory_mb: int | None = (
+        None  # of each process, as `RLIMIT_DATA` counts, and of the job; None: see `watch`
+    )
+    processes: int | None = 1000  # of the job, with their threads
+    open_files: int | None = 4096  # of each process
     file_mb: int | None = 4096  # the largest file it may write
+    folder_mb: int | None = 4096  # all that lies in its directory
     output_bytes: int = 16 * MIB  # log text beyond this is dropped, with a line that says how much
     result_bytes: int = 64 * MIB  # a larger result is a failed job
     default_timeout_s: float | None = None  # for a job that brings none; None: max_timeout_s
     max_timeout_s: float = 7 * 86_400.0
     kill_grace_s: float = 5.0  # between SIGTERM and SIGKILL
 
-    def apply(self, pid: int) -> str:
+    def apply(self, pid: int, others: int | None = None) -> str:
         """Limit a process that has just been started. One that has ended already is let be.
+
+        `others`: tasks that its user has beside the job, for the kernel counts them all; None: it is root,
+        whom the kernel does not count.
 
         Returns what it must put on itself, in words of bash's `ulimit`: a root without CAP_SYS_RESOURCE, as
         in most containers, may not limit another user's process.
@@ -37,9 +49,11 @@ class Limits:
         wanted = {
             resource.RLIMIT_CORE: 0,
             resource.RLIMIT_DATA: _bytes(self.memory_mb),
-            resource.RLIMIT_NPROC: self.processes,
             resource.RLIMIT_FSIZE: _bytes(self.file_mb),
+            resource.RLIMIT_NOFILE: self.open_files,
         }
+        if others is not None and self.processes is not None:
+            wanted[resource.RLIMIT_NPROC] = self.processes + others
         known = {kind: most for kind, most in wanted.items() if most is not None}
         itself = ""
         try:

@@ -32,6 +32,7 @@ class Output:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._room = most_bytes
         self._dropped = 0
+        self.total_bytes = 0  # of all that was fed
         self._line_is_open = False
         self._last = _LastLine(last_line_chars)
         self.tail = ""  # of all output, also of what the limit dropped
@@ -42,6 +43,7 @@ class Output:
         return self._last.text()
 
     def feed(self, chunk: bytes, *, end: bool = False) -> None:
+        self.total_bytes += len(chunk)
         text = self._decode(chunk, end).replace("\0", "")
         if not text:
             return

@@ -1,7 +1,8 @@
 """What the kernel tells of processes under /proc. A process that is gone is no error here."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,13 +14,64 @@ MARK: Final = "ORVANTA_JOB_DIRECTORY"
 _MARK: Final = MARK.encode() + b"="
 
 
-def start_ticks(pid: int) -> int | None:
-    """When it began, in clock ticks since boot: within one boot, pid and ticks name one process."""
+PAGE_KB: Final = os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A process as it was at one look."""
+
+    pid: int
+    parent: int
+    session: int
+    tasks: int  # its threads; none when it has ended and nobody has reaped it
+    ticks: int  # see `start_ticks`
+    resident_kb: int  # with what it shares
+
+
+def seen(pid: int) -> Seen | None:
     try:
         stat = (PROC / str(pid) / "stat").read_bytes()
     except OSError:
         return None
-    return int(stat.rpartition(b")")[2].split()[19])
+    fields = stat.rpartition(b")")[2].split()
+    tasks = 0 if fields[0] in (b"Z", b"X") else int(fields[17])
+    return Seen(pid, int(fields[1]), int(fields[3]), tasks, int(fields[19]), int(fields[21]) * PAGE_KB)
+
+
+def table(wanted: Iterable[int]) -> dict[int, Seen]:
+    """Those of them that are there."""
+    return {pid: one for pid in wanted if (one := seen(pid)) is not None}
+
+
+def own_memory_kb(pid: int) -> int:
+    """What it holds for itself, and its share of what it has in common with others; 0 when it is gone."""
+    for name, word in (("smaps_rollup", b"Pss:"), ("status", b"RssAnon:")):
+        try:
+            _, found, rest = (PROC / str(pid) / name).read_bytes().partition(b"\n" + word)
+        except OSError:  # gone, or another's: then the second has to do
+            continue
+        if found:
+            return int(rest.split(None, 1)[0])
+    return 0
+
+
+def tasks_of(uid: int) -> int:
+    """How many threads of this user the kernel counts, but those of a process that hides from others."""
+    count = 0
+    for pid in pids():
+        try:
+            about = (PROC / str(pid) / "task").stat()
+        except OSError:
+            continue
+        count += about.st_nlink - 2 if about.st_uid == uid else 0
+    return count
+
+
+def start_ticks(pid: int) -> int | None:
+    """When it began, in clock ticks since boot: within one boot, pid and ticks name one process."""
+    found = seen(pid)
+    return None if found is None else found.ticks
 
 
 def session(pid: int) -> int | None:

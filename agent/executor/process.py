@@ -2,29 +2,35 @@
 
 import asyncio
 import errno
+import os
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from agent.executor import endings, json_text, leftovers, proc, results
 from agent.executor.account import Account
+from agent.executor.cgroup import Cgroups
 from agent.executor.directory import JobDirectory, not_made
 from agent.executor.endings import Ended, Interruption
 from agent.executor.environment import job_environment, site_environment
 from agent.executor.errors import JobFailed
 from agent.executor.group import Group
+from agent.executor.hints import explained
 from agent.executor.languages import bash, python
 from agent.executor.languages.language import Exit, Language, Verdict, missing
 from agent.executor.limits import Limits
+from agent.executor.members import Crowd, Members
 from agent.executor.output import Output
 from agent.executor.started import cold
 from agent.executor.task import Outcome, Sink, Stop, Task
 from agent.executor.warm.runner import Warm
+from agent.executor.watch import Watch
 
 T = TypeVar("T")
 
@@ -57,11 +63,13 @@ class Executor:
         umask: int = -1,
         hidden: Callable[[], Sequence[str]] = tuple,
         warm: bool = False,
+        cgroup: Path | None = None,
     ) -> None:
         """`work_dir`: a folder of the executor's own. `environment`: what every job gets beside its
         reserved variables; by default PATH, HOME, TZ, the proxies and the store of CAs of this process.
         `account`: whose the jobs' processes are; None, as `umask` -1: our own. `hidden`: what no job's log
         may show by now. `warm`: whether python3 jobs are forked from an interpreter that runs already.
+        `cgroup`: a control group below which each job gets one of its own.
         """
         found = Interpreters.found() if interpreters is None else interpreters
         self._work_dir = work_dir.absolute()  # it is part of the mark of each job's processes
@@ -76,6 +84,8 @@ class Executor:
             "bash": bash.Bash(found.bash),
             "python3": python.Python(found.python3),
         }
+        self._cgroups = None if cgroup is None else Cgroups(cgroup, self._work_dir)
+        self._crowd = Crowd(os.geteuid() if account is None else account.uid)
         self._warm = None
         if warm and found.python3 is not None:
             self._warm = Warm(found.python3, self._environment, account, umask)
@@ -100,6 +110,8 @@ class Executor:
 
         Returns the number of jobs of which something ran. To be called before the first `run`.
         """
+        if self._cgroups is not None:
+            self._cgroups.end_all()
         return leftovers.kill_leftovers(self._work_dir)
 
     def close(self) -> None:
@@ -121,15 +133,22 @@ class Executor:
                 last_line_chars=most_chars,
                 hidden=lambda: (*self._hidden(), *task.hidden),
             )
-            group = self._start(task, language, argv, directory, output)
-            interruption = await self._to_the_end(group, task, directory, sink, stop)
+            group, members = self._start(task, language, argv, directory, output)
+            watch = Watch(members, directory.path, output, self._limits)
+            interruption = await self._to_the_end(
+                group, members, directory, self._interruption(group, watch, task, sink, stop)
+            )
             ended = Ended(
                 code=group.exited.result(),
                 interruption=interruption,
                 duration_ms=_ms_since(began_s),
                 peak_kb=group.peak_kb,
             )
-            return endings.outcome(ended, await self._verdict(task, language, directory, ended, output))
+            verdict = await self._verdict(task, language, directory, ended, output)
+            if interruption is None:
+                lacked_memory = ended.code == -signal.SIGKILL and watch.memory_ran_out()
+                verdict = explained(verdict, output.tail, self._limits, out_of_memory=lacked_memory)
+            return endings.outcome(ended, verdict)
         finally:
             await directory.remove()
 
@@ -161,8 +180,24 @@ class Executor:
 
     def _start(
         self, task: Task, language: Language, argv: Sequence[str], directory: JobDirectory, output: Output
-    ) -> Group:
+    ) -> tuple[Group, Members]:
         env = job_environment(self._environment, task.env, task.job_id, str(directory.path))
+        cgroup = self._cgroups.make(task.job_id, self._limits) if self._cgroups else None
+        members = Members(directory.path, cgroup)
+        try:
+            return self._started(language, argv, directory, env, output), members
+        except BaseException:
+            members.end()
+            raise
+
+    def _started(
+        self,
+        language: Language,
+        argv: Sequence[str],
+        directory: JobDirectory,
+        env: Mapping[str, str],
+        output: Output,
+    ) -> Group:
         try:
             started = self._warm.start(argv, directory.path, env) if self._warm else None
             if started is None:
@@ -176,39 +211,55 @@ class Executor:
             raise JobFailed("NotStarted", f"the job's process could not be started: {error}") from None
 
     async def _to_the_end(
-        self, group: Group, task: Task, directory: JobDirectory, sink: Sink, stop: Stop
+        self,
+        group: Group,
+        members: Members,
+        directory: JobDirectory,
+        interrupted: Coroutine[Any, Any, Interruption | None],
     ) -> Interruption | None:
         """On return, and on cancellation, no process of the job is left and all its output is read."""
+        waiting = asyncio.ensure_future(interrupted)
         by_itself = False
         try:
-            limits = self._limits.apply(group.pid)
+            members.lead(group.pid)
+            limits = self._limits.apply(group.pid, self._crowd.count())
             with suppress(OSError):  # a full disk: a later life still knows it by its environment
                 directory.note_process(group.pid, self._boot_id)
             group.begin(limits)
-            interruption = await self._interruption(group, task, sink, stop)
+            interruption = await waiting
             by_itself = interruption is None
-            if not by_itself:
+            if interruption is not None and not interruption.at_once:
                 await group.stop(self._limits.kill_grace_s)
         finally:
+            waiting.cancel()
             await group.kill()
-            if not (by_itself and await group.silence()):  # then some may have left the group
-                leftovers.kill_and_wait(leftovers.processes_of(directory.path))
-                await group.silence()
+            if by_itself:
+                await group.silence()  # what has left the group may end by itself, too
+            members.end()
+            await group.silence()
             group.close()
         return interruption
 
-    async def _interruption(self, group: Group, task: Task, sink: Sink, stop: Stop) -> Interruption | None:
-        """Waits for the first of three: the end, a stop, the time limit."""
+    async def _interruption(
+        self, group: Group, watch: Watch, task: Task, sink: Sink, stop: Stop
+    ) -> Interruption | None:
+        """Waits for the first of four: the end, a stop, the time limit, another limit."""
         limit_s, warning = self._limits.timeout_s(task.timeout_s)
         if warning:
             sink(warning)
         asked = asyncio.ensure_future(stop.requested())
+        exceeded = asyncio.ensure_future(watch.exceeded())
         try:
-            await asyncio.wait((group.exited, asked), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                (group.exited, asked, exceeded), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
             asked.cancel()
+            exceeded.cancel()
         if group.exited.done():
             return None
+        if exceeded.done() and not exceeded.cancelled():
+            return exceeded.result()
         if stop.by is not None:
             return endings.by_stop(stop.by, stop.reason)
         return endings.by_time_limit(job_specific=limit_s == task.timeout_s)

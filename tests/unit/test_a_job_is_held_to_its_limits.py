@@ -16,8 +16,8 @@ async def test_the_size_of_a_file(tmp_path: Path) -> None:
     assert not ran.outcome.success
 
 
-async def test_the_number_of_processes_is_set(tmp_path: Path) -> None:
-    assert (await Site(tmp_path, Limits(processes=77)).bash("ulimit -u")).document == "77"
+async def test_the_number_of_open_files_is_set(tmp_path: Path) -> None:
+    assert (await Site(tmp_path, Limits(open_files=77)).bash("ulimit -H -n")).document == "77"
 
 
 async def test_no_core_is_written_and_the_kernel_takes_a_job_before_the_agent(tmp_path: Path) -> None:

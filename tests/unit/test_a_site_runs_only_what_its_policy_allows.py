@@ -64,6 +64,8 @@ def test_its_limits_hold_unless_the_agents_own_are_stricter(tmp_path: Path) -> N
     assert (limits.memory_mb, limits.max_timeout_s, limits.result_bytes) == (100, 60, 5)
     assert (limits.output_bytes, limits.file_mb) == (MIB, Limits().file_mb)
     assert policy.limits(Limits()).memory_mb == 512
+    assert Policy(most={"processes": 9000}).limits(Limits()).processes == 9000  # only our default is raised
+    assert Policy(most={"processes": 9000}).limits(Limits(processes=5)).processes == 5
     assert Policy().limits(Limits(memory_mb=7)) == Limits(memory_mb=7)
 
 

@@ -88,10 +88,10 @@ def test_a_spool_is_a_passage_to_the_jobs_directories_and_no_more(reachable: Pat
 
 
 CODE = {
-    "bash": "mkdir -p a/b; echo $(id -u) $(id -G) $(ulimit -c -d -u -f | awk '{print $NF}') $(umask) $HOME",
+    "bash": "mkdir -p a/b; echo $(id -u) $(id -G) $(ulimit -c -d -n -f | awk '{print $NF}') $(umask) $HOME",
     "python3": """
 import os, resource
-KINDS = ("CORE", "DATA", "NPROC", "FSIZE")
+KINDS = ("CORE", "DATA", "NOFILE", "FSIZE")
 def main():
     os.makedirs("a/b")
     most = [resource.getrlimit(getattr(resource, f"RLIMIT_{kind}"))[1] for kind in KINDS]
@@ -108,15 +108,15 @@ async def test_a_job_is_the_accounts_with_its_limits_and_leaves_nothing(
     python = shutil.which("python3", path="/usr/bin:/usr/local/bin:/bin")
     if python is None:
         pytest.skip("no python3 that every user may run")
-    limits, account = Limits(memory_mb=300, processes=77, file_mb=5), Account.named("nobody")
+    limits, account = Limits(memory_mb=300, open_files=64, file_mb=5), Account.named("nobody")
     interpreters = Interpreters("/bin/bash", python)
     executor = Executor(reachable, limits, interpreters, account=account, umask=0o027)
     running = Running()
     outcome = await executor.run(task(CODE[language], language), running.sink, running.stop)
     home = f"{reachable}/0190-job"
     wanted = {
-        "bash": f"{account.uid} {account.gid} 0 {300 * 1024} 77 {5 * 1024} 0027 {home}",
-        "python3": [account.uid, account.gid, [], [0, 300 * MIB, 77, 5 * MIB], 0o027, home],
+        "bash": f"{account.uid} {account.gid} 0 {300 * 1024} 64 {5 * 1024} 0027 {home}",
+        "python3": [account.uid, account.gid, [], [0, 300 * MIB, 64, 5 * MIB], 0o027, home],
     }
     assert json.loads(outcome.result) == wanted[language], running.log
     assert entries(reachable) == []
@@ -141,9 +141,9 @@ async def test_no_link_makes_the_agent_read_what_the_job_may_not(reachable: Path
 
 @needs_root
 def test_limits_that_we_may_not_set_are_for_the_job_to_put_on_itself() -> None:
-    limits = Limits(memory_mb=1, processes=7, file_mb=2)
+    limits = Limits(memory_mb=1, processes=7, open_files=9, file_mb=2)
     with subprocess.Popen(["sleep", "60"], user=NOBODY.pw_uid) as other:
         with without_rights():
-            words = limits.apply(other.pid)
+            words = limits.apply(other.pid, others=70)
         other.kill()
-    assert words == "-c=0 -d=1024 -u=7 -f=2048"
+    assert words == "-c=0 -d=1024 -f=2048 -n=9 -u=77"
