@@ -5,28 +5,28 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import structlog
 
-from agent import draining, hardening
+from agent import draining
 from agent.clock import Clock, SystemClock
 from agent.config import Settings
 from agent.database import Damaged, WriteFailed
 from agent.enrolling import Enrolling
-from agent.errors import ConfigError, Revoked, SpoolError
-from agent.executor.account import Account
+from agent.errors import Revoked, SpoolError
 from agent.executor.cgroup import delegated
 from agent.executor.environment import site_environment
 from agent.executor.limits import Limits
 from agent.executor.process import Executor as ProcessExecutor
 from agent.executor.process import Interpreters
+from agent.executor.task import Stop
+from agent.ground import let_in, trusted_by_jobs
 from agent.job_api.http import Reply, Request
 from agent.job_api.service import JobApi
 from agent.jobs.book import Book
@@ -47,6 +47,8 @@ from agent.link.interfaces import until_interface_up
 from agent.link.link import Enrolment, Link, LinkKind
 from agent.logs import Secret
 from agent.policy import Policy
+from agent.scripts.running import SiteScripts
+from agent.scripts.telling import Telling
 from agent.spool.credentials import Credentials
 from agent.spool.refusal import unusable
 from agent.spool.spool import Spool
@@ -66,16 +68,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 STEADY_S: Final = 60.0  # an agent whose spool lasted this long before it was damaged had no bad disk
-TRUST_VARIABLES: Final = (
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-)  # of OpenSSL and httpx first
 LAST_WORDS_S: Final = 10.0  # a draining agent tries this long to hand over what it has
 
 
 Connect = Callable[[Enrolment, Holdings], AbstractAsyncContextManager[Link]]
 Offer = Callable[[Enrolment, Holdings], Awaitable[None]]
+Repeat = Callable[[], Coroutine[Any, Any, None]]
+Tell = Callable[[Enrolment], Coroutine[Any, Any, None]]
 
 
 async def offer_nothing(_enrolment: Enrolment, _holdings: Holdings) -> None:
@@ -88,6 +87,11 @@ class Asking:
 
     device: SigningKey
     outbound: Outbound
+
+
+async def no_script(*_: object) -> None:
+    """Of an agent whose site has none of its own."""
+    await asyncio.get_running_loop().create_future()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,8 @@ class Parts:
     is_revoked: IsRevoked = lambda _proof, _enrolment: False
     offer: Offer = offer_nothing
     jobs_ask: Asking | None = None  # None: jobs ask the cluster alone
+    repeat_script: Repeat = no_script
+    tell_scripts: Tell = no_script
 
 
 class Agent:
@@ -145,20 +151,23 @@ class Agent:
             serving=serving,
         )
         self._why_not = parts.policy.why_not
+        self._parts = parts
         self._draining = asyncio.Event()
 
     async def run(self) -> None:
         """Start = recover. Ends after a drain; anything else that ends it is a bug."""
         await self._recover()
         log.info("agent.started", held=self._book.held)
-        if cached := await self._life.cached_enrolment():
+        if cached := await self.cached_enrolment():
             self._know(cached)
         async with self._answering_jobs(), asyncio.TaskGroup() as group:
             running = group.create_task(self._runner.run(), name="runner")
             linked = group.create_task(self._life.run(self._one_life), name="life")
             upkeep = group.create_task(upkeep_of(self._spool), name="upkeep")
+            script = group.create_task(self._parts.repeat_script(), name="periodic script")
             await self._draining.wait()
             log.info("agent.draining", running=self._runner.running)
+            script.cancel()
             self._runner.stop_starting()
             await self._runner.drain()
             await self._hand_over()
@@ -199,6 +208,10 @@ class Agent:
                 if self._forwarding is not None:
                     await self._forwarding.close()
 
+    async def cached_enrolment(self) -> Enrolment | None:
+        """What the cluster said of this agent last, if it ever did."""
+        return await self._life.cached_enrolment()
+
     async def _recover(self) -> None:
         """Read what is held and decide what each becomes; on a disk that refuses, again until it does not."""
         while True:
@@ -230,6 +243,7 @@ class Agent:
         async with asyncio.TaskGroup() as outer:  # falls last: finished results still leave
             outer.create_task(link.lost(), name="link")
             outer.create_task(self._reporter.run(link), name="reporter")
+            outer.create_task(self._parts.tell_scripts(enrolment), name="scripts")
             told = Told(
                 WorkerName(enrolment.worker), keys, is_signed=enrolment.signs_control and not link.vouches
             )
@@ -267,7 +281,8 @@ class Agent:
 
 
 async def serve(settings: Settings, umask: int) -> None:
-    """Run until SIGTERM or SIGINT, then drain. Raises `SpoolError` when the spool is not to be used.
+    """Run until SIGTERM or SIGINT, then drain. Raises `SpoolError` when the spool is not to be used, and
+    `InitScriptFailed`.
 
     `umask`: of the jobs' processes.
 
@@ -361,7 +376,7 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
     limits = Limits(result_bytes=settings.bounds.result_most_bytes(spool.folder.disk_bytes()))
     account = settings.account
     if account is not None:
-        _let_in(account, spool)
+        let_in(account, spool)
     is_new = await spool.get_meta("enrolment") is None
     credentials = Credentials(spool.folder.path, settings.token, spool.seal, is_new=is_new)
     log.info("device.known", device=credentials.device.kid)
@@ -369,7 +384,7 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         spool.folder.work,
         settings.policy.limits(limits),
         interpreters,
-        site_environment() | _trusted_by_jobs(settings.outbound, spool.folder.work),
+        site_environment() | trusted_by_jobs(settings.outbound, spool.folder.work),
         account=account,
         umask=umask,
         hidden=credentials.tokens,
@@ -377,6 +392,10 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         cgroup=settings.cgroup or delegated(),
     )
     log.info("leftovers.killed", processes=executor.kill_leftovers())
+    scripts = SiteScripts(settings.scripts, executor, SystemClock())
+    telling = Telling(
+        scripts, settings.base_url, credentials, spool.folder.identity, settings.outbound, SystemClock()
+    )
     links = _Links(settings, credentials, spool.folder.identity)
     parts = Parts(
         clock=SystemClock(),
@@ -387,46 +406,27 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         sleep=until_interface_up,
         policy=settings.policy,
         jobs_ask=Asking(credentials.device, settings.outbound),
+        repeat_script=scripts.repeat,
+        tell_scripts=telling.run,
         is_revoked=lambda proof, enrolment: (
             bool(settings.seal.key_id)
             and is_proved(proof, credentials.token.reveal(), keyring(enrolment).verify)
         ),
     )
     agent = Agent(spool, parts, base_url=settings.base_url, slots=settings.slots, ahead=settings.ahead)
-    loop = asyncio.get_running_loop()
+    stop = Stop()
+
+    def drain() -> None:
+        stop.request("orvanta", "the agent was told to end")
+        agent.drain()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, agent.drain)
+        asyncio.get_running_loop().add_signal_handler(number, drain)
     try:
+        await telling.begin(stop, agent.cached_enrolment)
         await _watched(spool, agent)
     finally:
         executor.close()
-
-
-def _trusted_by_jobs(outbound: Outbound, work: Path) -> dict[str, str]:
-    """What a job's own programs need to believe the cluster too, beside whom they believed before."""
-    path = (work / "ca.pem").absolute()  # no job's directory: their names have no dot
-    try:
-        bundle = outbound.bundle()
-        if bundle is None:
-            return {}
-        path.write_bytes(bundle)
-        path.chmod(0o644)  # for jobs of another user too: it is no secret
-    except OSError as error:  # a full disk: what a job asks of the cluster fails, and no other job
-        log.warning("ca.not_written", path=str(path), error=str(error))
-        return {}
-    return dict.fromkeys(TRUST_VARIABLES, str(path))
-
-
-def _let_in(account: Account, spool: Spool) -> None:
-    """Before the first job: a way to its directory, and none back. Raises `ConfigError`."""
-    hardening.no_new_privileges()
-    spool.folder.let_jobs_through()
-    barrier = account.barrier(spool.folder.work)
-    if barrier is not None:
-        raise ConfigError(
-            f"--user {account.name}: this account cannot pass through {barrier} to its jobs' directories; "
-            f"chmod o+x {barrier}, or choose another --spool."
-        )
 
 
 async def _watched(spool: Spool, agent: Agent) -> None:

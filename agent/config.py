@@ -14,6 +14,7 @@ from agent.executor.account import Account
 from agent.executor.cgroup import why_unusable
 from agent.logs import Secret, hide
 from agent.policy import Policy, policy_of
+from agent.scripts.script import Script, scripts_of
 from agent.spool.budget import MIB, Bounds
 from agent.spool.folder import FLOOR_BYTES
 from agent.spool.sealing import KEY_BYTES, Seal
@@ -42,6 +43,7 @@ class Settings:
         Path | None
     )  # below which each job gets a control group; None: where one is delegated to the agent
     warm: bool  # whether python3 jobs are forked from an interpreter that runs already
+    scripts: tuple[Script, ...]  # of the site itself
     status_port: int | None  # where the agent shows its status on this machine; None: nowhere
 
 
@@ -74,6 +76,7 @@ def read(
         policy=Policy() if policy is None else site_policy(policy),
         cgroup=_cgroup(env),
         warm=warm,
+        scripts=_scripts(env),
         status_port=None if status_port is None else _port("--status-port", status_port),
     )
 
@@ -85,6 +88,13 @@ def _cgroup(env: Mapping[str, str]) -> Path | None:
     if why := why_unusable(Path(named)):
         raise ConfigError(f"JOB_CGROUP: {named} cannot be used: {why}.")
     return Path(named)
+
+
+def _scripts(env: Mapping[str, str]) -> tuple[Script, ...]:
+    try:
+        return scripts_of(env)
+    except ValueError as error:
+        raise ConfigError(f"{error}.") from error
 
 
 def _outbound(env: Mapping[str, str]) -> Outbound:

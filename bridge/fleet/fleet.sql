@@ -104,3 +104,10 @@ SELECT month, count(*) AS workers FROM worker_month GROUP BY month ORDER BY mont
 
 -- name: forget_months
 DELETE FROM worker_month WHERE month < :before;
+
+-- name: own_script
+-- The newest run of one kind of script of a worker's own (agent-api.md 6).
+SELECT job.id, job.created_at, completed.status, completed.duration_ms
+  FROM job LEFT JOIN completed ON completed.id = job.id
+ WHERE job.same_worker = 1 AND job.created_by = :worker AND job.tag = :tag
+ ORDER BY job.created_at DESC LIMIT 1;

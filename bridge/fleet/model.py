@@ -71,6 +71,17 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnScript:
+    """The newest run of a script of the site itself."""
+
+    name: str
+    job_id: str
+    at: float  # when the cluster heard of it
+    status: str | None  # None: it has no result
+    duration_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Outage:
     down_at: float
     up_at: float | None  # None: still

@@ -14,7 +14,7 @@ from agent.clock import Clock
 from bridge.agents.drained import KIND
 from bridge.errors import NotFound
 from bridge.fleet import model
-from bridge.fleet.model import NO_HISTORY, Agent, History, Kind, Outage
+from bridge.fleet.model import NO_HISTORY, Agent, History, Kind, Outage, OwnScript
 from bridge.store.bulletin import Bulletin, Note, Tell
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Store
@@ -26,6 +26,10 @@ DAY_S: Final = 86_400.0
 MOVES_EVERY_S: Final = 300.0  # so that a strip without news is the same for a while
 STEP_S: Final = 900.0  # of what the strips show: 96 in a day
 MONTHS: Final = 12
+OWN_SCRIPTS: Final = {
+    "Init script": "init_script",
+    "Periodic script": "periodic_bash_script",
+}  # with their tags
 NEEDED_TAGS: Final = ("flow", "dependency")
 
 Record = Callable[[], Awaitable[None]]
@@ -76,6 +80,19 @@ class Fleets:
             if self._seen is None or now_s - self._seen_s > FRESH_S:
                 self._seen, self._seen_s = await self._read(now_s), now_s
             return self._seen
+
+    async def own_scripts(self, worker: str) -> list[OwnScript]:
+        """Of those that it has told of: how its init script and its periodic script went last."""
+
+        def read(db: Connection) -> list[OwnScript]:
+            found = []
+            for name, tag in OWN_SCRIPTS.items():
+                for row in db.execute(SQL["own_script"], {"worker": worker, "tag": tag}):
+                    script = OwnScript(name, row["id"], row["created_at"], row["status"], row["duration_ms"])
+                    found.append(script)
+            return found
+
+        return await self._store.read(read)
 
     async def name_group(self, group: str, title: str) -> None:
         """What people call it; empty: as in its tokens."""

@@ -1,5 +1,6 @@
 """An order becomes a job, inside the writer's transaction."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from bridge.store.store import Connection
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 INIT_TAG: Final = "init_script"
 PERIODIC_TAG: Final = "periodic_bash_script"
+_PYTHON: Final = re.compile(r"#!.*?\bpython[\d.]*(?:\s|$)")
 INIT_WORKSPACE: Final = "admins"
 KEY_MAX_CHARS: Final = 500  # of a concurrency key; with its tag it stays under what PostgreSQL's indexes take
 
@@ -115,7 +117,7 @@ def _push_own(
         "scheduled_for": now_s,
         "script_path": path,
         "script_hash": None,
-        "language": "bash",
+        "language": "python3" if _PYTHON.match(content) else "bash",
         "code": content,
         "lock": None,
         "args": "{}",

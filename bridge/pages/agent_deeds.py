@@ -97,7 +97,12 @@ class AgentDeeds:
     async def _agent(self, request: Request, who: Identity) -> Response:
         fleet = await self._fleets.now()
         agent = fleet.of(request.path_params["worker"])
-        values = {"agent": agent, "now_s": fleet.now_s, "strip": strip(agent, fleet.history)}
+        values = {
+            "agent": agent,
+            "now_s": fleet.now_s,
+            "strip": strip(agent, fleet.history),
+            "scripts": await self._fleets.own_scripts(agent.worker),
+        }
         return self._site.over(request, "_agent.html", who, values)
 
     async def _drain(self, agent: Agent, _: Form, who: Identity) -> str:

@@ -253,8 +253,8 @@ class Cluster:
         record: dict[str, Any] = self._get(f"/api/w/main/jobs_u/get/{job_id}").json()
         return record
 
-    def logs(self, job_id: str) -> str:
-        return self._get(f"/api/w/main/jobs_u/get_logs/{job_id}").text
+    def logs(self, job_id: str, workspace: str = "main") -> str:
+        return self._get(f"/api/w/{workspace}/jobs_u/get_logs/{job_id}").text
 
     def cancel(self, job_id: str, reason: str) -> None:
         answer = self._client.post(f"/api/w/main/jobs_u/queue/cancel/{job_id}", json={"reason": reason})

@@ -104,6 +104,17 @@ class Api:
     async def push_log(self, workspace: str, job_id: JobId, text: str, place: Mapping[str, Any]) -> None:
         await self._post(f"{_in(workspace)}/push_logs/{_word(job_id)}", text, params=place)
 
+    async def queue_own_job(self, content: str, *, periodic: bool) -> str:
+        """The id of a job for a script of this worker's own, which nobody else gets (agent-api.md 6)."""
+        name = "queue_periodic_job" if periodic else "queue_init_job"
+        return str(await self._post(f"{ALL}/{name}", {"content": content}))
+
+    async def same_worker_job(self, job_id: str) -> dict[str, Any] | None:
+        """A JobAndPerms, of a job that this worker queued for itself."""
+        body = {"job_id": job_id, "recoverable": False}
+        held: dict[str, Any] | None = await self._post(f"{ALL}/same_worker_job/{_word(job_id)}", body)
+        return held
+
     async def custom_envs(self, workspace: str) -> dict[str, str]:
         return dict(await self._request("GET", f"{_in(workspace)}/custom_envs"))
 
