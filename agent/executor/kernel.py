@@ -3,15 +3,12 @@
 import ctypes
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 PR_SET_CHILD_SUBREAPER: Final = 36  # linux/prctl.h
 PR_GET_CHILD_SUBREAPER: Final = 37
 
 _LIBRARY: Final = ctypes.CDLL(None, use_errno=True)
-_adopting: Final = threading.Lock()
 
 
 def prctl(option: int, value: int) -> None:
@@ -19,20 +16,32 @@ def prctl(option: int, value: int) -> None:
     _call(option, ctypes.c_ulong(value))
 
 
-@contextmanager
-def adopting() -> Iterator[None]:
-    """For this moment, orphans among our descendants become our children. Raises OSError.
+class Adopting:
+    """While any of these is begun, orphans among our descendants become our children.
 
     No longer: a daemon that a job leaves behind would be ours to reap, too.
     """
-    with _adopting:  # the kernel keeps one word for the whole process
-        before = ctypes.c_int(0)
-        _call(PR_GET_CHILD_SUBREAPER, ctypes.byref(before))
-        prctl(PR_SET_CHILD_SUBREAPER, 1)
-        try:
-            yield
-        finally:
-            prctl(PR_SET_CHILD_SUBREAPER, before.value)
+
+    _lock: Final = threading.Lock()  # the kernel keeps one word for the whole process
+    _begun = 0
+    _before = 0
+
+    def begin(self) -> None:
+        """Raises OSError."""
+        with self._lock:
+            if Adopting._begun == 0:
+                before = ctypes.c_int(0)
+                _call(PR_GET_CHILD_SUBREAPER, ctypes.byref(before))
+                Adopting._before = before.value
+                prctl(PR_SET_CHILD_SUBREAPER, 1)
+            Adopting._begun += 1
+
+    def end(self) -> None:
+        """To be called once for each beginning."""
+        with self._lock:
+            Adopting._begun -= 1
+            if Adopting._begun == 0:
+                prctl(PR_SET_CHILD_SUBREAPER, Adopting._before)
 
 
 def _call(option: int, value: object) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.executor import proc
 from agent.executor.limits import Limits
 from agent.executor.process import Executor, Interpreters
+from tests.support.until import until
 from tests.unit.executing import Running, Site, entries, has_ended, task
 
 PARENT = "import os\ndef main(): return os.getppid()"
@@ -22,30 +24,50 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for path in listed for child in path.read_text().split()]
 
 
-def parents() -> list[int]:
-    """The warm parents among this process's children."""
-    return [
-        pid for pid in children_of(os.getpid()) if b"zygote.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+def warm_ones() -> list[int]:
+    """The warm parent and the child that it keeps ahead, as they came."""
+    mine = children_of(os.getpid())
+    found = [pid for pid in mine if b"zygote.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return sorted(found, key=lambda pid: proc.start_ticks(pid) or 0)
+
+
+async def parent_of(site: Site) -> int:
+    """Once its child ahead is there as well."""
+    await site.warmed_up()
+    parent, _child = await until(lambda: len(found := warm_ones()) == 2 and found)
+    return parent
+
+
+async def _is_cold(site: Site) -> bool:
+    return not await site.is_warm()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 async def test_one_that_is_killed_or_stopped_is_given_up(tmp_path: Path, number: signal.Signals) -> None:
     site = Site(tmp_path, warm=True)
-    await site.warmed_up()
-    (parent,) = parents()
+    parent = await parent_of(site)
     os.kill(parent, number)
-    assert not await site.is_warm()
-    assert parents() == []
+    await until(lambda: _is_cold(site))  # the child that was there before may serve once more
+    assert warm_ones() == []
 
 
 async def test_one_that_had_served_is_replaced(tmp_path: Path) -> None:
     site = Site(tmp_path, warm=True)
     for _ in range(2):
-        await site.warmed_up()
-        os.kill(parents()[0], signal.SIGKILL)
+        os.kill(await parent_of(site), signal.SIGKILL)
+        await until(lambda: _is_cold(site))
     site.executor.close()
-    assert parents() == []
+    assert warm_ones() == []
+
+
+async def test_a_child_that_was_killed_while_it_waited_is_replaced(tmp_path: Path) -> None:
+    site = Site(tmp_path, warm=True)
+    await parent_of(site)
+    os.kill(warm_ones()[1], signal.SIGKILL)
+    assert not await site.is_warm()
+    await site.warmed_up()
+    site.executor.close()
+    assert warm_ones() == []
 
 
 async def test_what_it_began_runs_on_without_it(tmp_path: Path) -> None:
@@ -62,23 +84,23 @@ async def test_what_it_began_runs_on_without_it(tmp_path: Path) -> None:
 
 async def test_its_jobs_are_our_own_children_and_none_is_left(tmp_path: Path) -> None:
     site = Site(tmp_path, warm=True)
-    await site.warmed_up()
-    before = children_of(os.getpid()), len(entries(Path("/proc/self/fd")))
+    children, files = set(children_of(os.getpid())), len(entries(Path("/proc/self/fd")))
+    await parent_of(site)
     async with asyncio.TaskGroup() as group:
         jobs = [
             group.create_task(site.run(task(PARENT, "python3", job_id=f"job-{number}")))
             for number in range(5)
         ]
     assert {job.result().document for job in jobs} == {os.getpid()}
-    assert (children_of(os.getpid()), len(entries(Path("/proc/self/fd")))) == before
     site.executor.close()
+    assert set(children_of(os.getpid())) == children
+    assert len(entries(Path("/proc/self/fd"))) == files
 
 
 async def test_limits_that_somebody_put_on_it_reach_no_job(tmp_path: Path) -> None:
     site = Site(tmp_path, warm=True)
-    await site.warmed_up()
-    resource.prlimit(parents()[0], resource.RLIMIT_NOFILE, (9, 9))
-    assert not await site.is_warm()
+    resource.prlimit(await parent_of(site), resource.RLIMIT_NOFILE, (9, 9))
+    await until(lambda: _is_cold(site))  # the child that was there before may serve once more
 
 
 async def test_an_interpreter_that_cannot_start_or_serve_is_tried_again_later(tmp_path: Path) -> None:
@@ -88,7 +110,7 @@ async def test_an_interpreter_that_cannot_start_or_serve_is_tried_again_later(tm
     site = Site(tmp_path / "work", interpreters=Interpreters(None, str(odd)), warm=True)
     for _ in range(3):
         assert not await site.is_warm()
-    assert parents() == []
+    assert warm_ones() == []
     none = Site(tmp_path / "work", interpreters=Interpreters(None, "/no/such/python"), warm=True)
     assert (await none.python("")).document["name"] == "InterpreterMissing"
 
@@ -106,6 +128,7 @@ async def test_an_environment_that_cannot_be_set_is_told_as_ever(tmp_path: Path)
 AGENT = """
 import asyncio, sys
 from pathlib import Path
+from agent.executor import proc
 from agent.executor.limits import Limits
 from agent.executor.process import Executor
 from agent.executor.task import Stop, Task

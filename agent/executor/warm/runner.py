@@ -1,8 +1,10 @@
 """The agent's side of the warm parent: started when it is first of use, asked for one process per job."""
 
 import array
+import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -10,7 +12,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -92,6 +94,8 @@ class Warm:
 
 
 class _Parent:
+    """Keeps one child ahead: a job that comes finds it waiting, and the next one is forked meanwhile."""
+
     def __init__(self, python: str, env: Mapping[str, str], account: Account | None, umask: int) -> None:
         """Raises OSError."""
         self._link, its_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -105,8 +109,9 @@ class _Parent:
         self._link.settimeout(ANSWER_S)
         self._limits = b""
         self._is_ready = False
+        self._ahead = _Ahead(self._link)
         self.has_served = False
-        self._finalizer = weakref.finalize(self, _end, self._link, self._process)
+        self._finalizer = weakref.finalize(self, _end, self._ahead, self._process)
 
     def is_ready(self) -> bool:
         """Whether it has imported all; from then on it can be asked. Raises OSError once it has ended."""
@@ -114,7 +119,7 @@ class _Parent:
             with suppress(BlockingIOError):
                 if not self._link.recv(WORD_BYTES, socket.MSG_DONTWAIT):
                     raise ConnectionResetError(f"it ended while it started, with {self._process.wait()}")
-                self._limits = self._limits_now()
+                self._limits = _limits_of(self._process.pid)
                 self._is_ready = True
                 log.info("warm.ready", pid=self._process.pid)
         return self._is_ready
@@ -123,15 +128,137 @@ class _Parent:
         """Raises OSError, ValueError when it serves no longer. None: it could not for this job."""
         if len(request) > REQUEST_MOST_BYTES:
             return None
-        if self._limits_now() != self._limits:  # a job of the same account may, and the next would inherit it
+        child = self._ahead.take()
+        try:
+            self._require_unchanged(child)
+            started = child.begin(request)
+        except BaseException:
+            child.end()
+            raise
+        if started is not None:
+            self.has_served = True
+            self._ahead.prepare()
+        return started
+
+    def end(self) -> None:
+        self._finalizer()
+
+    def _require_unchanged(self, child: "_Child") -> None:
+        """A job of the same account may change them, and the next would inherit that. Raises OSError."""
+        if _limits_of(child.pid) != self._limits:
             raise ConnectionRefusedError("its limits have been changed by somebody else")
+
+
+class _Ahead:
+    """The child that is ready for the next job, or on its way."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self.link = link
+        self._adopting = kernel.Adopting()
+        self._coming: socket.socket | None = None  # our end of the line to it
+        self._child: _Child | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def prepare(self) -> None:
+        """Ask for one; the loop takes it in when it comes. Never raises: the next job finds out."""
+        try:
+            self._ask()
+        except OSError as error:
+            log.info("warm.none_ahead", reason=str(error))
+            self.close()
+            return
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self.link, self._arrived)
+
+    def take(self) -> "_Child":
+        """It, or one that is asked for now. Raises OSError, ValueError."""
+        if self._child is None:
+            if self._coming is None:
+                self._ask()
+            self._child = self._answer()
+        child, self._child = self._child, None
+        return child
+
+    def close(self) -> None:
+        """Never raises."""
+        self._look_away()
+        self.link.close()  # first: what is not forked by now is not forked
+        if (line := self._settled()) is not None:
+            _give_up(line)
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+    def _ask(self) -> None:
+        line, its_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with its_end:
+            line.settimeout(ANSWER_S)
+            self._adopting.begin()
+            self._coming = line
+            _send(self.link, b"fork", [its_end.fileno()])
+
+    def _answer(self) -> "_Child":
+        text = self.link.recv(WORD_BYTES)
+        line = self._settled()
+        assert line is not None  # noqa: S101 it was asked for
+        try:
+            if not text:
+                raise ConnectionResetError("it has ended")  # noqa: TRY301 as what follows
+            answer = json.loads(text)
+            if answer["error"]:
+                raise ConnectionRefusedError(answer["error"])  # noqa: TRY301 the same
+            return _Child.on(line)
+        except BaseException:
+            _give_up(line)
+            raise
+
+    def _arrived(self) -> None:
+        try:
+            self._child = self._answer()
+        except (OSError, ValueError) as error:
+            log.info("warm.none_ahead", reason=str(error))
+            self.close()
+
+    def _settled(self) -> socket.socket | None:
+        """Nothing is on its way any more; the line to what was, if anything."""
+        self._look_away()
+        line, self._coming = self._coming, None
+        if line is not None:
+            self._adopting.end()
+        return line
+
+    def _look_away(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self.link)
+        self._loop = None
+
+
+class _Child:
+    """Forked, ours, and waiting for a job."""
+
+    def __init__(self, pid: int, line: socket.socket) -> None:
+        self.pid = pid
+        self._line = line
+
+    @classmethod
+    def on(cls, line: socket.socket) -> "_Child":
+        """Who introduces itself on this line. Raises OSError, ValueError: nobody, or no child of ours."""
+        text = line.recv(WORD_BYTES)
+        if not text:
+            raise ConnectionResetError("its child ended before it had a job")
+        pid = int(json.loads(text)["pid"])
+        # Where orphans cannot be adopted, who forks for us is of no use.
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return cls(pid, line)
+
+    def begin(self, request: bytes) -> Started | None:
+        """None: it could not for this job, and has ended. Raises OSError, ValueError."""
         stdin, gate = os.pipe()
         output, stdout = os.pipe()
         try:
-            with kernel.adopting():
-                self._send(request, (stdin, stdout))
-                answer = self._answer()
-                _require_ours(answer["pid"])
+            _send(self._line, request, [stdin, stdout])
+            text = self._line.recv(WORD_BYTES)
+            answer = json.loads(text)
         except BaseException:
             _close(gate, output)
             raise
@@ -139,31 +266,17 @@ class _Parent:
             _close(stdin, stdout)
         if answer["error"]:
             _close(gate, output)
-            _reap(answer["pid"])
+            self.end()
             log.info("warm.declined", reason=answer["error"])
             return None
-        self.has_served = True
-        return Started(
-            answer["pid"], os.fdopen(gate, "wb", 0), os.fdopen(output, "rb", 0), None, peak_is_own=True
-        )
+        self._line.close()
+        return Started(self.pid, os.fdopen(gate, "wb", 0), os.fdopen(output, "rb", 0), None, peak_is_own=True)
 
     def end(self) -> None:
-        self._finalizer()
-
-    def _send(self, request: bytes, numbers: Sequence[int]) -> None:
-        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", numbers))
-        self._link.sendmsg([request], [rights])
-
-    def _answer(self) -> dict[str, Any]:
-        text = self._link.recv(WORD_BYTES)
-        if not text:
-            raise ConnectionResetError(f"it has ended, with {self._process.wait()}")
-        answer: dict[str, Any] = json.loads(text)
-        return answer
-
-    def _limits_now(self) -> bytes:
-        """prlimit(2) may be forbidden for a process of another account, this file is not."""
-        return (proc.PROC / str(self._process.pid) / "limits").read_bytes()
+        self._line.close()
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
 
 
 def _started(
@@ -184,15 +297,20 @@ def _started(
     )
 
 
-def _require_ours(pid: int) -> None:
-    """Raises OSError: where orphans cannot be adopted, who forks for us is of no use."""
-    if pid:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+def _limits_of(pid: int) -> bytes:
+    """prlimit(2) may be forbidden for a process of another account, this file is not."""
+    return (proc.PROC / str(pid) / "limits").read_bytes()
 
 
-def _reap(pid: int) -> None:
-    if pid:
-        os.waitpid(pid, 0)
+def _send(line: socket.socket, text: bytes, numbers: Sequence[int]) -> None:
+    line.sendmsg([text], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", numbers))])
+
+
+def _give_up(line: socket.socket) -> None:
+    """End whoever is on this line, if it is ours."""
+    with suppress(OSError, ValueError):
+        _Child.on(line).end()
+    line.close()
 
 
 def _close(*numbers: int) -> None:
@@ -200,7 +318,7 @@ def _close(*numbers: int) -> None:
         os.close(number)
 
 
-def _end(link: socket.socket, process: subprocess.Popen[bytes]) -> None:
-    link.close()
+def _end(ahead: _Ahead, process: subprocess.Popen[bytes]) -> None:
+    ahead.close()
     process.kill()
     process.wait()

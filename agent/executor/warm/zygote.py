@@ -50,9 +50,12 @@ def receive(link: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def serve(link: socket.socket) -> dict[str, Any] | None:
-    """Fork for each request. Returns in the child, with its job; in the parent None, when all is over."""
+    """Fork for each request, which brings a line to the process to be.
+
+    Returns in the child, once it has a job; in the parent None, when all is over.
+    """
     while True:
-        text, numbers = receive(link)
+        text, lines = receive(link)
         if not text:
             return None
         reading, writing = os.pipe()
@@ -63,30 +66,36 @@ def serve(link: socket.socket) -> dict[str, Any] | None:
         else:
             if between == 0:
                 orphan(writing)
-                os.close(reading)
-                return begin(json.loads(text), link, numbers, writing)
-            os.waitpid(between, 0)  # from now on the job is the agent's child
-            os.close(writing)
-            writing = -1
+                for number in (link.detach(), reading, writing):
+                    os.close(number)
+                return begin(socket.socket(fileno=lines[0]))
+            os.waitpid(between, 0)  # from now on its child is the agent's
             answer = os.read(reading, WORD_BYTES)
-        for number in (*numbers, reading, *([writing] if writing >= 0 else [])):
+        for number in (*lines, reading, writing):
             os.close(number)
-        link.send(answer or word(error="it ended before its script could begin"))
+        link.send(answer)
 
 
 def orphan(writing: int) -> None:
     """Fork once more, and return in the grandchild: whoever adopts orphans becomes its parent."""
     try:
-        if os.fork() == 0:
+        child = os.fork()
+        if child == 0:
             return
+        os.write(writing, word(child))
     except OSError as error:
         os.write(writing, word(error=str(error)))
     os._exit(0)
 
 
-def begin(job: dict[str, Any], link: socket.socket, numbers: list[int], writing: int) -> dict[str, Any]:
-    """Become the job's process: a session, a folder, an environment and descriptors of its own."""
+def begin(line: socket.socket) -> dict[str, Any]:
+    """Wait for a job; then become its process: with session, folder, environment, descriptors of its own."""
+    line.send(word(os.getpid()))
+    text, numbers = receive(line)
+    if not text:
+        os._exit(0)  # there is none any more
     try:
+        job: dict[str, Any] = json.loads(text)
         os.setsid()
         os.chdir(job["directory"])
         stdin, output = numbers
@@ -95,17 +104,13 @@ def begin(job: dict[str, Any], link: socket.socket, numbers: list[int], writing:
         os.dup2(output, 2)
         surround(job["env"])
         prctl(PR_SET_DUMPABLE, 1)  # as after an exec: what is in its memory is the job's own
-        os.write(writing, word(os.getpid()))
+        line.send(word(os.getpid()))
     except BaseException as error:  # noqa: BLE001 whatever it is, the agent starts the job another way
-        give_up(writing, error)
-    for number in (link.detach(), *numbers, writing):
+        line.send(word(os.getpid(), f"{type(error).__name__}: {error}"))
+        os._exit(1)
+    for number in (line.detach(), *numbers):
         os.close(number)
     return job
-
-
-def give_up(writing: int, error: BaseException) -> NoReturn:
-    os.write(writing, word(os.getpid(), f"{type(error).__name__}: {error}"))
-    os._exit(1)
 
 
 def surround(env: dict[str, str]) -> None:
