@@ -52,7 +52,7 @@ class Cgroup:
             (self._path / "cgroup.kill").write_text("1")
         try:
             _wait_until_empty(self._path)
-            self._path.rmdir()
+            _remove(self._path)
         except OSError as error:
             log.warning("cgroup.left", path=str(self._path), error=str(error))
 
@@ -152,6 +152,14 @@ def _is_delegated(own: Path) -> bool:
             if os.getxattr(own, name) == b"1":
                 return True
     return os.geteuid() != 0 and not why_unusable(own)  # to root every group can be written
+
+
+def _remove(path: Path) -> None:
+    """With the groups that a job made below its own. Raises OSError."""
+    for inner in path.iterdir():
+        if inner.is_dir():
+            _remove(inner)
+    path.rmdir()
 
 
 def _wait_until_empty(path: Path) -> None:

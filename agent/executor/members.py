@@ -37,6 +37,7 @@ class Members:
     def lead(self, pid: int) -> None:
         """The leader, which still waits at its gate."""
         self._sessions.add(pid)
+        self._before -= {pid}  # one that was forked ahead
         if self.cgroup is not None:
             try:
                 self.cgroup.take(pid)

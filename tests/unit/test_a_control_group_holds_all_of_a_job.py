@@ -65,6 +65,13 @@ async def test_a_daemon_without_mark_parent_or_session_is_found(tmp_path: Path, 
     assert groups_in(base) == []
 
 
+async def test_groups_that_a_job_makes_below_its_own_go_with_it(tmp_path: Path, base: Path) -> None:
+    own = f"{base}/$(ls {base} | grep ^orvanta)"
+    code = f"mkdir -p {own}/a/b; (echo 0 > {own}/a/b/cgroup.procs; sleep 60 &) ; echo done"
+    assert (await ran(Executor(tmp_path, Limits(), cgroup=base), code)).document == "done"
+    assert groups_in(base) == []
+
+
 async def test_a_bomb_is_counted_by_its_group(tmp_path: Path, base: Path) -> None:
     executor = Executor(tmp_path, Limits(processes=30), cgroup=base)
     code = "for i in $(seq 80); do env -i setsid sleep 20 & done; wait"

@@ -51,15 +51,20 @@ async def test_a_fork_bomb(tmp_path: Path, code: str) -> None:
     assert is_clean(tmp_path)
 
 
-async def test_a_bomb_of_threads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_warm", [False, True])
+async def test_a_bomb_of_threads(tmp_path: Path, *, is_warm: bool) -> None:
+    site = Site(tmp_path, SMALL, warm=is_warm)
+    if is_warm:
+        await site.warmed_up()
     code = """
 import threading, time
 def main():
     for _ in range(150): threading.Thread(target=time.sleep, args=(20,), daemon=True).start()
     time.sleep(20)
 """
-    message(await Site(tmp_path, SMALL).python(code), "ProcessLimit", "raise processes")
+    message(await site.python(code), "ProcessLimit", "raise processes")
     assert is_clean(tmp_path)
+    site.executor.close()
 
 
 async def test_a_memory_hog_in_one_process(tmp_path: Path) -> None:

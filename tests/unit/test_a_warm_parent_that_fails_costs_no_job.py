@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from agent.executor import proc
+from agent.executor.directory import JobDirectory
+from agent.executor.languages.python import Python
 from agent.executor.limits import Limits
 from agent.executor.process import Executor, Interpreters
+from agent.executor.warm import runner
 from tests.support.until import until
 from tests.unit.executing import Running, Site, entries, has_ended, task
 
@@ -29,6 +32,10 @@ def warm_ones() -> list[int]:
     mine = children_of(os.getpid())
     found = [pid for pid in mine if b"zygote.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     return sorted(found, key=lambda pid: proc.start_ticks(pid) or 0)
+
+
+def exit_code(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 async def parent_of(site: Site) -> int:
@@ -113,6 +120,22 @@ async def test_an_interpreter_that_cannot_start_or_serve_is_tried_again_later(tm
     assert warm_ones() == []
     none = Site(tmp_path / "work", interpreters=Interpreters(None, "/no/such/python"), warm=True)
     assert (await none.python("")).document["name"] == "InterpreterMissing"
+
+
+async def test_nothing_runs_when_nobody_opens_the_gate(tmp_path: Path) -> None:
+    directory = JobDirectory(tmp_path, "job")
+    directory.make()
+    code = "open('ran', 'w')\ndef main(): pass"
+    argv = Python(sys.executable).prepare(task(code, "python3"), {}, directory)
+    env = {"PATH": os.environ["PATH"], "HOME": "/", proc.MARK: str(directory.path)}
+    warm = runner.Warm(sys.executable, {"PATH": os.environ["PATH"], "HOME": "/"}, None, -1)
+    started = await until(lambda: warm.start(argv, directory.path, env))
+    started.gate.close()  # as the kernel does when the agent dies
+    assert has_ended(started.pid)
+    assert exit_code(started.pid) == 1
+    assert not (directory.path / "ran").exists()
+    started.output.close()
+    warm.close()
 
 
 async def test_an_environment_that_cannot_be_set_is_told_as_ever(tmp_path: Path) -> None:
