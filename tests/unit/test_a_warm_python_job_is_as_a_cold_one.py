@@ -88,10 +88,10 @@ async def test_how_it_fails(warm: Site) -> None:
 
 async def test_what_it_does_last(warm: Site, tmp_path: Path) -> None:
     code = f"""
-import atexit, threading, time
+import atexit, sys, threading, time
 kept = open({str(tmp_path / "kept")!r}, "w")
 class Last:
-    def __del__(self): print("let go")
+    def __del__(self): print("let go", len(sys.argv))
 last = Last()
 def late():
     time.sleep(0.1)
@@ -102,7 +102,7 @@ def main():
     threading.Thread(target=late).start()
 """
     ran = await warm.python(code)
-    assert ran.log.split("\n")[:3] == ["thread", "at exit", "let go"]
+    assert ran.log.split("\n")[:3] == ["thread", "at exit", "let go 1"]
     assert (tmp_path / "kept").read_text() == "whole"
 
 

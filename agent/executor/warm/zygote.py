@@ -172,29 +172,30 @@ def run(job: dict[str, Any], wrapper: CodeType) -> None:
     )
     sys.modules["__main__"] = main
     gc.enable()
+    code: int | None = None
     try:
         exec(renamed(wrapper, path), main.__dict__)  # noqa: S102 it is our own wrapper
     except SystemExit as end:
-        if isinstance(end.code, int):
-            leave(end.code, job["module"])
-        raise
+        if not isinstance(end.code, int):
+            raise
+        code = end.code
+    if code is not None:  # by now no frame of the script is left
+        leave(code, job["module"])
 
 
 def leave(code: int, script: str) -> NoReturn:
     """End as an interpreter ends, but without taking itself apart, which takes longer than most jobs.
 
-    Threads are waited for, exit functions called, the script's own objects let go, files flushed.
+    Threads are waited for, exit functions called, files flushed, the script's own objects let go.
     """
     threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 as the interpreter's own end does
     atexit._run_exitfuncs()  # noqa: SLF001 the same
-    module = sys.modules.pop(script, None)
-    if module is not None:
-        module.__dict__.clear()
-    gc.collect()
     for one in gc.get_objects():  # without those that were frozen, which no job has written to
         if isinstance(one, io.IOBase):
             with contextlib.suppress(OSError, ValueError):  # closed, or for reading
                 one.flush()
+    sys.modules.pop(script, None)  # nobody else knows it, so its objects are let go, with all that they see
+    gc.collect()
     sys.stdout.flush()
     sys.stderr.flush()
     LIBRARY.exit(code)  # and what libraries registered with C's own atexit
@@ -208,7 +209,7 @@ def warm_up(wrapper: str) -> CodeType:
     sys.path[:] = [one for one in sys.path if os.path.abspath(one or ".") != own]
     sys.path_importer_cache.pop(own, None)
     with open(wrapper, "rb") as file:
-        code = compile(file.read(), "wrapper.py", "exec", dont_inherit=True)
+        code = renamed(compile(file.read(), "wrapper.py", "exec", dont_inherit=True), wrapper)
     gc.collect()
     gc.disable()
     gc.freeze()  # so that no child copies the pages of what it only reads
