@@ -1,6 +1,9 @@
 """All processes of one job, also those that left its group, its session or its parent."""
 
+import os
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -69,7 +72,9 @@ class Members:
     def _left(self) -> set[int]:
         is_short = time.monotonic() - self._began_s < SHORT_S
         candidates = set(proc.pids()).difference(self._before if is_short else ())
-        known = {one.pid for one in self._by_kin(proc.table(candidates)) if one.tasks}
+        kin = self._by_kin(proc.table(candidates))
+        _reap(kin)
+        known = {one.pid for one in kin if one.tasks}
         return known | {pid for pid in candidates if proc.mark_of(pid) == self._mark}
 
     def _look(self) -> list[Seen]:
@@ -96,6 +101,14 @@ class Members:
             mine |= more
             grew = bool(more)
         return list(mine.values())
+
+
+def _reap(kin: Iterable[Seen]) -> None:
+    """Those that have ended and became our children: in a container we may be whom all orphans go to."""
+    for one in kin:
+        if not one.tasks and one.parent == os.getpid():
+            with suppress(ChildProcessError):
+                os.waitpid(one.pid, os.WNOHANG)
 
 
 class Crowd:

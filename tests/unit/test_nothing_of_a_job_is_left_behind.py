@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.executor.kernel import Adopting
 from tests.unit.executing import Running, Site, entries, has_ended, task
 
 
@@ -41,6 +42,17 @@ async def test_no_open_files_and_no_unreaped_children_remain(tmp_path: Path) -> 
     assert len(entries(Path("/proc/self/fd"))) == before
     assert children() == children_before
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_orphans_are_reaped_where_they_become_ours(tmp_path: Path) -> None:
+    """As in a container whose first process is the agent."""
+    before, adopting = children(), Adopting()
+    adopting.begin()
+    try:
+        await Site(tmp_path).bash("(sleep 0.05 &); (setsid sleep 300 > /dev/null &); sleep 0.2")
+    finally:
+        adopting.end()
+    assert children() == before
 
 
 async def test_jobs_side_by_side_do_not_touch_each_other(tmp_path: Path) -> None:
