@@ -28,7 +28,7 @@ SELECT text FROM stream_piece WHERE job_id = :id ORDER BY place;
 
 -- name: queue_counts
 -- How many due jobs wait, and how many run, by tag.
-SELECT tag, count(*) FILTER (WHERE state <> 'running') AS waiting,
-       count(*) FILTER (WHERE state = 'running') AS running
-  FROM queue WHERE state = 'running' OR scheduled_for <= :now
- GROUP BY tag ORDER BY tag;
+SELECT job.tag, count(*) FILTER (WHERE queue.started_at IS NULL) AS waiting,
+       count(*) FILTER (WHERE queue.started_at IS NOT NULL) AS running
+  FROM queue JOIN job USING (id) WHERE queue.started_at IS NOT NULL OR queue.scheduled_for <= :now
+ GROUP BY job.tag ORDER BY job.tag;

@@ -13,7 +13,7 @@ VALUES (:id, :workspace_id, :kind, :created_by, :created_at, :permissioned_as, :
 
 -- name: insert_queue
 INSERT INTO queue (id, workspace_id, tag, priority, scheduled_for, created_at, state, worker, started_at)
-VALUES (:id, :workspace_id, :tag, :priority, :scheduled_for, :created_at, :state, :worker, :started_at);
+VALUES (:id, :workspace_id, :lane, :priority, :scheduled_for, :created_at, :state, :worker, :started_at);
 
 -- name: promote
 -- What is due now waits with the rest; keeping the others apart keeps the index of ready jobs in order.
@@ -72,7 +72,7 @@ SELECT id, canceled_by, canceled_reason FROM queue
 
 -- name: standing
 -- Where a job of this workspace stands, and what decides who may speak for it.
-SELECT job.tag, job.delivery, job.replace, job.same_worker, job.script_path, job.permissioned_as,
+SELECT job.kind, job.tag, job.delivery, job.replace, job.same_worker, job.script_path, job.permissioned_as,
        job.created_by, job.schedule_path, queue.state, queue.worker, queue.started_at, queue.restarts,
        queue.canceled_by, queue.canceled_reason, completed.status, completed.worker AS ended_by
   FROM job

@@ -12,6 +12,7 @@ from msgspec import Raw
 from bridge.errors import BadRequest
 from bridge.jobs import retries, scripts
 from bridge.jobs.ids import checked_job_id, new_job_id
+from bridge.jobs.lanes import lane_of
 from bridge.jobs.model import Code, Delivery, Order, Replace, RunOptions, ScriptPath
 from bridge.jobs.tag_rules import TagRules
 from bridge.jobs.tags import assign, interpolate
@@ -48,7 +49,7 @@ class Runnable:
 
 
 def push(connection: Connection, order: Order, tags: TagRules, now_s: float) -> tuple[str, str]:
-    """The new job's id and its tag. Raises `BadRequest` and `NotFound`; then there is no job."""
+    """The new job's id and its lane. Raises `BadRequest` and `NotFound`; then there is no job."""
     options = order.options
     job_id = _free_id(connection, options.job_id, now_s)
     found = _resolve(connection, order)
@@ -87,7 +88,7 @@ def push(connection: Connection, order: Order, tags: TagRules, now_s: float) -> 
         "schedule_path": order.schedule_path,
     }
     _insert(connection, row, state="ready" if scheduled_for <= now_s else "later")
-    return job_id, tag
+    return job_id, lane_of(found.kind, tag)
 
 
 def push_init(connection: Connection, worker: str, content: str, now_s: float) -> str:
@@ -151,7 +152,8 @@ def checked_args(text: bytes) -> dict[str, Raw]:
 
 def _insert(connection: Connection, row: dict[str, Any], **queue: Any) -> None:
     connection.execute(SQL["insert_job"], row)
-    connection.execute(SQL["insert_queue"], {"worker": None, "started_at": None, **row, **queue})
+    place = {"worker": None, "started_at": None, "lane": lane_of(row["kind"], row["tag"]), **queue}
+    connection.execute(SQL["insert_queue"], {**row, **place})
 
 
 def _free_id(connection: Connection, wanted: str | None, now_s: float) -> str:

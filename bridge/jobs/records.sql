@@ -1,6 +1,6 @@
 -- name: one
 SELECT job.*, coalesce(job.code, script.content) AS raw_code,
-       queue.state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
+       CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.state END AS state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
        queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
        completed.status, completed.result, completed.started_at, completed.completed_at,
        completed.duration_ms, completed.mem_peak_kb, completed.worker, completed.canceled_by,
@@ -12,7 +12,7 @@ SELECT job.*, coalesce(job.code, script.content) AS raw_code,
  WHERE job.id = :id AND job.workspace_id = :workspace_id;
 
 -- name: outcome
-SELECT queue.state, completed.status, completed.result
+SELECT CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.state END AS state, completed.status, completed.result
   FROM job
   LEFT JOIN queue USING (id)
   LEFT JOIN completed USING (id)
@@ -20,7 +20,7 @@ SELECT queue.state, completed.status, completed.result
 
 -- name: chain
 -- The newest job of a wish that is retried, in one statement: nothing can come between its end and the next.
-SELECT job.id, queue.state, completed.status, completed.result
+SELECT job.id, CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.state END AS state, completed.status, completed.result
   FROM job
   LEFT JOIN queue USING (id)
   LEFT JOIN completed USING (id)
@@ -28,7 +28,7 @@ SELECT job.id, queue.state, completed.status, completed.result
  ORDER BY job.retries DESC LIMIT 1;
 
 -- name: place
-SELECT job.id, queue.state, completed.status, completed.mem_peak_kb
+SELECT job.id, CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.state END AS state, completed.status, completed.mem_peak_kb
   FROM job
   LEFT JOIN queue USING (id)
   LEFT JOIN completed USING (id)
@@ -40,7 +40,7 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
        job.scheduled_for, job.script_path, job.script_hash, job.language, job.tag, job.priority,
        job.timeout_s, job.delivery, job.lost_after_s, job.replace, job.not_after, job.same_worker, job.parent_job, job.retry_of,
        job.schedule_path,
-       queue.state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
+       CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.state END AS state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
        queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
        completed.status, completed.started_at, completed.completed_at,
        completed.duration_ms, completed.mem_peak_kb, completed.worker, completed.canceled_by,
@@ -64,7 +64,7 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
        job.scheduled_for, job.script_path, job.script_hash, job.language, job.tag, job.priority,
        job.timeout_s, job.delivery, job.lost_after_s, job.replace, job.not_after, job.same_worker, job.parent_job, job.retry_of,
        job.schedule_path,
-       queue.state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
+       CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.state END AS state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
        queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
        completed.status, completed.started_at, completed.completed_at,
        completed.duration_ms, completed.mem_peak_kb, completed.worker, completed.canceled_by,
@@ -73,7 +73,7 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
   JOIN job USING (id)
   LEFT JOIN completed USING (id)
  WHERE queue.workspace_id = :workspace_id
-   AND (CAST(:running AS INTEGER) IS NULL OR :running = CASE queue.state WHEN 'running' THEN 1 ELSE 0 END)
+   AND (CAST(:running AS INTEGER) IS NULL OR :running = CASE WHEN queue.started_at IS NOT NULL THEN 1 ELSE 0 END)
    AND (CAST(:tag AS TEXT) IS NULL OR job.tag = :tag)
    AND (CAST(:created_by AS TEXT) IS NULL OR job.created_by = :created_by)
    AND (CAST(:script_path_exact AS TEXT) IS NULL OR job.script_path = :script_path_exact)

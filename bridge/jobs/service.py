@@ -23,6 +23,7 @@ from bridge.jobs.arrivals import Arrivals
 from bridge.jobs.due import Due
 from bridge.jobs.giving_up import GivenUp, give_up
 from bridge.jobs.heartbeats import Heartbeats
+from bridge.jobs.lanes import of_agents
 from bridge.jobs.model import Cancel, Completed, Completion, Order, PingReply, Pulled, error_object
 from bridge.jobs.news import READY, Kind, News
 from bridge.jobs.rules import Rules
@@ -96,8 +97,8 @@ class Jobs:
         now_s = self._clock.wall_s()
 
         def write(connection: Connection, tell: Tell) -> str:
-            job_id, tag = push.push(connection, order, self._tags, now_s)
-            tell(Note(Kind.PUSHED, tag))
+            job_id, lane = push.push(connection, order, self._tags, now_s)
+            tell(Note(Kind.PUSHED, lane))
             return job_id
 
         return await self._bulletin.write(write)
@@ -141,8 +142,14 @@ class Jobs:
 
         Best: highest priority, then longest due, then oldest (agent-api.md 2.2). Asked again with the same
         `request_id`, it is the same job, so that a lost answer strands none; `is_repeat`: it may have been
-        asked before. A job whose arguments name what is not there ends here instead.
+        asked before. A job whose arguments name what is not there ends here instead. Never one that is for
+        normal workers.
         """
+        return await self._pull(worker, of_agents(tags), request_id, is_repeat=is_repeat)
+
+    async def _pull(
+        self, worker: str, tags: Sequence[str], request_id: str | None, *, is_repeat: bool
+    ) -> Pulled | None:
         while True:
             await self._due.until_s()
             if self._arrivals.are_empty(tags) and (request_id is None or not is_repeat):
@@ -181,12 +188,21 @@ class Jobs:
         is_repeat: bool = True,
     ) -> Pulled | None:
         """As `pull`, but when there is none, wait for one up to `wait_s`."""
+        return await self._pull_in_time(worker, of_agents(tags), request_id, wait_s, is_repeat=is_repeat)
+
+    async def pull_for_normal_worker(self, worker: str, tags: Sequence[str], wait_s: float) -> Pulled | None:
+        """As `pull_in_time`, for a normal worker of this cluster: reserved lanes are tags like others."""
+        return await self._pull_in_time(worker, tags, None, wait_s, is_repeat=False)
+
+    async def _pull_in_time(
+        self, worker: str, tags: Sequence[str], request_id: str | None, wait_s: float, *, is_repeat: bool
+    ) -> Pulled | None:
         until_s = self._clock.monotonic_s() + wait_s
         with self._arrivals.awaited(tags) as news:
             while True:
                 news.clear()
                 try:
-                    pulled = await self.pull(worker, tags, request_id, is_repeat=is_repeat)
+                    pulled = await self._pull(worker, tags, request_id, is_repeat=is_repeat)
                 except BaseException:
                     news.set()  # it was told for somebody who can take the job
                     raise

@@ -13,6 +13,7 @@ from agent.wire.claims import Claims, Tag
 from agent.wire.messages import Delivery
 from bridge.errors import NotFound
 from bridge.jobs import formers, limits, retries
+from bridge.jobs.lanes import is_reserved, lane_of
 from bridge.jobs.model import Cancel, Completed, Completion, error_object
 from bridge.jobs.news import LATER, READY, Kind
 from bridge.jobs.rules import Rules
@@ -150,10 +151,14 @@ def standing(connection: Connection, job_id: str, workspace: str | None) -> Row 
 
 
 def may_speak(row: Row, caller: Claims | None) -> bool:
-    """An agent speaks for jobs of its tags, and for what it was given (I4). The bridge speaks for all."""
+    """An agent speaks for jobs of its tags, and for what it was given (I4). The bridge speaks for all.
+
+    For a flow or a dependency job no tag lets an agent speak.
+    """
     if caller is None:
         return True
-    return caller.may_run(Tag(row["tag"])) or caller.worker in (row["worker"], row["ended_by"])
+    has_tag = caller.may_run(Tag(row["tag"])) and not is_reserved(lane_of(row["kind"], row["tag"]))
+    return has_tag or caller.worker in (row["worker"], row["ended_by"])
 
 
 def complete(

@@ -68,6 +68,14 @@ async def test_a_request_for_a_shell_gets_null(cluster: Running) -> None:
     assert (await agent.post(PULL, content=b"true")).content == b"null"
 
 
+async def test_what_is_for_normal_workers_goes_to_no_agent(cluster: Running) -> None:
+    job_id = await cluster.preview(tag="flow")
+    assert await pull(await cluster.agent("flow", "bash")) is None
+    pulled = await cluster.cluster.jobs.pull_for_normal_worker("wk-1", ["flow"], 0)
+    assert pulled is not None
+    assert pulled.job_id == job_id
+
+
 async def test_another_tags_agent_may_not_speak_for_the_job(cluster: Running) -> None:
     job_id = await cluster.preview(tag="pos-north")
     north = await cluster.agent("pos-north")

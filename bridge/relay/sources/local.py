@@ -12,6 +12,7 @@ from agent.wire.claims import JobId, Tag
 from agent.wire.messages import Delivery, Result
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs.details import Details
+from bridge.jobs.lanes import of_agents
 from bridge.jobs.model import Completed, Completion
 from bridge.jobs.model import Pulled as HandedOut
 from bridge.jobs.service import Jobs
@@ -48,7 +49,7 @@ class LocalSource:
 
     def lanes(self, served: frozenset[Tag]) -> Sequence[frozenset[Tag]]:
         """Only where a job is ready: of thousands of tags nearly all are idle."""
-        return [frozenset((tag,)) for tag in sorted(served - self._jobs.empty_tags)]
+        return [frozenset((Tag(tag),)) for tag in of_agents(sorted(served - self._jobs.empty_tags))]
 
     async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
         job = await self._jobs.pull(WORKER, sorted(lane))
