@@ -30,10 +30,15 @@ def state_path(path: str | None, permissioned_as: str, created_by: str, *, is_sc
     return f"{path}/{created_by if is_scheduled else 'user'}"
 
 
-def reserved_env(job: Mapping[str, Any]) -> dict[str, str]:
-    """The WM_ variables that only the cluster knows (agent-api.md 7.2); empty when not applicable."""
+def reserved_env(reply: Mapping[str, Any]) -> dict[str, str]:
+    """The WM_ variables that only the cluster knows (agent-api.md 7.2); empty when not applicable.
+
+    `reply`: a JobAndPerms.
+    """
+    job = reply["job"]
     path = job.get("runnable_path") or ""
     schedule = (job.get("trigger") or "") if job.get("trigger_kind") == "schedule" else ""
+    entrypoint = job.get("script_entrypoint_override")
     return {
         "WM_EMAIL": job["permissioned_as_email"],
         "WM_USERNAME": job["created_by"],
@@ -42,7 +47,7 @@ def reserved_env(job: Mapping[str, Any]) -> dict[str, str]:
         "WM_FLOW_JOB_ID": job.get("parent_job") or "",
         "WM_ROOT_FLOW_JOB_ID": job.get("root_job") or "",
         "WM_ROOT_JOB_ID": job.get("root_job") or "",
-        "WM_FLOW_PATH": "",
+        "WM_FLOW_PATH": reply.get("parent_runnable_path") or "",
         "WM_SCHEDULE_PATH": schedule,
         "WM_PERMISSIONED_AS": job["permissioned_as"],
         "WM_STATE_PATH": state_path(
@@ -52,6 +57,7 @@ def reserved_env(job: Mapping[str, Any]) -> dict[str, str]:
         "WM_OBJECT_PATH": "",
         "WM_RUNNABLE_ID": str(job.get("runnable_id") or ""),
         "WM_END_USER_EMAIL": job.get("permissioned_as_end_user_email") or "",
+        **({"MAIN_OVERRIDE": entrypoint} if entrypoint else {}),
     }
 
 

@@ -58,7 +58,7 @@ class _Walk:
             "WM_TOKEN": str(pulled["token"]),
             "WM_JOB_ID": str(job["id"]),
         }
-        self._reserved = reserved_env(job) | own
+        self._reserved = reserved_env(pulled) | own
         self._lookups = 0
         self._chars = 0
         self.secrets: list[str] = []

@@ -7,12 +7,13 @@ from typing import Final
 from agent.wire.claims import Tag
 from agent.wire.messages import Delivery
 from bridge.jobs import formers, joblog
+from bridge.jobs.lanes import FLOW_KINDS
 from bridge.jobs.model import error_object
 from bridge.jobs.news import READY, Kind
 from bridge.jobs.rules import Rules
 from bridge.jobs.transitions import SQL, End, end_canceled, error_text, record_end, standing
 from bridge.store.bulletin import Note, Tell
-from bridge.store.store import Connection
+from bridge.store.store import Connection, Row
 
 RESTARTS_MAX: Final = 3  # agent-api.md 5.3
 
@@ -39,6 +40,8 @@ def _give_up(
     formers.note(connection, job_id, row["restarts"] + 1, row["worker"], now_s)
     tag = Tag(row["tag"])
     delivery = rules.delivery(tag, Delivery(row["delivery"]))
+    if row["kind"] in FLOW_KINDS and row["restarts"] < RESTARTS_MAX:  # its steps are what runs once only
+        return _restart(connection, job_id, row, after, tell)
     if row["replace"] == "never" or not rules.may_replace(tag, delivery):  # I2: it may have been started
         _fail(connection, job_id, "CustodianLost", after, now_s, tell)
     elif row["same_worker"] or row["restarts"] >= RESTARTS_MAX:
@@ -46,12 +49,16 @@ def _give_up(
     elif row["canceled_by"] is not None:  # I7: what is cancelled is not started again
         end_canceled(connection, job_id, row["canceled_by"], row["canceled_reason"], now_s, tell)
     else:
-        joblog.append(connection, job_id, f"\nRestarted job after {after} (worker {row['worker']})\n")
-        connection.execute(SQL["restart"], {"id": job_id})
-        tell(READY)
-        tell(Note(Kind.OVER, job_id))
-        return GivenUp.RESTARTED
+        return _restart(connection, job_id, row, after, tell)
     return GivenUp.FAILED
+
+
+def _restart(connection: Connection, job_id: str, row: Row, after: str, tell: Tell) -> GivenUp:
+    joblog.append(connection, job_id, f"\nRestarted job after {after} (worker {row['worker']})\n")
+    connection.execute(SQL["restart"], {"id": job_id})
+    tell(READY)
+    tell(Note(Kind.OVER, job_id))
+    return GivenUp.RESTARTED
 
 
 def _fail(connection: Connection, job_id: str, name: str, after: str, now_s: float, tell: Tell) -> None:

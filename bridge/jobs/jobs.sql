@@ -5,11 +5,14 @@ SELECT 1 FROM job WHERE id = :id;
 INSERT INTO job (id, workspace_id, kind, created_by, created_at, permissioned_as, email, scheduled_for,
                  script_path, script_hash, language, code, lock, args, tag, priority, timeout_s,
                  delivery, lost_after_s, replace, not_after, same_worker, parent_job, retry,
-                 concurrent_limit, concurrency_time_window_s, concurrency_key, schedule_path)
+                 concurrent_limit, concurrency_time_window_s, concurrency_key, schedule_path,
+                 flow_step_id, root_job, flow_innermost_root_job, pre_run_error, flow_version, entrypoint)
 VALUES (:id, :workspace_id, :kind, :created_by, :created_at, :permissioned_as, :email, :scheduled_for,
         :script_path, :script_hash, :language, :code, :lock, :args, :tag, :priority, :timeout_s,
         :delivery, :lost_after_s, :replace, :not_after, :same_worker, :parent_job, :retry,
-        :concurrent_limit, :concurrency_time_window_s, :concurrency_key, :schedule_path);
+        :concurrent_limit, :concurrency_time_window_s, :concurrency_key, :schedule_path,
+        :flow_step_id, :root_job, :flow_innermost_root_job, :pre_run_error, :flow_version,
+        :entrypoint);
 
 -- name: insert_queue
 INSERT INTO queue (id, workspace_id, tag, priority, scheduled_for, created_at, state, worker, started_at)
@@ -43,7 +46,9 @@ SELECT queue.id, job.not_after, job.concurrency_key
  FOR UPDATE OF queue SKIP LOCKED;
 
 -- name: take
-UPDATE queue SET state = 'running', worker = :worker, started_at = :now WHERE id = :id AND state = 'ready';
+-- A flow is taken again and again; it started the first time.
+UPDATE queue SET state = 'running', worker = :worker, started_at = coalesce(started_at, :now)
+ WHERE id = :id AND state = 'ready';
 
 -- name: pulled
 SELECT job.id AS job_id, job.workspace_id AS workspace, job.tag, job.language, job.args,
@@ -52,11 +57,13 @@ SELECT job.id AS job_id, job.workspace_id AS workspace, job.tag, job.language, j
        job.lost_after_s, job.replace, job.not_after AS not_after_s, job.created_by, job.created_at AS created_at_s, job.permissioned_as,
        job.concurrent_limit, job.concurrency_time_window_s,
        job.email, job.scheduled_for AS scheduled_for_s, queue.started_at AS started_at_s,
-       job.same_worker, job.parent_job, job.schedule_path, queue.canceled_by, queue.canceled_reason, queue.worker,
+       job.same_worker, job.parent_job, job.flow_step_id, job.root_job, job.flow_innermost_root_job,
+       job.pre_run_error, job.entrypoint, parent.script_path AS flow_path, job.schedule_path, queue.canceled_by, queue.canceled_reason, queue.worker,
        queue.restarts + 1 AS attempt
   FROM job
   JOIN queue USING (id)
   LEFT JOIN script ON script.workspace_id = job.workspace_id AND script.hash = job.script_hash
+  LEFT JOIN job AS parent ON parent.id = job.parent_job AND job.flow_step_id IS NOT NULL
  WHERE job.id = :id;
 
 -- name: held_same_worker
@@ -72,7 +79,7 @@ SELECT id, canceled_by, canceled_reason FROM queue
 
 -- name: standing
 -- Where a job of this workspace stands, and what decides who may speak for it.
-SELECT job.kind, job.tag, job.delivery, job.replace, job.same_worker, job.script_path, job.permissioned_as,
+SELECT job.kind, job.workspace_id, job.parent_job, job.flow_step_id, job.tag, job.delivery, job.replace, job.same_worker, job.script_path, job.permissioned_as,
        job.created_by, job.schedule_path, queue.state, queue.worker, queue.started_at, queue.restarts,
        queue.canceled_by, queue.canceled_reason, completed.status, completed.worker AS ended_by
   FROM job
@@ -82,9 +89,9 @@ SELECT job.kind, job.tag, job.delivery, job.replace, job.same_worker, job.script
 
 -- name: insert_completed
 INSERT INTO completed (id, status, result, started_at, completed_at, duration_ms, mem_peak_kb, worker,
-                       canceled_by, canceled_reason)
+                       canceled_by, canceled_reason, skipped)
 VALUES (:id, :status, :result, :started_at, :completed_at, :duration_ms, :mem_peak_kb, :worker,
-        :canceled_by, :canceled_reason);
+        :canceled_by, :canceled_reason, :skipped);
 
 -- name: note_poison
 -- For people, who find it among the dead letters: its custodian, where the bridge carried it.
@@ -111,10 +118,12 @@ UPDATE queue
 SELECT queue.id, job.tag, job.lost_after_s,
        EXISTS (SELECT 1 FROM enrolled_agent WHERE enrolled_agent.worker = queue.worker) AS keeps
   FROM queue JOIN job USING (id)
- WHERE queue.state = 'running';
+ WHERE queue.state = 'running' AND queue.worker IS NOT NULL;
 
 -- name: restart
-UPDATE queue SET state = 'ready', worker = NULL, started_at = NULL, restarts = restarts + 1
+-- A flow that has begun goes on where it stands.
+UPDATE queue SET state = 'ready', worker = NULL, restarts = restarts + 1,
+       started_at = (SELECT queue.started_at FROM flow_run WHERE flow_run.id = queue.id AND version > 0)
  WHERE id = :id AND state = 'running';
 
 -- name: pulled_by
@@ -122,5 +131,6 @@ SELECT id FROM queue WHERE state = 'running' AND worker = :worker;
 
 -- name: put_back
 -- Pulled and never begun: no restart that counts.
-UPDATE queue SET state = 'ready', worker = NULL, started_at = NULL
+UPDATE queue SET state = 'ready', worker = NULL,
+       started_at = (SELECT queue.started_at FROM flow_run WHERE flow_run.id = queue.id AND version > 0)
  WHERE id = :id AND state = 'running' AND worker = :worker;

@@ -16,15 +16,15 @@ DEPENDENCY_KINDS: Final = frozenset({"dependencies", "flowdependencies"})
 def lane_of(kind: str, tag: str) -> str:
     """Where a job of this kind and tag waits: that of the workspace, when the tag names it."""
     if kind in FLOW_KINDS:
-        return tag if _is_of(FLOW, tag) else FLOW
+        return tag if is_of(FLOW, tag) else FLOW
     if kind in DEPENDENCY_KINDS:
-        return tag if _is_of(DEPENDENCY, tag) else DEPENDENCY
+        return tag if is_of(DEPENDENCY, tag) else DEPENDENCY
     return tag
 
 
 def is_reserved(lane: str) -> bool:
     """Whether only normal workers take from it."""
-    return _is_of(FLOW, lane) or _is_of(DEPENDENCY, lane)
+    return is_of(FLOW, lane) or is_of(DEPENDENCY, lane)
 
 
 def of_agents(tags: Iterable[str]) -> list[str]:
@@ -32,5 +32,6 @@ def of_agents(tags: Iterable[str]) -> list[str]:
     return [tag for tag in tags if not is_reserved(tag)]
 
 
-def _is_of(lane: str, tag: str) -> bool:
+def is_of(lane: str, tag: str) -> bool:
+    """Whether the tag is this lane, or its workspace's own."""
     return tag == lane or tag.startswith(f"{lane}-")

@@ -92,12 +92,43 @@ class ScriptHash:
     hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class FormerChild:
+    """A step that ran in another run of the flow, and stands for the same one in this."""
+
+    module_id: str
+    round: int
+    position: int
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowText:
+    """What to run: a flow. Made where flows are known (`bridge/flows/deployed.py`)."""
+
+    kind: str  # flow, flowpreview
+    value: bytes  # JSON text, checked
+    status: bytes  # JSON: where it begins
+    path: str | None = None
+    version: int | None = None
+    tag: str | None = None
+    priority: int | None = None
+    timeout_s: int | None = None
+    concurrent_limit: int | None = None
+    concurrency_time_window_s: int | None = None
+    concurrency_key: str | None = None
+    children: tuple[FormerChild, ...] = ()
+
+
+Source = Code | ScriptPath | ScriptHash | FlowText
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """Somebody asks for a job."""
 
     workspace: str
-    source: Code | ScriptPath | ScriptHash
+    source: Source
     args: bytes  # JSON object text
     options: RunOptions
     created_by: str
@@ -118,7 +149,7 @@ class Pulled:
     lock: str | None
     args: bytes  # JSON object text, UTF-8
     path: str | None
-    kind: str  # in the cluster: preview or script; on the wire always preview
+    kind: str  # in the cluster: preview, script, flow, …; on the wire always preview
     timeout_s: int | None
     priority: int | None
     delivery: Delivery
@@ -135,6 +166,12 @@ class Pulled:
     started_at_s: float
     same_worker: bool
     parent_job: str | None
+    flow_step_id: str | None = None
+    root_job: str | None = None
+    flow_innermost_root_job: str | None = None
+    flow_path: str | None = None  # of the flow that it is a step of
+    entrypoint: str | None = None  # the function to call
+    pre_run_error: str | None = None  # it fails with this, and runs nothing
     schedule_path: str | None
     canceled_by: str | None
     canceled_reason: str | None
@@ -157,7 +194,7 @@ class Pulled:
                 "raw_code": self.code,
                 "raw_lock": self.lock,
                 "raw_flow": None,
-                "parent_runnable_path": None,
+                "parent_runnable_path": self.flow_path,
                 "token": self.token,
                 "precomputed_agent_info": self._needs(),
             }
@@ -187,18 +224,18 @@ class Pulled:
             "tag": self.tag,
             "script_lang": self.language,
             "same_worker": self.same_worker,
-            "pre_run_error": None,
+            "pre_run_error": self.pre_run_error,
             "concurrent_limit": self.concurrent_limit,
             "concurrency_time_window_s": self.concurrency_time_window_s,
-            "flow_innermost_root_job": None,
-            "root_job": None,
+            "flow_innermost_root_job": self.flow_innermost_root_job,
+            "root_job": self.root_job,
             "timeout": self.timeout_s,
-            "flow_step_id": None,
+            "flow_step_id": self.flow_step_id,
             "cache_ttl": None,
             "cache_ignore_s3_path": None,
             "priority": self.priority,
             "preprocessed": None,
-            "script_entrypoint_override": None,
+            "script_entrypoint_override": self.entrypoint,
             "trigger": self.schedule_path,
             "trigger_kind": None if self.schedule_path is None else "schedule",
             "visible_to_owner": True,

@@ -2,11 +2,9 @@
 
 from starlette.requests import Request
 
-from bridge.jobs.model import Code, Order, PreviewAsSent, RunOptions, ScriptHash, ScriptPath
+from bridge.jobs.model import Code, Order, PreviewAsSent, RunOptions, Source
 from bridge.tokens.model import Identity
 from bridge.web.bodies import typed_query
-
-Source = Code | ScriptPath | ScriptHash
 
 
 def code_of(asked: PreviewAsSent) -> Code:

@@ -10,10 +10,10 @@ import msgspec
 from msgspec import Raw
 
 from bridge.errors import BadRequest
-from bridge.jobs import retries, scripts
+from bridge.jobs import parents, retries, scripts
 from bridge.jobs.ids import checked_job_id, new_job_id
-from bridge.jobs.lanes import lane_of
-from bridge.jobs.model import Code, Delivery, Order, Replace, RunOptions, ScriptPath
+from bridge.jobs.lanes import FLOW, lane_of
+from bridge.jobs.model import Code, Delivery, FlowText, Order, Replace, RunOptions, ScriptPath
 from bridge.jobs.tag_rules import TagRules
 from bridge.jobs.tags import assign, interpolate
 from bridge.store.statements import queries
@@ -27,16 +27,22 @@ INIT_WORKSPACE: Final = "admins"
 KEY_MAX_CHARS: Final = 500  # of a concurrency key; with its tag it stays under what PostgreSQL's indexes take
 
 
+OF_NO_FLOW: Final = dict.fromkeys(
+    ("flow_step_id", "root_job", "flow_innermost_root_job", "pre_run_error", "flow_version", "entrypoint")
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runnable:
     """What an order comes down to once its script is found."""
 
     kind: str
-    language: str
-    code: str | None
-    lock: str | None
+    language: str  # empty: of a flow
+    code: str | None = None
+    lock: str | None = None
     path: str | None
     script_hash: str | None = None
+    flow_version: int | None = None
     tag: str | None
     timeout_s: int | None = None
     priority: int | None = None
@@ -56,7 +62,7 @@ def push(connection: Connection, order: Order, tags: TagRules, now_s: float) -> 
     args = checked_args(order.args)
     scheduled_for = _scheduled_for(options, now_s)
     delivery = _strictest(options.delivery, found.delivery)
-    tag = assign(options.tag or found.tag, found.language, order.workspace, args, tags)
+    tag = assign(options.tag or found.tag, found.language or FLOW, order.workspace, args, tags)
     row = {
         "id": job_id,
         "workspace_id": order.workspace,
@@ -86,8 +92,11 @@ def push(connection: Connection, order: Order, tags: TagRules, now_s: float) -> 
         "concurrency_time_window_s": found.concurrency_time_window_s,
         "concurrency_key": _concurrency_key(found, order.workspace, args),
         "schedule_path": order.schedule_path,
+        "flow_version": found.flow_version,
     }
-    _insert(connection, row, state="ready" if scheduled_for <= now_s else "later")
+    insert(connection, row, state="ready" if scheduled_for <= now_s else "later")
+    if isinstance(order.source, FlowText):
+        parents.begin(connection, job_id, order.source)
     return job_id, lane_of(found.kind, tag)
 
 
@@ -137,7 +146,7 @@ def _push_own(
         "concurrency_key": None,
         "schedule_path": None,
     }
-    _insert(connection, row, state="running", worker=worker, started_at=now_s)
+    insert(connection, row, state="running", worker=worker, started_at=now_s)
     return job_id
 
 
@@ -150,10 +159,15 @@ def checked_args(text: bytes) -> dict[str, Raw]:
         raise BadRequest(f"the arguments must be a JSON object: {error}") from error
 
 
-def _insert(connection: Connection, row: dict[str, Any], **queue: Any) -> None:
-    connection.execute(SQL["insert_job"], row)
+def insert(connection: Connection, row: dict[str, Any], **queue: Any) -> None:
+    """The job with these columns, and its place in the queue."""
+    insert_job(connection, row)
     place = {"worker": None, "started_at": None, "lane": lane_of(row["kind"], row["tag"]), **queue}
     connection.execute(SQL["insert_queue"], {**row, **place})
+
+
+def insert_job(connection: Connection, row: dict[str, Any]) -> None:
+    connection.execute(SQL["insert_job"], {**OF_NO_FLOW, **row})
 
 
 def _free_id(connection: Connection, wanted: str | None, now_s: float) -> str:
@@ -176,6 +190,8 @@ def _resolve(connection: Connection, order: Order) -> Runnable:
             path=source.path,
             tag=source.tag,
         )
+    if isinstance(source, FlowText):
+        return _flow(source, order.options)
     if isinstance(source, ScriptPath):
         row = scripts.head(connection, order.workspace, source.path)
     else:
@@ -196,6 +212,23 @@ def _resolve(connection: Connection, order: Order) -> Runnable:
         concurrent_limit=row["concurrent_limit"],
         concurrency_time_window_s=row["concurrency_time_window_s"],
         concurrency_key=row["concurrency_key"],
+    )
+
+
+def _flow(source: FlowText, options: RunOptions) -> Runnable:
+    if options.retry:
+        raise BadRequest("a flow is not retried as a whole: give its steps a retry")
+    return Runnable(
+        kind=source.kind,
+        language="",
+        path=source.path,
+        flow_version=source.version,
+        tag=source.tag,
+        timeout_s=source.timeout_s,
+        priority=source.priority,
+        concurrent_limit=source.concurrent_limit,
+        concurrency_time_window_s=source.concurrency_time_window_s,
+        concurrency_key=source.concurrency_key or f"$workspace/flow/{source.path}",
     )
 
 

@@ -7,8 +7,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bridge.jobs.details import Details
-from bridge.jobs.model import Cancel, Int64, Preview, PreviewAsSent, RunOptions, ScriptHash, ScriptPath
-from bridge.jobs.ordering import Source, code_of, order_of
+from bridge.jobs.model import (
+    Cancel,
+    Int64,
+    Preview,
+    PreviewAsSent,
+    RunOptions,
+    ScriptHash,
+    ScriptPath,
+    Source,
+)
+from bridge.jobs.ordering import code_of, order_of
 from bridge.jobs.records import JobFilter, MaybeResult, QueueCount, Records, Update, Which
 from bridge.jobs.scripts import NewScript, NewScriptAsSent, ScriptFilter, Scripts
 from bridge.jobs.service import Jobs

@@ -23,7 +23,7 @@ from bridge.jobs.arrivals import Arrivals
 from bridge.jobs.due import Due
 from bridge.jobs.giving_up import GivenUp, give_up
 from bridge.jobs.heartbeats import Heartbeats
-from bridge.jobs.lanes import of_agents
+from bridge.jobs.lanes import is_reserved, lane_of, of_agents
 from bridge.jobs.model import Cancel, Completed, Completion, Order, PingReply, Pulled, error_object
 from bridge.jobs.news import READY, Kind, News
 from bridge.jobs.rules import Rules
@@ -158,11 +158,22 @@ class Jobs:
             if row is None:
                 return None
             self.heartbeats.note(row["job_id"])
+            pulled = self._pulled(row)
+            if pulled.pre_run_error is not None:
+                await self._end_unrun(pulled, "PreRunError", pulled.pre_run_error)
+                continue
+            if is_reserved(
+                lane_of(pulled.kind, pulled.tag)
+            ):  # whoever runs its steps resolves what they need
+                return pulled
             try:
-                return await self._arguments.resolve(self._pulled(row))
+                return await self._arguments.resolve(pulled)
             except Unresolved as error:
-                ended = Completion(success=False, result=_error_text("NotFound", str(error)))
-                await self.complete(row["workspace"], row["job_id"], ended)
+                await self._end_unrun(pulled, "NotFound", str(error))
+
+    async def _end_unrun(self, pulled: Pulled, name: str, why: str) -> None:
+        ended = Completion(success=False, result=_error_text(name, why))
+        await self.complete(pulled.workspace, pulled.job_id, ended)
 
     async def _take(self, worker: str, tags: Sequence[str], request_id: str | None) -> Row | None:
         """Ask the store."""

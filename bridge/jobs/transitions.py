@@ -12,8 +12,8 @@ from agent.wire.agent_api import state_path
 from agent.wire.claims import Claims, Tag
 from agent.wire.messages import Delivery
 from bridge.errors import NotFound
-from bridge.jobs import formers, limits, retries
-from bridge.jobs.lanes import is_reserved, lane_of
+from bridge.jobs import formers, limits, parents, retries
+from bridge.jobs.lanes import FLOW_KINDS, is_reserved, lane_of
 from bridge.jobs.model import Cancel, Completed, Completion, error_object
 from bridge.jobs.news import LATER, READY, Kind
 from bridge.jobs.rules import Rules
@@ -43,6 +43,8 @@ class End:
     mem_peak_kb: int | None = None
     canceled_by: str | None = None
     canceled_reason: str | None = None
+    skipped: bool = False  # it succeeded, and what it was for was passed over
+    outcome: parents.Outcome | None = None  # what it means to its flow; None: what its status says
 
 
 class _Error(msgspec.Struct):
@@ -239,7 +241,7 @@ def _note_poison(connection: Connection, job_id: str, row: Row, error: Storable,
 
 
 def record_end(connection: Connection, job_id: str, end: End, tell: Tell) -> None:
-    """It may let in a job which waited for this one."""
+    """It may let in a job which waited for this one, and the flow that it is a step of goes on."""
     row = standing(connection, job_id, None)
     assert row is not None  # noqa: S101 every caller has just read the job
     duration_ms = end.duration_ms
@@ -257,11 +259,14 @@ def record_end(connection: Connection, job_id: str, end: End, tell: Tell) -> Non
         "worker": row["worker"],
         "canceled_by": end.canceled_by,
         "canceled_reason": end.canceled_reason,
+        "skipped": end.skipped,
     }
     connection.execute(SQL["insert_completed"], values)
     connection.execute(SQL["drop_parts"], {"id": job_id})
     limits.ended(connection, job_id, end.now_s, tell)
     connection.execute(SQL["delete_queue"], {"id": job_id})
+    outcome = end.outcome or parents.Outcome(ok=end.status == "success", skipped=end.skipped)
+    parents.child_ended(connection, row, job_id, outcome, tell)
     tell(Note(Kind.OVER, job_id))
 
 
@@ -283,15 +288,36 @@ def cancel(
 ) -> None:
     """Not running: it ends here and never starts (I7). Running: its worker is told at its next ping.
 
-    Forced, it ends here even while it runs; its worker is told that it is completed. Raises `NotFound`.
+    Forced, it ends here even while it runs; its worker is told that it is completed. With a flow, its steps.
+    Raises `NotFound`.
     """
     row = _queued(connection, workspace, job_id)
-    if row["state"] == "running" and how is Cancel.ASKED:
+    _cancel(connection, job_id, row, by, reason, how, now_s, tell)
+
+
+def _cancel(
+    connection: Connection,
+    job_id: str,
+    row: Row,
+    by: str,
+    reason: str | None,
+    how: Cancel,
+    now_s: float,
+    tell: Tell,
+) -> None:
+    """A flow first, so that it pushes no more steps; it ends once those that run have."""
+    is_flow = row["kind"] in FLOW_KINDS
+    if row["started_at"] is not None and how is Cancel.ASKED:
         connection.execute(SQL["flag_canceled"], {"id": job_id, "by": by, "reason": reason})
+        if is_flow:
+            parents.overtake(connection, job_id)
+            parents.note(connection, job_id, parents.CANCELED, tell)
     else:
         end_canceled(connection, job_id, by, reason, now_s, tell)
     if row["worker"] is not None:
         tell(Note(Kind.CANCELED, row["worker"]))
+    for child in parents.open_children(connection, job_id) if is_flow else ():
+        _cancel(connection, child["job_id"], child, by, reason, how, now_s, tell)
 
 
 def _queued(connection: Connection, workspace: str, job_id: str) -> Row:

@@ -5,8 +5,8 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bridge.jobs.model import NO_ARGS, Preview, PreviewAsSent, RunOptions, ScriptHash, ScriptPath
-from bridge.jobs.ordering import Source, code_of, order_of
+from bridge.jobs.model import NO_ARGS, Preview, PreviewAsSent, RunOptions, ScriptHash, ScriptPath, Source
+from bridge.jobs.ordering import code_of, order_of
 from bridge.jobs.waiting import NotInTime, TooMany, Waiting, payload_args
 from bridge.tokens.gate import Gate
 from bridge.tokens.model import Identity

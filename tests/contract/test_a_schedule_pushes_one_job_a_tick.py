@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from agent.wire.agent_api import reserved_env
 from bridge.jobs.model import Completion, Pulled
-from bridge.relay.sources.source import reserved_env
 from bridge.store.on_server import OnServer
 from tests.support.cluster import Running, running_cluster
 from tests.support.until import until
@@ -84,7 +84,8 @@ async def test_its_job_says_where_it_comes_from(cluster: Running) -> None:
     await ticked(cluster, 13)
     job = await pulled(cluster)
     assert job is not None
-    sent = json.loads(job.as_json())["job"]
+    reply = json.loads(job.as_json())
+    sent = reply["job"]
     names = ("trigger", "trigger_kind", "args", "created_by", "permissioned_as", "scheduled_for")
     assert [sent[name] for name in names] == [
         "u/admin/hourly", "schedule", {"n": 1.5}, "schedule-u-admin-hourly", "u/admin",
@@ -93,7 +94,7 @@ async def test_its_job_says_where_it_comes_from(cluster: Running) -> None:
     told = await cluster.job(job.job_id)
     assert (told["schedule_path"], told["trigger_kind"]) == ("u/admin/hourly", "schedule")
     assert await jobs(cluster, of="u/admin/other") == []
-    environment = reserved_env(sent)
+    environment = reserved_env(reply)
     assert environment["WM_SCHEDULE_PATH"] == "u/admin/hourly"
     assert environment["WM_STATE_PATH"] == "f/shop/rollup/schedule-u-admin-hourly"
 

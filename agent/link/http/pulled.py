@@ -44,7 +44,7 @@ def job_of(
         priority=job.get("priority"),
         created_by=str(job["created_by"]),
         permissioned_as=str(job["permissioned_as"]),
-        env={**envs, **reserved_env(job)},
+        env={**envs, **reserved_env(reply)},
         token=str(reply["token"]),
         dispatched_at=handed_out_at or 0.0,
         origin=json.dumps({name: job[name] for name in COMPLETED_FIELDS if job.get(name) is not None}),

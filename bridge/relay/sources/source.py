@@ -163,7 +163,7 @@ def pulled_from(reply: Mapping[str, Any], code: str | None) -> Pulled:
         priority=job.get("priority"),
         created_by=job["created_by"],
         permissioned_as=job["permissioned_as"],
-        env=reserved_env(job),
+        env=reserved_env(reply),
         token=reply["token"],
         hidden=reply.get("hidden") or (),
         job_json=json.dumps({name: job.get(name) for name in (*COMPLETED_FIELDS, "delivery")}),

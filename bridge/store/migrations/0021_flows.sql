@@ -24,54 +24,74 @@ ALTER TABLE job ADD COLUMN root_job TEXT;                 -- the outermost flow
 ALTER TABLE job ADD COLUMN flow_innermost_root_job TEXT;
 ALTER TABLE job ADD COLUMN pre_run_error TEXT;            -- why it fails before it begins
 ALTER TABLE job ADD COLUMN flow_version INTEGER;          -- of a deployed flow
+ALTER TABLE job ADD COLUMN entrypoint TEXT;               -- the function to call; NULL: main
 
 -- It succeeded, and what it was for was passed over.
 ALTER TABLE completed ADD COLUMN skipped INTEGER NOT NULL DEFAULT 0;
 
--- A flow's own state. Each transition raises `version`: who decided on an older one changes nothing.
+-- What flows run, by the SHA-256 of its text: a thousand iterations of a loop keep it once.
+CREATE TABLE flow_value (
+  hash TEXT PRIMARY KEY,
+  value TEXT NOT NULL               -- JSON
+) STRICT, WITHOUT ROWID;
+
+-- A flow's own state. Each change raises `version`: who decided on an older one changes nothing.
 CREATE TABLE flow_run (
   id TEXT PRIMARY KEY REFERENCES job (id),
-  value TEXT NOT NULL,              -- what it runs, JSON
-  status TEXT NOT NULL,             -- JSON, without the lists of children; empty: not begun
-  version INTEGER NOT NULL,
+  value_hash TEXT NOT NULL REFERENCES flow_value (hash),
+  status TEXT NOT NULL,             -- JSON, without the lists of children
+  version INTEGER NOT NULL,         -- 0: it has not begun
+  again INTEGER NOT NULL,           -- it has something to do before it may be parked
   wakes_at REAL,                    -- it is looked at then, whatever happens; NULL: only when something does
-  suspend INTEGER NOT NULL DEFAULT 0,  -- how many approvals it waits for
-  early_result TEXT                 -- whose result callers that wait are answered with: a job's id
+  suspend INTEGER NOT NULL,         -- how many people's words it waits for
+  early_result TEXT                 -- JSON: what callers that wait are answered with before it ends
 ) STRICT, WITHOUT ROWID;
 
 -- The children of a flow, in order: a step of a loop costs the same whether it is the first or the last.
 CREATE TABLE flow_child (
   flow_id TEXT NOT NULL REFERENCES job (id),
   module_id TEXT NOT NULL,
+  round INTEGER NOT NULL,           -- how often the module was begun anew before
   position INTEGER NOT NULL,        -- of the iteration or branch; 0 where there is one child only
   job_id TEXT NOT NULL REFERENCES job (id),
-  replaced INTEGER NOT NULL DEFAULT 0, -- another job tried again what this one failed to do
-  PRIMARY KEY (flow_id, module_id, position, job_id)
+  PRIMARY KEY (flow_id, module_id, round, position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX flow_child_job ON flow_child (job_id);
+
+-- The items of a loop, until its flow ends.
+CREATE TABLE flow_item (
+  flow_id TEXT NOT NULL REFERENCES job (id),
+  module_id TEXT NOT NULL,
+  round INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  value TEXT NOT NULL,              -- JSON
+  PRIMARY KEY (flow_id, module_id, round, position)
+) STRICT, WITHOUT ROWID;
 
 -- What a flow has not been told yet. It is taken in the transaction of the transition that it leads to.
 CREATE TABLE flow_event (
   at INTEGER PRIMARY KEY AUTOINCREMENT,
   flow_id TEXT NOT NULL REFERENCES job (id),
   what TEXT NOT NULL,               -- ended, resumed, canceled
-  job_id TEXT NOT NULL              -- of the child; or empty
+  job_id TEXT NOT NULL,             -- of the child that ended, else empty
+  ok INTEGER NOT NULL,
+  skipped INTEGER NOT NULL,
+  stopped INTEGER NOT NULL,         -- it stops the flow too
+  handled INTEGER NOT NULL          -- a failure module has run for it
 ) STRICT;
 CREATE INDEX flow_event_of ON flow_event (flow_id, at);
 
--- Approvals and refusals: each link counts once.
+-- People's words to flows that wait for them: each link counts once.
 CREATE TABLE flow_resume (
   id TEXT PRIMARY KEY,              -- the job's id XOR the number in the link
-  job_id TEXT NOT NULL REFERENCES job (id), -- the step that suspends, or the flow itself
-  flow_id TEXT NOT NULL REFERENCES job (id),
+  job_id TEXT NOT NULL REFERENCES job (id), -- the step after which the flow waits; or the flow, until a step takes it
   resume_id INTEGER NOT NULL,
   payload TEXT NOT NULL,            -- JSON
   approver TEXT,
   approved INTEGER NOT NULL,
-  at REAL NOT NULL,
-  taken INTEGER NOT NULL DEFAULT 0  -- it let a step go on already
+  at REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX flow_resume_of ON flow_resume (flow_id, at);
+CREATE INDEX flow_resume_of ON flow_resume (job_id, at);
 
 CREATE TABLE flow_user_state (
   flow_id TEXT NOT NULL REFERENCES job (id),
@@ -80,9 +100,9 @@ CREATE TABLE flow_user_state (
   PRIMARY KEY (flow_id, key)
 ) STRICT, WITHOUT ROWID;
 
--- Whose result stands for the same work with the same arguments, and until when.
+-- Which jobs did the same work with the same arguments: their results may stand for another's.
 CREATE TABLE flow_cache (
-  work TEXT PRIMARY KEY,            -- SHA-256 of what is run, with which arguments
+  work TEXT NOT NULL,               -- SHA-256 of what is run, with which arguments
   job_id TEXT NOT NULL REFERENCES job (id),
-  until REAL NOT NULL
+  PRIMARY KEY (work, job_id)
 ) STRICT, WITHOUT ROWID;
