@@ -248,5 +248,3 @@ def steps_of(value: FlowValue) -> list[Module]:
     if last.sleep is None and last.suspend is None:
         return value.modules
     return [*value.modules, Module(id=f"{last.id}-v", value=Identity())]
-
-

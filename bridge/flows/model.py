@@ -33,6 +33,10 @@ class Run:
     started_at_s: float = 0
     scheduled_for_s: float = 0
 
+    def is_body(self) -> bool:
+        """Whether it is part of the flow above it."""
+        return self.kind == "flownode" or (self.kind == "flowpreview" and self.root_job is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Proceed:
@@ -128,7 +132,8 @@ Source = CodeOf | ScriptAt | FlowAt | Body | Nothing
 @dataclass(frozen=True, slots=True)
 class Tags:
     """`fixed` as it stands; else `own`, interpolated with the job's arguments; else the script's or the
-    sub-flow's own, likewise; else `otherwise` as it stands; else the language's, for flows `flow`."""
+    sub-flow's own, likewise; else `otherwise` as it stands; else the language's, for flows `flow`.
+    """
 
     fixed: str | None = None
     own: str | None = None

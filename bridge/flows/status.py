@@ -31,6 +31,7 @@ class Loop(Struct, omit_defaults=True):
     parallelism: int | None = None  # at most so many at once
     deadline_s: float | None = None  # wall seconds
     handled: bool = False  # a failure module inside has run for a failure
+    open: list[int] = []  # of a branchall: the branches that have not ended
 
     def running(self) -> int:
         return self.pushed - self.ended
@@ -51,7 +52,8 @@ class ModuleStatus(Struct, omit_defaults=True):
     count: int = 0  # words still to come
     round: int = 0
     until_s: float | None = None  # it waits for words, or sleeps, until then; wall seconds
-    passed: bool = False  # what it had to wait for is over
+    approved: bool = False  # enough words came
+    passed: bool = False  # nothing but `until_s` is to be waited for
     refusal: str | None = None  # JSON: the refusal or silence that its author chose to go on after
     branch: int | None = None  # of a branchone: which; DEFAULT_BRANCH: the default
     loop: Loop | None = None
@@ -88,7 +90,7 @@ class RestartedFrom(Struct, omit_defaults=True):
 
 
 class Status(Struct, omit_defaults=True):
-    """`step`: the module that runs; -1 the preprocessor; as many as there are modules: over, or the handler."""
+    """`step`: the module that runs; -1: the preprocessor; as many as there are: over, or the handler runs."""
 
     modules: list[ModuleStatus]
     step: int = 0
