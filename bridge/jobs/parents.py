@@ -74,6 +74,12 @@ def open_children(connection: Connection, flow_id: str) -> list[Row]:
     return connection.execute(SQL["open_children"], {"flow_id": flow_id}).fetchall()
 
 
+def over(connection: Connection, flow_id: str) -> None:
+    """The flow has ended: nothing is told to it any more, and its loops have no more turns."""
+    connection.execute(SQL["drop_events"], {"flow_id": flow_id})
+    connection.execute(SQL["drop_items"], {"flow_id": flow_id})
+
+
 def overtake(connection: Connection, flow_id: str) -> None:
     """What a turn is deciding now no longer holds: it looks again."""
     connection.execute(SQL["changed"], {"flow_id": flow_id})

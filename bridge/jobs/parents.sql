@@ -20,6 +20,12 @@ SELECT flow_child.job_id, flow_child.module_id, flow_child.round, job.kind, queu
  WHERE flow_child.flow_id = :flow_id AND job.parent_job = :flow_id
  ORDER BY flow_child.job_id;
 
+-- name: drop_events
+DELETE FROM flow_event WHERE flow_id = :flow_id;
+
+-- name: drop_items
+DELETE FROM flow_item WHERE flow_id = :flow_id;
+
 -- name: changed
 UPDATE flow_run SET version = version + 1 WHERE id = :flow_id;
 

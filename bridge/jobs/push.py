@@ -236,7 +236,13 @@ def _concurrency_key(found: Runnable, workspace: str, args: Mapping[str, Raw]) -
     """Interpolated as a tag is; without one of its own each script is a key."""
     if found.concurrent_limit is None:
         return None
-    key = interpolate(found.concurrency_key or f"$workspace/script/{found.path}", workspace, args)
+    return checked_key(
+        interpolate(found.concurrency_key or f"$workspace/script/{found.path}", workspace, args)
+    )
+
+
+def checked_key(key: str) -> str:
+    """A concurrency key as it may be kept. Raises `BadRequest`."""
     if len(key) > KEY_MAX_CHARS:
         raise BadRequest(f"the concurrency key has {len(key)} characters, and {KEY_MAX_CHARS} is the most")
     return key

@@ -240,6 +240,24 @@ def _note_poison(connection: Connection, job_id: str, row: Row, error: Storable,
         connection.execute(SQL["note_poison"], values)
 
 
+def record_ended(connection: Connection, job_id: str, end: End) -> None:
+    """A job that has ended when it is pushed, and was never in the queue."""
+    values = {
+        "id": job_id,
+        "status": end.status,
+        "result": end.result,
+        "started_at": end.now_s,
+        "completed_at": end.now_s,
+        "duration_ms": 0,
+        "mem_peak_kb": None,
+        "worker": None,
+        "canceled_by": end.canceled_by,
+        "canceled_reason": end.canceled_reason,
+        "skipped": end.skipped,
+    }
+    connection.execute(SQL["insert_completed"], values)
+
+
 def record_end(connection: Connection, job_id: str, end: End, tell: Tell) -> None:
     """It may let in a job which waited for this one, and the flow that it is a step of goes on."""
     row = standing(connection, job_id, None)
@@ -265,6 +283,8 @@ def record_end(connection: Connection, job_id: str, end: End, tell: Tell) -> Non
     connection.execute(SQL["drop_parts"], {"id": job_id})
     limits.ended(connection, job_id, end.now_s, tell)
     connection.execute(SQL["delete_queue"], {"id": job_id})
+    if row["kind"] in FLOW_KINDS:
+        parents.over(connection, job_id)
     outcome = end.outcome or parents.Outcome(ok=end.status == "success", skipped=end.skipped)
     parents.child_ended(connection, row, job_id, outcome, tell)
     tell(Note(Kind.OVER, job_id))
@@ -318,6 +338,21 @@ def _cancel(
         tell(Note(Kind.CANCELED, row["worker"]))
     for child in parents.open_children(connection, job_id) if is_flow else ():
         _cancel(connection, child["job_id"], child, by, reason, how, now_s, tell)
+
+
+def cancel_step(connection: Connection, step: Row, by: str, reason: str, now_s: float, tell: Tell) -> None:
+    """As `cancel`, of one of `parents.open_children`."""
+    _cancel(connection, step["job_id"], step, by, reason, Cancel.ASKED, now_s, tell)
+
+
+def end_step(connection: Connection, step: Row, error: Storable, now_s: float, tell: Tell) -> None:
+    """One of `parents.open_children` ends now, failed with `error`; a flow with its own steps."""
+    below = parents.open_children(connection, step["job_id"]) if step["kind"] in FLOW_KINDS else []
+    record_end(connection, step["job_id"], End(status="failure", result=error, now_s=now_s), tell)
+    if step["worker"] is not None:
+        tell(Note(Kind.CANCELED, step["worker"]))
+    for one in below:
+        end_step(connection, one, error, now_s, tell)
 
 
 def _queued(connection: Connection, workspace: str, job_id: str) -> Row:

@@ -1,7 +1,8 @@
 """The embedded cluster, wired: services for the relay in process, routes for everybody else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from starlette.requests import Request
@@ -20,6 +21,9 @@ from bridge.audit.service import Audit
 from bridge.devices import routes as device_routes
 from bridge.devices.service import FIRST_USE, Devices, Rules
 from bridge.devices.successors import Successors
+from bridge.flows.asking import Asking, Expressions
+from bridge.flows.deployed import Flows
+from bridge.flows.turns import Turns
 from bridge.jobs import detail_routes, wait_routes
 from bridge.jobs import routes as job_routes
 from bridge.jobs.details import Details
@@ -71,6 +75,8 @@ class Cluster:
     workers: Workers
     holding: Holding
     scripts: Scripts
+    flows: Flows
+    turns: Callable[[Expressions], Turns]  # of a normal worker in this process
     gate: Gate
     audit: Audit
     routes: Sequence[BaseRoute]
@@ -110,6 +116,19 @@ class _Values:
 
     def for_one(self, devices: Devices) -> LuggageFor:
         return lambda job, kid: self.offline.luggage(job, lambda _tag, _most: devices.key(kid))
+
+
+def _turns(
+    store: Store,
+    bulletin: Bulletin,
+    clock: Clock,
+    jobs: Jobs,
+    tags: TagRules,
+    values: _Values,
+    expressions: Expressions,
+) -> Turns:
+    asking = Asking(store, expressions, values.variables, values.interpolation)
+    return Turns(bulletin, clock, jobs.heartbeats, tags, asking)
 
 
 async def open_cluster(
@@ -171,6 +190,8 @@ async def open_cluster(
         workers=workers,
         holding=holding,
         scripts=scripts,
+        flows=Flows(store, clock, tags),
+        turns=partial(_turns, store, bulletin, clock, jobs, tags, values),
         gate=gate,
         audit=audit,
         routes=(),

@@ -1,0 +1,226 @@
+"""One transition of a flow, read and written inside the transaction that it is given."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from bridge.flows import status, values
+from bridge.flows.children import parent_of, push_child
+from bridge.flows.definition import FlowValue, parsed
+from bridge.flows.model import (
+    Cancel,
+    CancelAsked,
+    ChildEnded,
+    Due,
+    End,
+    Event,
+    Items,
+    Proceed,
+    Resumed,
+    Run,
+    Transition,
+)
+from bridge.flows.refs import Ref
+from bridge.flows.resolving import text_of
+from bridge.flows.status import Status
+from bridge.jobs import parents, transitions
+from bridge.jobs.model import error_object
+from bridge.jobs.news import LATER, Kind
+from bridge.jobs.tag_rules import TagRules
+from bridge.jobs.transitions import Storable
+from bridge.store.bulletin import Note, Tell
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row
+
+SQL: Final = queries(Path(__file__).with_name("turns.sql"))
+FLOWS_KEPT: Final = 64  # definitions that need not be parsed again
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A flow's job as it stands, and what it is to be told next; None: nothing."""
+
+    run: Run
+    version: int
+    worker: str | None
+    wakes_at: float | None
+    event: Event | None
+    event_at: int | None  # the row of the event; None: it has none
+
+
+def read_turn(connection: Connection, job_id: str, now_s: float) -> Turn | None:
+    """None: it has ended."""
+    row = connection.execute(SQL["run"], {"id": job_id}).fetchone()
+    if row is None:
+        return None
+    event, at = _next_event(connection, row, now_s)
+    return Turn(_run(row, now_s), row["version"], row["worker"], row["wakes_at"], event, at)
+
+
+def is_held_by(turn: Turn, worker: str) -> bool:
+    """Whether it is this worker's still: a sweep may have given it to another."""
+    return turn.worker == worker
+
+
+def _run(row: Row, now_s: float) -> Run:
+    return Run(
+        job_id=row["id"],
+        workspace=row["workspace_id"],
+        value=_value(row["value"]),
+        status=status.decoded(row["status"]),
+        kind=row["kind"],
+        tag=row["tag"],
+        now_s=now_s,
+        path=row["script_path"],
+        priority=row["priority"],
+        parent_job=row["parent_job"] if row["flow_step_id"] is not None else None,
+        root_job=row["root_job"],
+        flow_innermost_root_job=row["flow_innermost_root_job"],
+        created_at_s=row["created_at"],
+        started_at_s=row["started_at"],
+        scheduled_for_s=row["scheduled_for"],
+    )
+
+
+@lru_cache(FLOWS_KEPT)
+def _value(text: str) -> FlowValue:
+    """Shared: nobody changes it."""
+    return parsed(text.encode())
+
+
+def _next_event(connection: Connection, row: Row, now_s: float) -> tuple[Event | None, int | None]:
+    if row["again"]:
+        return Proceed(), None
+    event = connection.execute(SQL["next_event"], {"id": row["id"]}).fetchone()
+    if event is not None:
+        return _event(event, row), event["at"]
+    if row["wakes_at"] is not None and row["wakes_at"] <= now_s:
+        return Due(), None
+    return None, None
+
+
+def _event(event: Row, flow: Row) -> Event:
+    if event["what"] == parents.CANCELED:
+        return CancelAsked(flow["canceled_by"], flow["canceled_reason"])
+    if event["what"] == parents.RESUMED or event["module_id"] is None:
+        return Resumed()
+    return ChildEnded(
+        job_id=event["job_id"],
+        module_id=event["module_id"],
+        round=event["round"],
+        position=event["position"],
+        ok=bool(event["ok"]),
+        skipped=bool(event["skipped"]),
+        stopped=bool(event["stopped"]),
+        handled=bool(event["handled"]),
+    )
+
+
+def park(connection: Connection, turn: Turn, tell: Tell) -> None:
+    """Until something happens, or until its time."""
+    connection.execute(SQL["park"], {"id": turn.run.job_id, "wakes_at": turn.wakes_at})
+    tell(Note(Kind.OVER, turn.run.job_id))  # this run is over; nobody pings for it
+    if turn.wakes_at is not None:
+        tell(LATER)
+
+
+def apply(connection: Connection, turn: Turn, out: Transition, tags: TagRules, tell: Tell) -> None:
+    """All of it, and the event that led to it is taken."""
+    flow_id, now_s = turn.run.job_id, turn.run.now_s
+    if turn.event_at is not None:
+        connection.execute(SQL["drop_event"], {"at": turn.event_at})
+    for cancel in out.cancels:
+        _cancel(connection, flow_id, cancel, now_s, tell)
+    for items in out.items:
+        _keep(connection, flow_id, items)
+    if out.used_resumes is not None:
+        words = {"job_id": out.used_resumes.job_id, "flow_id": out.used_resumes.flow_id}
+        connection.execute(SQL["take_words"], words)
+    if out.new_args is not None:
+        args = values.as_args(text_of(connection, out.new_args).encode()).decode()
+        connection.execute(SQL["set_args"], {"id": flow_id, "args": args})
+    if out.pushes:
+        parent = parent_of(connection, flow_id)
+        for asked in out.pushes:
+            push_child(connection, parent, asked, tags, now_s, tell)
+    _save(connection, turn, out, tell)
+    if out.end is not None:
+        _end(connection, flow_id, out.end, now_s, tell)
+
+
+def _cancel(connection: Connection, flow_id: str, cancel: Cancel, now_s: float, tell: Tell) -> None:
+    for child in parents.open_children(connection, flow_id):
+        if cancel.module_id not in (None, child["module_id"]) or cancel.round not in (None, child["round"]):
+            continue
+        if not cancel.forced:
+            transitions.cancel_step(connection, child, cancel.by, cancel.reason, now_s, tell)
+            continue
+        transitions.end_step(connection, child, _error(cancel), now_s, tell)
+        connection.execute(SQL["drop_events_of"], {"id": flow_id, "job_id": child["job_id"]})
+
+
+def _error(cancel: Cancel) -> Storable:
+    if cancel.error is not None:
+        return Storable(cancel.error)
+    told = f"Job canceled: {cancel.reason} by {cancel.by}"
+    return transitions.error_text(error_object("Canceled", told, reason=cancel.reason, canceler=cancel.by))
+
+
+def _keep(connection: Connection, flow_id: str, items: Items) -> None:
+    place = {"flow_id": flow_id, "module_id": items.module_id, "round": items.round}
+    parts = msgspec.json.decode(items.json, type=list[Raw])
+    rows = [{**place, "position": at, "value": bytes(part).decode()} for at, part in enumerate(parts)]
+    connection.executemany(SQL["keep_item"], rows)
+
+
+def _save(connection: Connection, turn: Turn, out: Transition, tell: Tell) -> None:
+    flow_id = turn.run.job_id
+    connection.execute(
+        SQL["save"],
+        {
+            "id": flow_id,
+            "status": status.encoded(out.status).decode(),
+            "again": out.again,
+            "wakes_at": out.wake_at_s,
+            "suspend": out.suspended,
+            "early_result": _early(connection, turn, out.status, tell),
+        },
+    )
+    connection.execute(SQL["got_on"], {"id": flow_id})
+
+
+def _early(connection: Connection, turn: Turn, now: Status, tell: Tell) -> str | None:
+    """What callers that wait are answered with: the result of the step that the flow names."""
+    step = turn.run.value.early_return
+    if step is None or turn.run.value.failure_module is not None:
+        return None
+    known: str | None = connection.execute(SQL["early_result"], {"id": turn.run.job_id}).fetchone()[0]
+    found: Ref | None = status.result_of(now, step)
+    if known is not None or found is None:
+        return known
+    tell(Note(Kind.OVER, turn.run.job_id))
+    return text_of(connection, found)
+
+
+def _end(connection: Connection, flow_id: str, end: End, now_s: float, tell: Tell) -> None:
+    ok = end.status in ("success", "skipped")
+    transitions.record_end(
+        connection,
+        flow_id,
+        transitions.End(
+            status="success" if ok else end.status,
+            result=transitions.Storable(text_of(connection, end.result)),
+            now_s=now_s,
+            canceled_by=end.canceled_by,
+            canceled_reason=end.canceled_reason,
+            skipped=end.status == "skipped",
+            outcome=parents.Outcome(
+                ok=end.ok, skipped=end.status == "skipped", stopped=end.stopped, handled=end.handled
+            ),
+        ),
+        tell,
+    )

@@ -1,0 +1,232 @@
+"""A step becomes a job, inside the transaction of the transition that asks for it."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from agent.wire.claims import Tag
+from bridge.errors import BadRequest, NotFound
+from bridge.flows import definition, deployed, status
+from bridge.flows.model import Body, CodeOf, Ended, FlowAt, Push, ScriptAt, Tags
+from bridge.flows.refs import Literal, OfJob
+from bridge.flows.resolving import text_of
+from bridge.jobs import parents, push, scripts, transitions
+from bridge.jobs.lanes import FLOW, lane_of
+from bridge.jobs.model import FlowText, FormerChild, error_object
+from bridge.jobs.news import LATER, Kind
+from bridge.jobs.tag_rules import TagRules
+from bridge.jobs.tags import OF_LANGUAGE, interpolate
+from bridge.store.bulletin import Note, Tell
+from bridge.store.statements import queries
+from bridge.store.store import Connection, Row
+from bridge.tokens.tags import checked_tag
+
+SQL: Final = queries(Path(__file__).with_name("children.sql"))
+DEPLOYED: Final = ("flow", "flownode")  # kinds of flows whose steps are not previews
+
+
+def parent_of(connection: Connection, flow_id: str) -> Row:
+    row: Row = connection.execute(SQL["parent"], {"id": flow_id}).fetchone()
+    return row
+
+
+def push_child(
+    connection: Connection, parent: Row, asked: Push, tags: TagRules, now_s: float, tell: Tell
+) -> None:
+    """The step's job, in the queue or ended already. What is refused is recorded as failed."""
+    args = text_of(connection, asked.args)
+    try:
+        row, flow = _row(connection, parent, asked, args, tags, now_s)
+    except (BadRequest, NotFound) as error:
+        row, flow = _blank(parent, asked, args, now_s), None
+        refusal = msgspec.json.encode({"error": error_object("InternalError", str(error))}).decode()
+        asked = replace(asked, ended=Ended(success=False, result=Literal(refusal)))
+    ended = asked.ended or _cached(connection, asked, row, args, now_s)
+    if ended is not None:
+        push.insert_job(connection, row)
+        _link(connection, parent, asked)
+        _end(connection, parent["id"], asked.job_id, ended, now_s, tell)
+        return
+    later = asked.scheduled_in_s > 0
+    here = (
+        asked.same_worker or asked.pre_run_error is not None
+    )  # whoever runs the flow; and no site is waited for
+    lane = lane_of(FLOW, parent["tag"]) if here else lane_of(row["kind"], row["tag"])
+    push.insert(connection, row, state="later" if later else "ready", lane=lane)
+    _link(connection, parent, asked)
+    if flow is not None:
+        parents.begin(connection, asked.job_id, flow)
+    tell(LATER if later else Note(Kind.PUSHED, lane))
+
+
+def _link(connection: Connection, parent: Row, asked: Push) -> None:
+    child = FormerChild(asked.module_id, asked.round, asked.position, asked.job_id)
+    parents.add_child(connection, parent["id"], child)
+
+
+def _blank(parent: Row, asked: Push, args: str, now_s: float) -> dict[str, Any]:
+    """The columns that every step has, whatever it runs."""
+    return {
+        "id": asked.job_id,
+        "workspace_id": parent["workspace_id"],
+        "kind": "identity",
+        "created_by": parent["created_by"],
+        "created_at": now_s,
+        "permissioned_as": parent["permissioned_as"],
+        "email": parent["email"],
+        "scheduled_for": now_s + asked.scheduled_in_s,
+        "script_path": asked.path,
+        "script_hash": None,
+        "language": "",
+        "code": None,
+        "lock": None,
+        "args": args,
+        "tag": FLOW,
+        "priority": asked.priority,
+        "timeout_s": asked.timeout_s,
+        "delivery": asked.delivery or "at_least_once",
+        "lost_after_s": asked.lost_after_s,
+        "replace": None,
+        "not_after": None,
+        "same_worker": 0,
+        "parent_job": parent["id"],
+        "retry": None,
+        "concurrent_limit": None,
+        "concurrency_time_window_s": None,
+        "concurrency_key": None,
+        "schedule_path": None,
+        "flow_step_id": asked.module_id,
+        "root_job": asked.root_job,
+        "flow_innermost_root_job": asked.flow_innermost_root_job,
+        "pre_run_error": asked.pre_run_error,
+        "flow_version": None,
+        "entrypoint": asked.entrypoint,
+    }
+
+
+def _row(
+    connection: Connection, parent: Row, asked: Push, args: str, tags: TagRules, now_s: float
+) -> tuple[dict[str, Any], FlowText | None]:
+    """The job's columns, and the flow that it is, if it is one. Raises `BadRequest` and `NotFound`."""
+    row = _blank(parent, asked, args, now_s)
+    workspace = parent["workspace_id"]
+    flow: FlowText | None = None
+    own_tag: str | None = None
+    match asked.source:
+        case CodeOf() as code:
+            row |= {
+                "kind": "flowscript" if parent["kind"] in DEPLOYED else "preview",
+                "language": code.language,
+                "code": code.content,
+                "lock": code.lock,
+                **_limit(code, f"$workspace/script/{asked.path}", workspace, args),
+            }
+        case ScriptAt() as at:
+            script = (
+                scripts.version(connection, workspace, at.hash)
+                if at.hash
+                else scripts.head(connection, workspace, at.path)
+            )
+            row |= _of_script(script, asked, workspace, args)
+            own_tag = script["tag"]
+        case FlowAt() as at:
+            flow = deployed.text_of(deployed.head(connection, workspace, at.path))
+            row |= {"kind": "flow", "flow_version": flow.version}
+            row |= _limit(flow, f"$workspace/flow/{at.path}", workspace, args)
+            row["timeout_s"] = asked.timeout_s or flow.timeout_s
+            own_tag = flow.tag
+        case Body() as body:
+            flow = FlowText(
+                kind="flownode" if parent["kind"] in DEPLOYED else "flowpreview",
+                value=definition.encoded(body.value),
+                status=status.encoded(status.first_status(body.value, failure_id=body.failure_id)),
+            )
+            row["kind"] = flow.kind
+    row["tag"] = _tag(asked.tags, own_tag, row["language"], workspace, args, tags)
+    return row, flow
+
+
+def _of_script(script: Row, asked: Push, workspace: str, args: str) -> dict[str, Any]:
+    limit = CodeOf(
+        "",
+        "",
+        None,
+        script["concurrent_limit"],
+        script["concurrency_time_window_s"],
+        script["concurrency_key"],
+    )
+    once = "at_most_once" in (asked.delivery, script["delivery"])
+    return {
+        "kind": "script",
+        "script_path": script["path"],
+        "script_hash": script["hash"],
+        "language": script["language"],
+        "timeout_s": script["timeout_s"] if asked.timeout_s is None else asked.timeout_s,
+        "delivery": "at_most_once" if once else "at_least_once",
+        "lost_after_s": script["lost_after_s"] if asked.lost_after_s is None else asked.lost_after_s,
+        "replace": script["replace"],
+        **_limit(limit, f"$workspace/script/{script['path']}", workspace, args),
+    }
+
+
+def _limit(of: CodeOf | FlowText, otherwise: str, workspace: str, args: str) -> dict[str, Any]:
+    if not of.concurrent_limit:
+        return {}
+    key = of.concurrency_key or otherwise
+    return {
+        "concurrent_limit": of.concurrent_limit,
+        "concurrency_time_window_s": of.concurrency_time_window_s,
+        "concurrency_key": push.checked_key(interpolate(key, workspace, push.checked_args(args.encode()))),
+    }
+
+
+def _tag(asked: Tags, found: str | None, language: str, workspace: str, args: str, rules: TagRules) -> Tag:
+    """Raises `BadRequest` when it can be no tag, or another workspace's."""
+    own = asked.own or found
+    if asked.fixed:
+        tag = asked.fixed
+    elif own:
+        tag = interpolate(own, workspace, push.checked_args(args.encode()) if "$args[" in own else {})
+    elif asked.otherwise:
+        tag = asked.otherwise
+    else:
+        return checked_tag(rules.default(OF_LANGUAGE.get(language, language) or FLOW, workspace))
+    rules.require(workspace, tag)
+    return checked_tag(tag)
+
+
+def _cached(
+    connection: Connection, asked: Push, row: dict[str, Any], args: str, now_s: float
+) -> Ended | None:
+    """That of the same work done within `cache_ttl_s`; else this job's may stand for the next one's."""
+    if not asked.cache_ttl_s:
+        return None
+    what = (row["workspace_id"], row["kind"], row["script_path"], row["script_hash"], row["flow_version"],
+            row["language"], row["code"], row["lock"], args)  # fmt: skip
+    work = hashlib.sha256(msgspec.json.encode(what)).hexdigest()
+    key = {"work": work, "since": now_s - asked.cache_ttl_s, "id": asked.job_id}
+    found = connection.execute(SQL["cached"], key).fetchone()
+    if found is not None:
+        return Ended(success=True, result=OfJob(found["job_id"]))
+    connection.execute(SQL["forget_work"], key)
+    connection.execute(SQL["note_work"], key)
+    return None
+
+
+def _end(connection: Connection, flow_id: str, job_id: str, ended: Ended, now_s: float, tell: Tell) -> None:
+    """It has never been in the queue."""
+    transitions.record_ended(
+        connection,
+        job_id,
+        transitions.End(
+            status="success" if ended.success else "failure",
+            result=transitions.Storable(text_of(connection, ended.result)),
+            now_s=now_s,
+            skipped=ended.skipped,
+        ),
+    )
+    outcome = parents.Outcome(ok=ended.success, skipped=ended.skipped)
+    parents.note(connection, flow_id, parents.ENDED, tell, job_id, outcome)
