@@ -7,6 +7,7 @@ class BridgeError(Exception):
     · BadRequest · NotAuthorized · PermissionDenied · NotFound · NotYet
     (what the API answers, agent-api.md section 2)
     · ChallengeNeeded · DeviceRefused (what an enrolling agent is told)
+    · ExpressionFailed
     """
 
 
@@ -80,3 +81,7 @@ class NotYet(BridgeError):
     def __init__(self, text: str, wait_s: float) -> None:
         super().__init__(text)
         self.wait_s = wait_s
+
+
+class ExpressionFailed(BridgeError):
+    """An expression of a flow came to nothing. The message quotes it and says why, for its author."""

@@ -1,0 +1,80 @@
+"""Time, memory, depth and death of one evaluation; the next ones are served."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bridge.errors import ExpressionFailed
+from bridge.flows.expressions.children import Children
+from bridge.flows.expressions.engine import Expressions
+from bridge.flows.expressions.model import Limits
+from tests.support.looking_up import Kept
+
+LIMITS = Limits(time_s=0.3, memory_mb=16, lookups=20)
+
+
+@pytest.fixture
+async def expressions() -> AsyncIterator[Expressions]:
+    async with Expressions(LIMITS, most=2) as opened:
+        yield opened
+
+
+async def why(expressions: Expressions, text: str) -> str:
+    with pytest.raises(ExpressionFailed) as failed:
+        await expressions.evaluate(text, {}, Kept())
+    return str(failed.value).rpartition("`: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("while (true) {}", "it took longer than 0.3 s"),
+        ("(async () => { while (true) await 0 })()", "it took longer than 0.3 s"),
+        ("/^(a+)+$/.test('a'.repeat(40) + 'b')", "it took longer than 0.3 s"),
+        (
+            "let a = []; while (true) a.push('x'.repeat(1000) + a.length)",
+            "it needs more than 16 MB of memory",
+        ),
+        ("'x'.repeat(30e6)", "it needs more than 16 MB of memory"),
+        ("(function f() { return f() + 1 })()", "RangeError: Maximum call stack size exceeded"),
+        ("for (let i = 0; ; i++) flow_user_state(`k${i}`)", "it looks up more than 20 things"),
+    ],
+)
+async def test_it_is_ended(expressions: Expressions, text: str, expected: str) -> None:
+    assert await why(expressions, text) == expected
+    assert await expressions.evaluate("1 + 1", {}, Kept()) == b"2"
+
+
+async def test_others_do_not_wait_for_it(expressions: Expressions) -> None:
+    async with asyncio.TaskGroup() as group:
+        wild = group.create_task(why(expressions, "while (true) {}"))
+        await asyncio.sleep(0)
+        values = [await expressions.evaluate(f"{n} + 1", {}, Kept()) for n in range(3)]
+        assert not wild.done()
+    assert values == [b"1", b"2", b"3"]
+
+
+def request(body: str, time_s: float = 60.0) -> dict[str, object]:
+    return {"given": '{"names":{},"known":{}}', "bodies": f'["{body}"]', "time_s": time_s, "memory_mb": 16}
+
+
+async def test_one_that_the_engine_does_not_end_is_killed() -> None:
+    children = Children(1)
+    began_s = time.monotonic()
+    with pytest.raises(TimeoutError):
+        await children.ask(request("while (true) {}"), 0.2)
+    assert time.monotonic() - began_s < 10
+    assert "2" in (await children.ask(request("return 1 + 1"), 10))["json"]
+    await children.close()
+
+
+async def test_one_that_died_in_its_sleep_is_replaced() -> None:
+    children = Children(1)
+    await children.ask(request("return 1"), 10)
+    (idle,) = children._idle
+    idle.end()
+    await idle.process.wait()
+    assert "2" in (await children.ask(request("return 1 + 1"), 10))["json"]
+    await children.close()
