@@ -9,7 +9,8 @@ import msgspec
 from bridge.errors import ExpressionFailed, NotFound
 from bridge.flows import resolving
 from bridge.flows.expressions.model import LookupFailed, Lookups
-from bridge.flows.expressions.paths import pick
+from bridge.flows.expressions.paths import is_true, pick
+from bridge.flows.expressions.shortcuts import ResultOf, short_cut
 from bridge.flows.refs import Ref
 from bridge.flows.scope import Answer, Evaluate, Failed, Found, Question, Received, Resume, Resumes, Scope
 from bridge.flows.user_states import UserStates
@@ -47,9 +48,13 @@ class Asking:
         self._interpolation = interpolation
         self._states = UserStates(store)
 
-    def words(self, connection: Connection, questions: Iterable[Question]) -> dict[Question, Answer]:
-        """Which of them ask for people's words, and those words."""
-        return {one: _words(connection, one) for one in questions if isinstance(one, Resumes)}
+    def at_once(self, connection: Connection, questions: Iterable[Question]) -> dict[Question, Answer]:
+        """The answers that need nothing but rows of the store: people's words, and simple paths."""
+        found = {
+            one: _words(connection, one) if isinstance(one, Resumes) else _short(connection, one)
+            for one in questions
+        }
+        return {question: answer for question, answer in found.items() if answer is not None}
 
     async def answers(self, workspace: str, questions: Iterable[Evaluate]) -> dict[Question, Answer]:
         return {one: await self._answer(workspace, one) for one in questions}
@@ -57,10 +62,7 @@ class Asking:
     async def _answer(self, workspace: str, asked: Evaluate) -> Answer:
         scope = asked.scope
 
-        def read(connection: Connection) -> dict[str, bytes]:
-            return {name: resolving.text_of(connection, ref).encode() for name, ref in scope.names}
-
-        names = await self._store.read(read)
+        names = await self._store.read(lambda connection: _names(connection, scope))
         try:
             if may_name(names.get(ENVIRONMENT, b"")):
                 names[ENVIRONMENT] = await self._named(workspace, names[ENVIRONMENT])
@@ -99,12 +101,7 @@ class Asking:
     async def result(self, own: Mapping[str, Ref], parent: str | None, step_id: str) -> bytes:
         """Of this level, or of a level above."""
 
-        def read(connection: Connection) -> str:
-            if step_id in own:
-                return resolving.text_of(connection, own[step_id])
-            return resolving.result_above(connection, parent, step_id)
-
-        return (await self._store.read(read)).encode()
+        return await self._store.read(lambda connection: _result(connection, own, parent, step_id))
 
 
 class _LookUps:
@@ -127,6 +124,34 @@ class _LookUps:
 
     async def result_by_id(self, step_id: str, path: tuple[str | int, ...]) -> bytes:
         return pick(await self._asking.result(self._own, self._scope.parent, step_id), path)
+
+
+def _names(connection: Connection, scope: Scope) -> dict[str, bytes]:
+    return {name: resolving.text_of(connection, ref).encode() for name, ref in scope.names}
+
+
+def _result(connection: Connection, own: Mapping[str, Ref], parent: str | None, step_id: str) -> bytes:
+    if step_id in own:
+        return resolving.text_of(connection, own[step_id]).encode()
+    return resolving.result_above(connection, parent, step_id).encode()
+
+
+def _short(connection: Connection, asked: Evaluate) -> Found | None:
+    """None: only the engine can tell."""
+    scope = asked.scope
+    names = _names(connection, scope)
+    if may_name(names.get(ENVIRONMENT, b"")):
+        return None
+    short = short_cut(asked.text, names, scope.previous_id)
+    if short is None:
+        return None
+    if isinstance(short, ResultOf):
+        value = pick(_result(connection, dict(scope.results), scope.parent, short.step_id), short.path)
+    else:
+        value = short.json
+    if asked.as_boolean:
+        value = b"true" if is_true(value) else b"false"
+    return Found(value)
 
 
 def _words(connection: Connection, asked: Resumes) -> Received:

@@ -99,9 +99,9 @@ class Turns:
         """None: a transition is written."""
         assert turn.event is not None  # noqa: S101 the caller has looked
         while isinstance(out := decide(turn.run, turn.event, answers), Ask):
-            asked = [one for one in out.questions if isinstance(one, Evaluate)]
-            answers |= self._asking.words(connection, out.questions)
-            if asked:
-                return Asked(turn.version, tuple(asked), answers)
+            answers |= self._asking.at_once(connection, out.questions)
+            left = [one for one in out.questions if isinstance(one, Evaluate) and one not in answers]
+            if left:
+                return Asked(turn.version, tuple(left), answers)
         apply(connection, turn, out, self._tags, tell)
         return None

@@ -115,9 +115,14 @@ class Records:
         return _maybe(await self._outcome(workspace, job_id))
 
     async def end_of_chain(self, workspace: str, first: str) -> tuple[str, MaybeResult]:
-        """Of a job and those that retried it the newest: its id, and its result if there is one yet."""
+        """Of a job and those that retried it the newest: its id, and its result if there is one yet.
+
+        Of a flow that answers early (`early_return`), that answer.
+        """
         key = {"id": first, "workspace_id": workspace}
         row = await self._store.read(lambda connection: _found(connection, "chain", key))
+        if row["status"] is None and row["early_result"] is not None:
+            return row["id"], MaybeResult(True, True, True, Raw(row["early_result"].encode()))  # noqa: FBT003 a record
         return row["id"], _maybe(row)
 
     async def update(self, workspace: str, job_id: str, log_offset: int) -> Update:

@@ -20,10 +20,11 @@ SELECT CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.state EN
 
 -- name: chain
 -- The newest job of a wish that is retried, in one statement: nothing can come between its end and the next.
-SELECT job.id, CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.state END AS state, completed.status, completed.result
+SELECT job.id, CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.state END AS state, completed.status, completed.result, flow_run.early_result
   FROM job
   LEFT JOIN queue USING (id)
   LEFT JOIN completed USING (id)
+  LEFT JOIN flow_run USING (id)
  WHERE (job.id = :id OR job.retry_of = :id) AND job.workspace_id || '' = :workspace_id  -- by no index on this
  ORDER BY job.retries DESC LIMIT 1;
 
