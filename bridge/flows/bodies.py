@@ -61,4 +61,6 @@ def _controlled(module: Module) -> bool:
 def _item(draft: Draft, value: ForLoop | WhileLoop, state: ModuleStatus, position: int) -> Ref:
     if isinstance(value, WhileLoop):
         return Literal(str(position))
+    if draft.listed:  # not kept yet, so a question could not find it
+        return Literal(bytes(draft.listed[position]).decode())
     return Item(draft.run.job_id, state.id, state.round, position)

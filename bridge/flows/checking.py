@@ -19,7 +19,6 @@ from bridge.flows.definition import (
     RawScript,
     Script,
     bodies,
-    steps_of,
 )
 
 ID: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -55,18 +54,19 @@ def _ids(value: FlowValue) -> None:
         if module is not None and module.id != wanted:
             raise BadRequest(f"the id of the {wanted}_module must be {wanted!r}, not {module.id!r}")
     special = {id(value.failure_module), id(value.preprocessor_module)}
-    ids = [module.id for module in every_module(value) if id(module) not in special]
+    modules = [module for module in every_module(value) if id(module) not in special]
+    ids = [module.id for module in modules]
     for one in ids:
         if ID.fullmatch(one) is None:
             raise BadRequest(f"the id of a step has letters, digits, _ and - only, and at least one: {one!r}")
         if one in RESERVED:
             raise BadRequest(f"the id {one!r} is reserved; give the step another one")
-    ids += [module.id for module in steps_of(value)[len(value.modules) :]]
+    ids += [f"{one.id}-v" for one in modules if one.sleep is not None or one.suspend is not None]
     for one, times in Counter(ids).items():
         if times > 1:
             raise BadRequest(
                 f"the id {one!r} is there {times} times; results are found by id across the whole flow, so "
-                "each step needs one of its own (a last step with sleep or suspend also takes <id>-v)"
+                "each step needs one of its own (one with sleep or suspend also takes <id>-v)"
             )
 
 

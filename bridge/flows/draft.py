@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
+from msgspec import Raw
+
 from bridge.flows.definition import Module, steps_of
 from bridge.flows.model import Cancel, End, Items, Push, Run, Transition
 from bridge.flows.refs import ArgsOf, Literal, Ref
@@ -37,6 +39,7 @@ class Draft:
         self.pushes: list[Push] = []
         self.cancels: list[Cancel] = []
         self.items: list[Items] = []
+        self.listed: list[Raw] = []  # the items of the loop that begins in this very decision
         self.new_args: Ref | None = None
         self.used_resumes: Resumes | None = None
         self.again = False

@@ -155,6 +155,7 @@ def _keep_items(draft: Draft, index: int, module: Module, value: ForLoop) -> int
         raise Broken(
             f"Expected an array value in the iterator expression of step {module.id}, and it came to {shown}"
         )
+    draft.listed = items
     if items:
         round_ = draft.state(index).round
         draft.items.append(Items(module_id=module.id, round=round_, json=text, length=len(items)))
