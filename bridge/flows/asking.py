@@ -100,7 +100,6 @@ class Asking:
 
     async def result(self, own: Mapping[str, Ref], parent: str | None, step_id: str) -> bytes:
         """Of this level, or of a level above."""
-
         return await self._store.read(lambda connection: _result(connection, own, parent, step_id))
 
 

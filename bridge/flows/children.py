@@ -118,7 +118,7 @@ def _row(
     match asked.source:
         case CodeOf() as code:
             row |= {
-                "kind": "flowscript" if parent["kind"] in DEPLOYED else "preview",
+                "kind": "preview",
                 "language": code.language,
                 "code": code.content,
                 "lock": code.lock,

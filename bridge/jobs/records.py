@@ -122,7 +122,7 @@ class Records:
         key = {"id": first, "workspace_id": workspace}
         row = await self._store.read(lambda connection: _found(connection, "chain", key))
         if row["status"] is None and row["early_result"] is not None:
-            return row["id"], MaybeResult(True, True, True, Raw(row["early_result"].encode()))  # noqa: FBT003 a record
+            return row["id"], MaybeResult(True, True, True, Raw(row["early_result"].encode()))
         return row["id"], _maybe(row)
 
     async def update(self, workspace: str, job_id: str, log_offset: int) -> Update:

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from msgspec import Raw
+
 from bridge.flows import status
 from bridge.flows.definition import parsed
 from bridge.flows.deployed import NewFlow, preview_of
@@ -24,7 +26,7 @@ from bridge.jobs.scripts import NewScript
 from bridge.store.store import Connection, Row
 from bridge.tokens.model import Identity, NewWorkspace
 from bridge.tokens.workspaces import Workspaces
-from msgspec import Raw
+from tests.support import flow_vectors
 from tests.support.cluster import Running
 from tests.support.databases import plain
 from tests.support.flow_vectors import JobSeen, Outcome, Vector, check_shown
@@ -55,6 +57,11 @@ CHILD: Final = plain(
 )
 
 
+def flow_of(short: Any) -> bytes:
+    """A flow written as the vectors are, as OpenFlow has it."""
+    return json.dumps(flow_vectors._value(short)).encode()  # it says how they are written
+
+
 @dataclass(kw_only=True)
 class Driver:
     running: Running
@@ -83,18 +90,27 @@ class Driver:
         )
         return await self.running.cluster.jobs.push(order)
 
-    async def work(self) -> bool:
+    async def work(self, worker: str = WORKER) -> bool:
         """One job that is ready is taken as far as it goes. False: none is."""
-        ready = {row["tag"] for row in await self.rows(READY)} - self.offline
-        pulled = await self.running.cluster.jobs.pull_for_normal_worker(WORKER, sorted(ready), 0)
+        pulled = await self.pull(worker)
         if pulled is None:
             return False
+        await self.take_on(pulled)
+        return True
+
+    async def pull(self, worker: str = WORKER) -> Pulled | None:
+        ready = {row["tag"] for row in await self.rows(READY)} - self.offline
+        return await self.running.cluster.jobs.pull_for_normal_worker(worker, sorted(ready), 0)
+
+    async def take_on(self, pulled: Pulled) -> None:
         if pulled.kind in FLOW_KINDS:
             await self.turns.turn(pulled)
             await self._count()
         else:
-            await self._execute(pulled)
-        return True
+            await self.complete(pulled, self.executed_of(pulled))
+
+    async def complete(self, pulled: Pulled, ended: Completion) -> None:
+        await self.running.cluster.jobs.complete(pulled.workspace, pulled.job_id, ended)
 
     async def until_idle(self) -> None:
         while await self.work():
@@ -104,17 +120,17 @@ class Driver:
         for row in await self.rows(OUT):
             self.at_once[row["flow_step_id"]] = max(self.at_once[row["flow_step_id"]], row["jobs"])
 
-    async def _execute(self, pulled: Pulled) -> None:
+    def executed_of(self, pulled: Pulled) -> Completion:
+        """What comes of the step's code, here and now."""
         self.executed.append(pulled.job_id)
         names: dict[str, Any] = {}
         try:
             exec(pulled.code, names)  # noqa: S102 the test's own code
             found = names[pulled.entrypoint or "main"](**json.loads(pulled.args))
-            ended = Completion(success=True, result=json.dumps(found).encode())
+            return Completion(success=True, result=json.dumps(found).encode())
         except Exception as error:  # noqa: BLE001 whatever a step's code raises is that step's failure
             told = {"name": type(error).__name__, "message": str(error)}
-            ended = Completion(success=False, result=json.dumps(told).encode())
-        await self.running.cluster.jobs.complete(pulled.workspace, pulled.job_id, ended)
+            return Completion(success=False, result=json.dumps(told).encode())
 
     async def pass_time(self) -> bool:
         """To the next moment that something waits for. False: nothing does."""
