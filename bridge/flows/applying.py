@@ -1,5 +1,6 @@
 """One transition of a flow, read and written inside the transaction that it is given."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
+from bridge.errors import BadRequest
 from bridge.flows import status, values
+from bridge.flows.caching import done_before
 from bridge.flows.children import parent_of, push_child
-from bridge.flows.definition import FlowValue, parsed
+from bridge.flows.definition import FlowValue, encoded, parsed
 from bridge.flows.model import (
     Cancel,
     CancelAsked,
@@ -24,13 +27,16 @@ from bridge.flows.model import (
     Run,
     Transition,
 )
-from bridge.flows.refs import Ref
+from bridge.flows.refs import ArgsOf, OfJob, Ref
 from bridge.flows.resolving import text_of
 from bridge.flows.status import Status
 from bridge.jobs import parents, transitions
+from bridge.jobs.lanes import FLOW
 from bridge.jobs.model import error_object
 from bridge.jobs.news import LATER, Kind
+from bridge.jobs.push import checked_args
 from bridge.jobs.tag_rules import TagRules
+from bridge.jobs.tags import assign
 from bridge.jobs.transitions import Storable
 from bridge.store.bulletin import Note, Tell
 from bridge.store.statements import queries
@@ -93,20 +99,22 @@ def _value(text: str) -> FlowValue:
 
 
 def _next_event(connection: Connection, row: Row, now_s: float) -> tuple[Event | None, int | None]:
+    if row["canceled_by"] is not None:  # I7: before anything else is begun
+        cancel = connection.execute(SQL["next_cancel"], {"id": row["id"]}).fetchone()
+        if cancel is not None:
+            return CancelAsked(row["canceled_by"], row["canceled_reason"]), cancel["at"]
     if row["again"]:
         return Proceed(), None
     event = connection.execute(SQL["next_event"], {"id": row["id"]}).fetchone()
     if event is not None:
-        return _event(event, row), event["at"]
+        return _event(event), event["at"]
     if row["wakes_at"] is not None and row["wakes_at"] <= now_s:
         return Due(), None
     return None, None
 
 
-def _event(event: Row, flow: Row) -> Event:
-    if event["what"] == parents.CANCELED:
-        return CancelAsked(flow["canceled_by"], flow["canceled_reason"])
-    if event["what"] == parents.RESUMED or event["module_id"] is None:
+def _event(event: Row) -> Event:
+    if event["what"] != parents.ENDED or event["module_id"] is None:
         return Resumed()
     return ChildEnded(
         job_id=event["job_id"],
@@ -118,6 +126,21 @@ def _event(event: Row, flow: Row) -> Event:
         stopped=bool(event["stopped"]),
         handled=bool(event["handled"]),
     )
+
+
+def ends_as_before(connection: Connection, turn: Turn, tell: Tell) -> bool:
+    """Whether the same was run within its `cache_ttl`: then it ends as that did."""
+    run = turn.run
+    if not run.value.cache_ttl or turn.version > 0:
+        return False
+    args = text_of(connection, ArgsOf(run.job_id))
+    what = (run.workspace, run.kind, run.path, encoded(run.value).decode(), args)
+    before = done_before(connection, what, run.job_id, run.value.cache_ttl, run.now_s)
+    if before is None:
+        return False
+    end = End(status="success", result=OfJob(before), ok=True)
+    _end(connection, run.job_id, end, run.now_s, tell)
+    return True
 
 
 def park(connection: Connection, turn: Turn, tell: Tell) -> None:
@@ -141,8 +164,7 @@ def apply(connection: Connection, turn: Turn, out: Transition, tags: TagRules, t
         words = {"job_id": out.used_resumes.job_id, "flow_id": out.used_resumes.flow_id}
         connection.execute(SQL["take_words"], words)
     if out.new_args is not None:
-        args = values.as_args(text_of(connection, out.new_args).encode()).decode()
-        connection.execute(SQL["set_args"], {"id": flow_id, "args": args})
+        _set_args(connection, turn, values.as_args(text_of(connection, out.new_args).encode()), tags)
     if out.pushes:
         parent = parent_of(connection, flow_id)
         for asked in out.pushes:
@@ -161,6 +183,17 @@ def _cancel(connection: Connection, flow_id: str, cancel: Cancel, now_s: float, 
             continue
         transitions.end_step(connection, child, _error(cancel), now_s, tell)
         connection.execute(SQL["drop_events_of"], {"id": flow_id, "job_id": child["job_id"]})
+
+
+def _set_args(connection: Connection, turn: Turn, args: bytes, tags: TagRules) -> None:
+    """The flow's, from now on; a tag that names arguments is made anew, where that can be one."""
+    run = turn.run
+    tag = run.tag
+    row = connection.execute(SQL["own_tag"], {"id": run.job_id}).fetchone()
+    if row is not None and "$args[" in (row["tag"] or ""):
+        with suppress(BadRequest):
+            tag = assign(row["tag"], FLOW, run.workspace, checked_args(args), tags)
+    connection.execute(SQL["set_args"], {"id": run.job_id, "args": args.decode(), "tag": tag})
 
 
 def _error(cancel: Cancel) -> Storable:

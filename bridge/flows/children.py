@@ -1,6 +1,5 @@
 """A step becomes a job, inside the transaction of the transition that asks for it."""
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ import msgspec
 from agent.wire.claims import Tag
 from bridge.errors import BadRequest, NotFound
 from bridge.flows import definition, deployed, status
+from bridge.flows.caching import done_before
 from bridge.flows.model import Body, CodeOf, Ended, FlowAt, Push, ScriptAt, Tags
 from bridge.flows.refs import Literal, OfJob
 from bridge.flows.resolving import text_of
@@ -206,14 +206,8 @@ def _cached(
         return None
     what = (row["workspace_id"], row["kind"], row["script_path"], row["script_hash"], row["flow_version"],
             row["language"], row["code"], row["lock"], args)  # fmt: skip
-    work = hashlib.sha256(msgspec.json.encode(what)).hexdigest()
-    key = {"work": work, "since": now_s - asked.cache_ttl_s, "id": asked.job_id}
-    found = connection.execute(SQL["cached"], key).fetchone()
-    if found is not None:
-        return Ended(success=True, result=OfJob(found["job_id"]))
-    connection.execute(SQL["forget_work"], key)
-    connection.execute(SQL["note_work"], key)
-    return None
+    before = done_before(connection, what, asked.job_id, asked.cache_ttl_s, now_s)
+    return None if before is None else Ended(success=True, result=OfJob(before))
 
 
 def _end(connection: Connection, flow_id: str, job_id: str, ended: Ended, now_s: float, tell: Tell) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agent.clock import Clock
-from bridge.flows.applying import Turn, apply, is_held_by, park, read_turn
+from bridge.flows.applying import Turn, apply, ends_as_before, is_held_by, park, read_turn
 from bridge.flows.asking import Asking
 from bridge.flows.machine import decide
 from bridge.flows.model import Ask
@@ -60,7 +60,7 @@ class Turns:
         self._clock = clock
         self._heartbeats = heartbeats
         self._tags = tags
-        self._asking = asking
+        self.asking = asking
 
     async def turn(self, pulled: Pulled) -> None:
         """As far as the flow goes now. Raises `WriteFailed`; then whatever was written stands."""
@@ -75,7 +75,7 @@ class Turns:
         )
 
     async def _answered(self, pulled: Pulled, asked: Asked) -> Known:
-        found = await self._asking.answers(pulled.workspace, asked.questions)
+        found = await self.asking.answers(pulled.workspace, asked.questions)
         return Known(asked.version, {**asked.answers, **found})
 
     def _go_on(self, connection: Connection, tell: Tell, pulled: Pulled, known: Known) -> Asked | More | None:
@@ -83,6 +83,8 @@ class Turns:
         for _ in range(TRANSITIONS_MAX):
             turn = read_turn(connection, pulled.job_id, self._clock.wall_s())
             if turn is None or not is_held_by(turn, pulled.worker):
+                return None
+            if ends_as_before(connection, turn, tell):
                 return None
             if turn.event is None:
                 park(connection, turn, tell)
@@ -99,7 +101,7 @@ class Turns:
         """None: a transition is written."""
         assert turn.event is not None  # noqa: S101 the caller has looked
         while isinstance(out := decide(turn.run, turn.event, answers), Ask):
-            answers |= self._asking.at_once(connection, out.questions)
+            answers |= self.asking.at_once(connection, out.questions)
             left = [one for one in out.questions if isinstance(one, Evaluate) and one not in answers]
             if left:
                 return Asked(turn.version, tuple(left), answers)

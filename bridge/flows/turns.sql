@@ -18,6 +18,9 @@ SELECT flow_event.at, flow_event.what, flow_event.job_id, flow_event.ok, flow_ev
  WHERE flow_event.flow_id = :id
  ORDER BY flow_event.at LIMIT 1;
 
+-- name: next_cancel
+SELECT at FROM flow_event WHERE flow_id = :id AND what = 'canceled' ORDER BY at LIMIT 1;
+
 -- name: drop_event
 DELETE FROM flow_event WHERE at = :at;
 
@@ -44,7 +47,11 @@ INSERT INTO flow_item (flow_id, module_id, round, position, value)
 VALUES (:flow_id, :module_id, :round, :position, :value);
 
 -- name: set_args
-UPDATE job SET args = :args WHERE id = :id;
+UPDATE job SET args = :args, tag = :tag WHERE id = :id;
+
+-- name: own_tag
+-- As its deployed flow has it, before any argument is put in.
+SELECT flow.tag FROM job JOIN flow ON flow.version = job.flow_version WHERE job.id = :id;
 
 -- name: words
 -- For this step, and for the whole flow what no step has taken.

@@ -11,7 +11,7 @@ from bridge.jobs.lanes import FLOW_KINDS
 from bridge.jobs.model import error_object
 from bridge.jobs.news import READY, Kind
 from bridge.jobs.rules import Rules
-from bridge.jobs.transitions import SQL, End, end_canceled, error_text, record_end, standing
+from bridge.jobs.transitions import SQL, End, drop_steps, end_canceled, error_text, record_end, standing
 from bridge.store.bulletin import Note, Tell
 from bridge.store.store import Connection, Row
 
@@ -46,6 +46,7 @@ def _give_up(
         _fail(connection, job_id, "CustodianLost", after, now_s, tell)
     elif row["same_worker"] or row["restarts"] >= RESTARTS_MAX:
         _fail(connection, job_id, "Timeout", after, now_s, tell)
+        drop_steps(connection, job_id, row, now_s, tell)
     elif row["canceled_by"] is not None:  # I7: what is cancelled is not started again
         end_canceled(connection, job_id, row["canceled_by"], row["canceled_reason"], now_s, tell)
     else:

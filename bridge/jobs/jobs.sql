@@ -30,7 +30,9 @@ SELECT DISTINCT tag FROM queue WHERE state = 'ready' AND waits_for IS NULL;
 
 -- name: best_of_tag
 -- One tag only: with a list of tags the index no longer gives the order.
-SELECT queue.id, queue.priority, queue.scheduled_for, queue.created_at, job.not_after
+-- A flow that has begun is not too late any more.
+SELECT queue.id, queue.priority, queue.scheduled_for, queue.created_at,
+       CASE WHEN queue.started_at IS NULL THEN job.not_after END AS not_after
   FROM queue JOIN job USING (id)
  WHERE queue.state = 'ready' AND queue.waits_for IS NULL AND queue.tag = :tag
  ORDER BY queue.priority DESC NULLS LAST, queue.scheduled_for, queue.created_at
@@ -38,7 +40,7 @@ SELECT queue.id, queue.priority, queue.scheduled_for, queue.created_at, job.not_
 
 -- name: lock_best_of_tag
 -- The best that no other pull has in hand.
-SELECT queue.id, job.not_after, job.concurrency_key
+SELECT queue.id, CASE WHEN queue.started_at IS NULL THEN job.not_after END AS not_after, job.concurrency_key
   FROM queue JOIN job USING (id)
  WHERE queue.state = 'ready' AND queue.waits_for IS NULL AND queue.tag = :tag
  ORDER BY queue.priority DESC NULLS LAST, queue.scheduled_for, queue.created_at

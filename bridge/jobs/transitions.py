@@ -199,6 +199,7 @@ def complete(
     if completion.states:
         keep_states(connection, job_id, _state_path(row), completion.states, now_s)
     record_end(connection, job_id, end, tell)
+    drop_steps(connection, job_id, row, now_s, tell)
     if not completion.success and canceled_by is None:
         _note_poison(connection, job_id, row, result, now_s)
     failed = not completion.success and canceled_by in (None, TIME_LIMIT) and completion.may_retry
@@ -338,6 +339,12 @@ def _cancel(
         tell(Note(Kind.CANCELED, row["worker"]))
     for child in parents.open_children(connection, job_id) if is_flow else ():
         _cancel(connection, child["job_id"], child, by, reason, how, now_s, tell)
+
+
+def drop_steps(connection: Connection, job_id: str, row: Row, now_s: float, tell: Tell) -> None:
+    """A flow was ended from outside: nobody waits for its steps any more. `row`: where it stood."""
+    for step in parents.open_children(connection, job_id) if row["kind"] in FLOW_KINDS else ():
+        cancel_step(connection, step, "its flow", "the flow has ended", now_s, tell)
 
 
 def cancel_step(connection: Connection, step: Row, by: str, reason: str, now_s: float, tell: Tell) -> None:
