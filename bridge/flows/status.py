@@ -134,3 +134,16 @@ def result_of(status: Status, module_id: str) -> Ref | None:
         if module is not None and module.id == module_id and ended(module):
             return module.result
     return None
+
+
+def early_result(value: FlowValue, status: Status) -> Ref | None:
+    """What a caller who waits is answered with: the result of the step `early_return`, once it has ended.
+
+    None: the flow's own result is meant, or it is too early.
+    """
+    state = next((one for one in status.modules if one.id == value.early_return), None)
+    if state is None or not ended(state):
+        return None
+    if state.type == "Failure" and value.failure_module is not None:
+        return None
+    return state.result

@@ -57,10 +57,10 @@ def vectors() -> list[Vector]:
 def _vector(row: Mapping[str, Any]) -> Vector:
     return Vector(
         name=row["name"],
-        value=_value(row["flow"]),
+        value=full_value(row["flow"]),
         args=row.get("args", {}),
         run=row.get("run", {}),
-        flows={path: _value(flow) for path, flow in row.get("flows", {}).items()},
+        flows={path: full_value(flow) for path, flow in row.get("flows", {}).items()},
         scripts={path: script(one) for path, one in row.get("scripts", {}).items()},
         acts=row.get("acts", []),
         offline=row.get("offline", []),
@@ -83,7 +83,7 @@ def code(body: str, params: Sequence[str]) -> str:
     return f"def main({', '.join(params)}):\n{lines}\n"
 
 
-def _value(flow: Any) -> dict[str, Any]:
+def full_value(flow: Any) -> dict[str, Any]:
     """A list of modules, or a whole value."""
     value = {"modules": flow} if isinstance(flow, list) else dict(flow)
     value["modules"] = [_module(one) for one in value["modules"]]

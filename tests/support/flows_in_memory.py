@@ -44,6 +44,10 @@ ROOT: Final = "00000000-0000-0000-0000-0000000f1010"
 class Stuck(Exception):
     """Nothing can happen any more, and the flow has not ended."""
 
+    def __init__(self, shown: dict[str, Any]) -> None:
+        super().__init__(shown)
+        self.shown = shown
+
 
 class Memory:
     def __init__(self, javascript: Javascript, vector: Vector) -> None:
@@ -74,6 +78,17 @@ class Memory:
             jobs=self.seen,
             at_once=self.at_once,
         )
+
+    def stuck(self) -> dict[str, Any] | None:
+        """What the flow shows when nothing can happen to it any more; None: it has ended."""
+        try:
+            self.outcome()
+        except Stuck as stuck:
+            return stuck.shown
+        return None
+
+    def unended(self) -> list[Job]:
+        return [job for job in self.rows.jobs.values() if job.end is None]
 
     def _root_status(self) -> Status:
         return first_status(self._value(), preprocess=bool(self._vector.run.get("preprocess")))
