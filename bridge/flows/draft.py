@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Raw
 
-from bridge.flows.definition import Module, steps_of
+from bridge.flows.definition import FlowValue, Module, steps_of
 from bridge.flows.model import Cancel, End, Items, Push, Run, Transition
 from bridge.flows.refs import ArgsOf, Literal, Ref
 from bridge.flows.scope import Answer, Question, Resumes
@@ -40,6 +40,7 @@ class Draft:
         self.cancels: list[Cancel] = []
         self.items: list[Items] = []
         self.listed: list[Raw] = []  # the items of the loop that begins in this very decision
+        self.bodies: dict[int, FlowValue] = {}  # by the identity of their modules: one value for many turns
         self.new_args: Ref | None = None
         self.used_resumes: Resumes | None = None
         self.again = False

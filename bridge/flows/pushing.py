@@ -133,16 +133,18 @@ def push_ended(
 
 def body(draft: Draft, modules: list[Module], failure_suffix: str) -> Body:
     """These modules as a flow of their own, with a copy of the failure module."""
-    value, handler = draft.run.value, draft.status.failure_module
-    return Body(
-        value=FlowValue(
-            modules=modules,
-            failure_module=value.failure_module,
-            same_worker=value.same_worker,
-            preserve_step_tags=value.preserve_step_tags,
-            flow_env=value.flow_env,
-        ),
-        failure_id=FAILURE if handler is None else f"{handler.id}-{failure_suffix}",
+    handler = draft.status.failure_module
+    value = draft.bodies.setdefault(id(modules), _body_value(draft.run.value, modules))
+    return Body(value=value, failure_id=FAILURE if handler is None else f"{handler.id}-{failure_suffix}")
+
+
+def _body_value(value: FlowValue, modules: list[Module]) -> FlowValue:
+    return FlowValue(
+        modules=modules,
+        failure_module=value.failure_module,
+        same_worker=value.same_worker,
+        preserve_step_tags=value.preserve_step_tags,
+        flow_env=value.flow_env,
     )
 
 
