@@ -1,10 +1,16 @@
-"""Expressions of flows, evaluated by one node process that many tests share: a line asks, a line answers."""
+"""Expressions of flows, evaluated by one process that many tests share: a line asks, a line answers.
+
+The engine is the node that the tests' browser driver brings along: any machine that runs them has it, and it
+is not the one that the bridge embeds, so that the machine is tried with two.
+"""
 
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
+
+from playwright._impl._driver import compute_driver_executable
 
 PROGRAM: Final = """
 const lines = require('readline').createInterface({input: process.stdin});
@@ -43,8 +49,9 @@ class Javascript:
 
 @contextmanager
 def javascript() -> Iterator[Javascript]:
+    node, _ = compute_driver_executable()
     with subprocess.Popen(
-        ["node", "-e", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [node, "-e", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         yield Javascript(process)
         assert process.stdin is not None
