@@ -111,12 +111,15 @@ class Draft:
             used_resumes=self.used_resumes,
             again=self.again,
             suspended=waiting.count if waiting is not None and waiting.type == "WaitingForEvents" else 0,
-            wake_at_s=None if waiting is None or self.end is not None else _alarm(waiting),
+            wake_at_s=None if waiting is None else _alarm(waiting),
             end=self.end,
         )
 
     def _waiting(self) -> ModuleStatus | None:
+        """The step that time may move: not of a flow that has ended, or waits for what is being cancelled."""
         index = self.status.step
+        if self.end is not None or self.status.canceled is not None:
+            return None
         return self.status.modules[index] if 0 <= index < len(self.status.modules) else None
 
 

@@ -153,6 +153,7 @@ class Memory:
             answers |= {question: self._answer(question) for question in out.questions}
             out = decide(run, event, answers)
         assert encoded(row.status) == before  # it is pure
+        assert out.wake_at_s is None or out.wake_at_s > self.now_s  # else it would wake for ever
         assert encoded(out.status) == encoded(_same(decide(run, event, answers)).status)
         return out
 

@@ -3,8 +3,18 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import Raw
 
-from bridge.flows.definition import FlowValue, Identity, Module, RawScript, StepRetry, Suspend
+from bridge.flows.definition import (
+    FlowValue,
+    ForLoop,
+    Identity,
+    Module,
+    RawScript,
+    Static,
+    StepRetry,
+    Suspend,
+)
 from bridge.flows.machine import decide
 from bridge.flows.model import CancelAsked, ChildEnded, Due, Event, Proceed, Resumed, Run, Transition
 from bridge.flows.refs import OfJob
@@ -75,6 +85,15 @@ def test_a_second_cancel_asks_the_children_no_second_time() -> None:
     assert again.cancels == ()
     assert again.end is None
     assert again.status.canceled == first.status.canceled
+
+
+def test_a_flow_that_waits_for_cancelled_children_is_not_woken_by_time() -> None:
+    looped = ForLoop(iterator=Static(Raw(b"[1]")), modules=[], parallel=True, deadline_s=60)
+    run = begun(Module(id="l", value=looped))
+    out = decided(run, CancelAsked("ada", "enough"))
+    assert (out.end, out.wake_at_s) == (None, None)
+    late = decided(replace(run, status=out.status, now_s=2000.0), Due())
+    assert (late.end, late.cancels, late.wake_at_s) == (None, (), None)
 
 
 def test_time_that_has_not_come_wakes_nobody() -> None:
