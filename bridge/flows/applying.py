@@ -10,8 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from bridge.errors import BadRequest
-from bridge.flows import status, values
-from bridge.flows.caching import done_before
+from bridge.flows import caching, status, values
 from bridge.flows.children import parent_of, push_child
 from bridge.flows.definition import FlowValue, encoded, parsed
 from bridge.flows.model import (
@@ -134,9 +133,10 @@ def ends_as_before(connection: Connection, turn: Turn, tell: Tell) -> bool:
     if not run.value.cache_ttl or turn.version > 0:
         return False
     args = text_of(connection, ArgsOf(run.job_id))
-    what = (run.workspace, run.kind, run.path, encoded(run.value).decode(), args)
-    before = done_before(connection, what, run.job_id, run.value.cache_ttl, run.now_s)
+    work = caching.work_of(run.workspace, run.kind, run.path, encoded(run.value).decode(), args)
+    before = caching.done_before(connection, work, run.value.cache_ttl, run.now_s)
     if before is None:
+        caching.note(connection, work, run.job_id)
         return False
     end = End(status="success", result=OfJob(before), ok=True)
     _end(connection, run.job_id, end, run.now_s, tell)

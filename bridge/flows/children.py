@@ -8,8 +8,7 @@ import msgspec
 
 from agent.wire.claims import Tag
 from bridge.errors import BadRequest, NotFound
-from bridge.flows import definition, deployed, status
-from bridge.flows.caching import done_before
+from bridge.flows import caching, definition, deployed, status
 from bridge.flows.model import Body, CodeOf, Ended, FlowAt, Push, ScriptAt, Tags
 from bridge.flows.refs import Literal, OfJob
 from bridge.flows.resolving import text_of
@@ -25,6 +24,9 @@ from bridge.store.store import Connection, Row
 from bridge.tokens.tags import checked_tag
 
 SQL: Final = queries(Path(__file__).with_name("children.sql"))
+TELLING: Final = (
+    "workspace_id", "kind", "script_path", "script_hash", "flow_version", "language", "code", "lock", "args",
+)  # fmt: skip
 DEPLOYED: Final = ("flow", "flownode")  # kinds of flows whose steps are not previews
 
 
@@ -44,7 +46,8 @@ def push_child(
         row, flow = _blank(parent, asked, args, now_s), None
         refusal = msgspec.json.encode({"error": error_object("InternalError", str(error))}).decode()
         asked = replace(asked, ended=Ended(success=False, result=Literal(refusal)))
-    ended = asked.ended or _cached(connection, asked, row, args, now_s)
+    work = None if asked.ended or not asked.cache_ttl_s else _work(row)
+    ended = asked.ended or _cached(connection, work, asked, now_s)
     if ended is not None:
         push.insert_job(connection, row)
         _link(connection, parent, asked)
@@ -57,6 +60,8 @@ def push_child(
     lane = lane_of(FLOW, parent["tag"]) if here else lane_of(row["kind"], row["tag"])
     push.insert(connection, row, state="later" if later else "ready", lane=lane)
     _link(connection, parent, asked)
+    if work is not None:
+        caching.note(connection, work, asked.job_id)
     if flow is not None:
         parents.begin(connection, asked.job_id, flow)
     tell(LATER if later else Note(Kind.PUSHED, lane))
@@ -198,15 +203,26 @@ def _tag(asked: Tags, found: str | None, language: str, workspace: str, args: st
     return checked_tag(tag)
 
 
-def _cached(
-    connection: Connection, asked: Push, row: dict[str, Any], args: str, now_s: float
-) -> Ended | None:
-    """That of the same work done within `cache_ttl_s`; else this job's may stand for the next one's."""
-    if not asked.cache_ttl_s:
+def _work(row: dict[str, Any]) -> str:
+    names = (
+        "workspace_id",
+        "kind",
+        "script_path",
+        "script_hash",
+        "flow_version",
+        "language",
+        "code",
+        "lock",
+        "args",
+    )
+    return caching.work_of(*(row[name] for name in names))
+
+
+def _cached(connection: Connection, work: str | None, asked: Push, now_s: float) -> Ended | None:
+    """What the same work came to within `cache_ttl_s`."""
+    if work is None or asked.cache_ttl_s is None:
         return None
-    what = (row["workspace_id"], row["kind"], row["script_path"], row["script_hash"], row["flow_version"],
-            row["language"], row["code"], row["lock"], args)  # fmt: skip
-    before = done_before(connection, what, asked.job_id, asked.cache_ttl_s, now_s)
+    before = caching.done_before(connection, work, asked.cache_ttl_s, now_s)
     return None if before is None else Ended(success=True, result=OfJob(before))
 
 

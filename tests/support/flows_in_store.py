@@ -26,10 +26,9 @@ from bridge.jobs.scripts import NewScript
 from bridge.store.store import Connection, Row
 from bridge.tokens.model import Identity, NewWorkspace
 from bridge.tokens.workspaces import Workspaces
-from tests.support import flow_vectors
 from tests.support.cluster import Running
 from tests.support.databases import plain
-from tests.support.flow_vectors import JobSeen, Outcome, Vector, check_shown
+from tests.support.flow_vectors import JobSeen, Outcome, Vector, check_shown, full_value
 
 WORKER: Final = "wk-normal-1"
 OWNER: Final = Identity(email="admin@orvanta.local", username="admin", superadmin=True)
@@ -59,7 +58,7 @@ CHILD: Final = plain(
 
 def flow_of(short: Any) -> bytes:
     """A flow written as the vectors are, as OpenFlow has it."""
-    return json.dumps(flow_vectors._value(short)).encode()  # it says how they are written
+    return json.dumps(full_value(short)).encode()
 
 
 @dataclass(kw_only=True)
