@@ -43,7 +43,7 @@ class Asking:
         self, store: Store, expressions: Expressions, variables: Variables, interpolation: Interpolation
     ) -> None:
         self._store = store
-        self.expressions = expressions
+        self._expressions = expressions
         self._variables = variables
         self._interpolation = interpolation
         self._states = UserStates(store)
@@ -67,7 +67,7 @@ class Asking:
             if may_name(names.get(ENVIRONMENT, b"")):
                 names[ENVIRONMENT] = await self._named(workspace, names[ENVIRONMENT])
             looked_up = _LookUps(self, workspace, scope)
-            found = await self.expressions.evaluate(
+            found = await self._expressions.evaluate(
                 asked.text, names, looked_up, previous_id=scope.previous_id, as_boolean=asked.as_boolean
             )
         except (ExpressionFailed, LookupFailed) as error:

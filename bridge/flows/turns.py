@@ -6,9 +6,9 @@ Expressions may take seconds, so they are evaluated between transactions; a vers
 changed meanwhile, and then it is decided anew.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from agent.clock import Clock
 from bridge.flows.applying import Turn, apply, ends_as_before, is_held_by, park, read_turn
@@ -19,8 +19,10 @@ from bridge.flows.scope import Answer, Evaluate, Question
 from bridge.jobs.heartbeats import Heartbeats
 from bridge.jobs.model import Pulled
 from bridge.jobs.tag_rules import TagRules
-from bridge.store.bulletin import Bulletin, Tell
+from bridge.store.bulletin import Tell
 from bridge.store.store import Connection
+
+T = TypeVar("T")
 
 TRANSITIONS_MAX: Final = 50  # in one transaction, so that nobody else waits long for the store
 
@@ -47,10 +49,16 @@ class More:
     """There is more to do, in another transaction."""
 
 
+class Writes(Protocol):
+    """Of a `Bulletin`."""
+
+    async def write(self, work: Callable[[Connection, Tell], T]) -> T: ...
+
+
 class Turns:
     def __init__(
         self,
-        bulletin: Bulletin,
+        bulletin: Writes,
         clock: Clock,
         heartbeats: Heartbeats,
         tags: TagRules,
@@ -60,7 +68,7 @@ class Turns:
         self._clock = clock
         self._heartbeats = heartbeats
         self._tags = tags
-        self.asking = asking
+        self._asking = asking
 
     async def turn(self, pulled: Pulled) -> None:
         """As far as the flow goes now. Raises `WriteFailed`; then whatever was written stands."""
@@ -75,7 +83,7 @@ class Turns:
         )
 
     async def _answered(self, pulled: Pulled, asked: Asked) -> Known:
-        found = await self.asking.answers(pulled.workspace, asked.questions)
+        found = await self._asking.answers(pulled.workspace, asked.questions)
         return Known(asked.version, {**asked.answers, **found})
 
     def _go_on(self, connection: Connection, tell: Tell, pulled: Pulled, known: Known) -> Asked | More | None:
@@ -101,7 +109,7 @@ class Turns:
         """None: a transition is written."""
         assert turn.event is not None  # noqa: S101 the caller has looked
         while isinstance(out := decide(turn.run, turn.event, answers), Ask):
-            answers |= self.asking.at_once(connection, out.questions)
+            answers |= self._asking.at_once(connection, out.questions)
             left = [one for one in out.questions if isinstance(one, Evaluate) and one not in answers]
             if left:
                 return Asked(turn.version, tuple(left), answers)

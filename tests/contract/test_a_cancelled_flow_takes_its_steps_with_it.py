@@ -1,8 +1,12 @@
 """Asked, it ends once what runs has ended; forced, at once. Nothing of it is begun any more (I7)."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import pytest
 
 from bridge.flows.deployed import preview_of
+from bridge.flows.expressions.engine import Expressions
 from bridge.jobs.model import Cancel, Completion
 from tests.support.cluster import Running
 from tests.support.databases import plain
@@ -91,22 +95,33 @@ async def test_one_that_has_not_begun_never_does(cluster: Running) -> None:
     assert await ends(driver) == {(None, "flow"): "canceled"}
 
 
+class Meanwhile:
+    """Expressions, during the first of which something happens."""
+
+    def __init__(self, expressions: Expressions, what: Callable[[], Awaitable[None]]) -> None:
+        self._expressions = expressions
+        self._what: Callable[[], Awaitable[None]] | None = what
+
+    async def evaluate(self, *args: Any, **named: Any) -> bytes:
+        what, self._what = self._what, None
+        if what is not None:
+            await what()
+        return await self._expressions.evaluate(*args, **named)
+
+
 async def test_a_cancel_overtakes_a_turn_that_is_being_decided(cluster: Running) -> None:
     """While an expression is evaluated the flow is cancelled: the step that it was for is not pushed."""
     flow = flow_of([{"id": "a", "py": "return x", "in": {"x": "=1 + 1"}}])
-    async with flows_on(cluster) as turns:
+
+    async def cancel() -> None:
+        await cluster.cluster.jobs.cancel("main", flow_id, "ada", None)
+
+    async with Expressions() as expressions:
+        turns = cluster.cluster.turns(Meanwhile(expressions, cancel))
         driver = Driver(running=cluster, turns=turns, workspace="main")
         flow_id = await driver.push(preview_of(flow, None, None), {})
         pulled = await driver.pull()
         assert pulled is not None
-        evaluate = turns.asking.expressions.evaluate
-
-        async def meanwhile(*args: object, **named: object) -> bytes:
-            turns.asking.expressions.evaluate = evaluate  # type: ignore[method-assign]
-            await cluster.cluster.jobs.cancel("main", flow_id, "ada", None)
-            return await evaluate(*args, **named)  # type: ignore[arg-type]  # handed on
-
-        turns.asking.expressions.evaluate = meanwhile  # type: ignore[method-assign]
         await turns.turn(pulled)
     assert await ends(driver) == {(None, "flow"): "canceled"}
 

@@ -12,14 +12,20 @@ from typing import Any
 
 import pytest
 
+from bridge.flows.asking import Asking
 from bridge.flows.deployed import preview_of
 from bridge.flows.expressions.engine import Expressions
 from bridge.flows.turns import Turns
 from bridge.jobs.lanes import FLOW_KINDS
+from bridge.jobs.tag_rules import EVERYBODYS
+from bridge.resources.interpolation import Interpolation
+from bridge.resources.service import Resources
 from bridge.store.bulletin import Bulletin, Tell
 from bridge.store.store import Connection
 from bridge.tokens.model import NewWorkspace
 from bridge.tokens.workspaces import Workspaces
+from bridge.variables.service import Variables
+from bridge.variables.vault import open_vault
 from tests.support.cluster import Running, running_cluster
 from tests.support.databases import plain
 from tests.support.flows_in_store import OWNER, Driver, flow_of
@@ -96,11 +102,13 @@ class Mortal:
         return result
 
 
-def mortal_turns(running: Running, expressions: Expressions, fuse: Fuse) -> Turns:
-    """As `Cluster.turns` makes them."""
-    turns = running.cluster.turns(expressions)
-    turns._bulletin = Mortal(turns._bulletin, fuse)  # type: ignore[assignment]  # the one seam for a death
-    return turns
+async def mortal_turns(running: Running, expressions: Expressions, fuse: Fuse) -> Turns:
+    """As a cluster makes them, with a death in their transactions."""
+    store, clock, cluster = running.store, running.clock, running.cluster
+    variables = Variables(store, await open_vault(store))
+    interpolation = Interpolation(variables, Resources(store, clock))
+    asking = Asking(store, expressions, variables, interpolation)
+    return Turns(Mortal(cluster.bulletin, fuse), clock, cluster.jobs.heartbeats, EVERYBODYS, asking)
 
 
 async def lives(driver: Driver, fuse: Fuse, flow_id: str) -> int:
@@ -136,7 +144,7 @@ async def test_another_goes_on(store_place: Path, when: When) -> None:
             fuse = Fuse(moments + 1, when)
             workspace = f"death-{moments}"
             await Workspaces(running.store).create(OWNER, NewWorkspace(id=workspace, name=workspace))
-            turns = mortal_turns(running, expressions, fuse)
+            turns = await mortal_turns(running, expressions, fuse)
             driver = Driver(running=running, turns=turns, workspace=workspace)
             flow_id = await driver.push(preview_of(FLOW, None, None), {"x": 3})
             took = await lives(driver, fuse, flow_id)
