@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bridge.flows.expressions.bodies import is_statement
 from bridge.flows.expressions.child import answer
 from bridge.flows.expressions.engine import Expressions
-from bridge.flows.expressions.paths import dotted, is_true, pick, read
+from bridge.flows.expressions.paths import dotted, is_true, pick, read, undotted
 from bridge.flows.expressions.shortcuts import ResultOf, Value, short_cut
 from tests.support.looking_up import Kept
 
@@ -109,6 +109,8 @@ def test_names_and_keys(names: dict[str, bytes]) -> None:
 def test_a_path_is_read_and_written() -> None:
     assert read("a . b [ 0 ] ['c d']") == ("a", ("b", 0, "c d"))
     assert dotted(("b", 0, "c")) == "b.0.c"
+    assert undotted("b[0].c") == undotted("b.0.c") == ("b", "0", "c")
+    assert pick(b'{"b": [{"c": 4}]}', undotted("b.0.c")) == b"4"
     for text in ("", "a + b", "a.", "a[b]", "a()", "a[-1]", "a.b;", "`a`"):
         assert read(text) is None
     assert pick(b"not json", ("a",)) == b"null"

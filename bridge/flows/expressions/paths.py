@@ -13,6 +13,7 @@ STEP: Final = re.compile(
     re.ASCII | re.VERBOSE,
 )
 INDEX: Final = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
+INDEXED: Final = re.compile(r"\[(\d{1,9})\]", re.ASCII)
 NAME: Final = re.compile(r"\s*([A-Za-z_$][\w$]*)", re.ASCII)
 
 Path = tuple[str | int, ...]
@@ -62,6 +63,11 @@ def pick(json: bytes, path: Sequence[str | int]) -> bytes:
 def dotted(path: Sequence[str | int]) -> str:
     """As `result_by_id` of the API writes it."""
     return ".".join(str(step) for step in path)
+
+
+def undotted(text: str) -> Path:
+    """`a.0.b`, also `a[0].b`, as ("a", "0", "b"); "" is the whole."""
+    return tuple(step for step in INDEXED.sub(r".\1", text).split(".") if step)
 
 
 def is_true(json: bytes) -> bool:
