@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from bridge.errors import BadRequest
 from bridge.flows import caching, status, values
-from bridge.flows.children import parent_of, push_child
+from bridge.flows.children import Pusher
 from bridge.flows.definition import FlowValue, encoded, parsed
 from bridge.flows.model import (
     Cancel,
@@ -26,7 +26,7 @@ from bridge.flows.model import (
     Run,
     Transition,
 )
-from bridge.flows.refs import ArgsOf, OfJob, Ref
+from bridge.flows.refs import ArgsOf, OfJob
 from bridge.flows.resolving import text_of
 from bridge.flows.status import Status
 from bridge.jobs import parents, transitions
@@ -166,9 +166,10 @@ def apply(connection: Connection, turn: Turn, out: Transition, tags: TagRules, t
     if out.new_args is not None:
         _set_args(connection, turn, values.as_args(text_of(connection, out.new_args).encode()), tags)
     if out.pushes:
-        parent = parent_of(connection, flow_id)
+        pusher = Pusher(connection, flow_id, tags, now_s, tell)
         for asked in out.pushes:
-            push_child(connection, parent, asked, tags, now_s, tell)
+            pusher.push(asked)
+        pusher.flush()
     _save(connection, turn, out, tell)
     if out.end is not None:
         _end(connection, flow_id, out.end, now_s, tell)
@@ -228,11 +229,10 @@ def _save(connection: Connection, turn: Turn, out: Transition, tell: Tell) -> No
 
 def _early(connection: Connection, turn: Turn, now: Status, tell: Tell) -> str | None:
     """What callers that wait are answered with: the result of the step that the flow names."""
-    step = turn.run.value.early_return
-    if step is None or turn.run.value.failure_module is not None:
+    if turn.run.value.early_return is None:
         return None
     known: str | None = connection.execute(SQL["early_result"], {"id": turn.run.job_id}).fetchone()[0]
-    found: Ref | None = status.result_of(now, step)
+    found = status.early_result(turn.run.value, now)
     if known is not None or found is None:
         return known
     tell(Note(Kind.OVER, turn.run.job_id))

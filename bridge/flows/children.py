@@ -8,9 +8,9 @@ import msgspec
 
 from agent.wire.claims import Tag
 from bridge.errors import BadRequest, NotFound
-from bridge.flows import caching, definition, deployed, status
+from bridge.flows import caching, definition, deployed, status, values
 from bridge.flows.model import Body, CodeOf, Ended, FlowAt, Push, ScriptAt, Tags
-from bridge.flows.refs import Literal, OfJob
+from bridge.flows.refs import ArgsOf, Literal, OfJob, Ref, WithIter
 from bridge.flows.resolving import text_of
 from bridge.jobs import parents, push, scripts, transitions
 from bridge.jobs.lanes import FLOW, lane_of
@@ -30,46 +30,123 @@ TELLING: Final = (
 DEPLOYED: Final = ("flow", "flownode")  # kinds of flows whose steps are not previews
 
 
-def parent_of(connection: Connection, flow_id: str) -> Row:
-    row: Row = connection.execute(SQL["parent"], {"id": flow_id}).fetchone()
-    return row
+class Pusher:
+    """Takes the pushes of one transition; `flush` writes them, each kind of row in one go."""
+
+    def __init__(
+        self, connection: Connection, flow_id: str, tags: TagRules, now_s: float, tell: Tell
+    ) -> None:
+        self._connection = connection
+        self._parent: Row = connection.execute(SQL["parent"], {"id": flow_id}).fetchone()
+        self._tags = tags
+        self._now_s = now_s
+        self._tell = tell
+        self._jobs: list[dict[str, Any]] = []
+        self._places: list[dict[str, Any]] = []  # in the queue
+        self._children: list[FormerChild] = []
+        self._flows: list[tuple[str, FlowText]] = []
+        self._ended: list[tuple[str, Ended]] = []
+        self._works: list[tuple[str, str]] = []
+        self._args: dict[Ref, str] = {}  # of the flow itself, which every turn of a loop is given
+        self._bodies: dict[int, FlowText] = {}
+
+    def push(self, asked: Push) -> None:
+        """The step's job, in the queue or ended already. What is refused is recorded as failed."""
+        args = self._text(asked.args)
+        try:
+            row, flow = self._row(asked, args)
+        except (BadRequest, NotFound) as error:
+            row, flow = _blank(self._parent, asked, args, self._now_s), None
+            refusal = msgspec.json.encode({"error": error_object("InternalError", str(error))}).decode()
+            asked = replace(asked, ended=Ended(success=False, result=Literal(refusal)))
+        self._jobs.append(row)
+        self._children.append(FormerChild(asked.module_id, asked.round, asked.position, asked.job_id))
+        work = None if asked.ended or not asked.cache_ttl_s else _work(row)
+        ended = asked.ended or _cached(self._connection, work, asked, self._now_s)
+        if ended is not None:
+            self._ended.append((asked.job_id, ended))
+            return
+        self._queue(asked, row)
+        if work is not None:
+            self._works.append((work, asked.job_id))
+        if flow is not None:
+            self._flows.append((asked.job_id, flow))
+
+    def flush(self) -> None:
+        flow_id = self._parent["id"]
+        push.insert_all(self._connection, self._jobs, self._places)
+        parents.add_children(self._connection, flow_id, self._children)
+        parents.begin_all(self._connection, self._flows)
+        for work, job_id in self._works:
+            caching.note(self._connection, work, job_id)
+        for job_id, ended in self._ended:
+            _end(self._connection, flow_id, job_id, ended, self._now_s, self._tell)
+
+    def _queue(self, asked: Push, row: dict[str, Any]) -> None:
+        later = asked.scheduled_in_s > 0
+        # What fails before it begins waits for no site.
+        lane = FLOW if asked.pre_run_error is not None else lane_of(row["kind"], row["tag"])
+        self._places.append({**row, "state": "later" if later else "ready", "lane": lane})
+        self._tell(LATER if later else Note(Kind.PUSHED, lane))
+
+    def _text(self, ref: Ref) -> str:
+        if isinstance(ref, WithIter):
+            args, value = self._text(ref.args), text_of(self._connection, ref.value)
+            return values.with_iter(args.encode(), ref.index, value.encode()).decode()
+        if not isinstance(ref, ArgsOf):
+            return text_of(self._connection, ref)
+        if ref not in self._args:
+            self._args[ref] = text_of(self._connection, ref)
+        return self._args[ref]
+
+    def _row(self, asked: Push, args: str) -> tuple[dict[str, Any], FlowText | None]:
+        """The job's columns, and the flow that it is, if it is one. Raises `BadRequest` and `NotFound`."""
+        row = _blank(self._parent, asked, args, self._now_s)
+        workspace = self._parent["workspace_id"]
+        flow: FlowText | None = None
+        own_tag: str | None = None
+        match asked.source:
+            case CodeOf() as code:
+                row |= {
+                    "kind": "preview",
+                    "language": code.language,
+                    "code": code.content,
+                    "lock": code.lock,
+                    **_limit(code, f"$workspace/script/{asked.path}", workspace, args),
+                }
+            case ScriptAt() as at:
+                script = _script(self._connection, workspace, at)
+                row |= _of_script(script, asked, workspace, args)
+                own_tag = script["tag"]
+            case FlowAt() as at:
+                flow = deployed.text_of(deployed.head(self._connection, workspace, at.path))
+                row |= {"kind": "flow", "flow_version": flow.version}
+                row |= _limit(flow, f"$workspace/flow/{at.path}", workspace, args)
+                row["timeout_s"] = asked.timeout_s or flow.timeout_s
+                own_tag = flow.tag
+            case Body() as body:
+                flow = self._body(body)
+                row["kind"] = flow.kind
+        row["tag"] = _tag(asked.tags, own_tag, row["language"], workspace, args, self._tags)
+        return row, flow
+
+    def _body(self, body: Body) -> FlowText:
+        """One for all turns of a loop."""
+        known = self._bodies.get(id(body.value))
+        if known is None:
+            known = self._bodies[id(body.value)] = FlowText(
+                kind="flownode" if self._parent["kind"] in DEPLOYED else "flowpreview",
+                value=definition.encoded(body.value),
+                status=b"",
+            )
+        first = status.first_status(body.value, failure_id=body.failure_id)
+        return replace(known, status=status.encoded(first))
 
 
-def push_child(
-    connection: Connection, parent: Row, asked: Push, tags: TagRules, now_s: float, tell: Tell
-) -> None:
-    """The step's job, in the queue or ended already. What is refused is recorded as failed."""
-    args = text_of(connection, asked.args)
-    try:
-        row, flow = _row(connection, parent, asked, args, tags, now_s)
-    except (BadRequest, NotFound) as error:
-        row, flow = _blank(parent, asked, args, now_s), None
-        refusal = msgspec.json.encode({"error": error_object("InternalError", str(error))}).decode()
-        asked = replace(asked, ended=Ended(success=False, result=Literal(refusal)))
-    work = None if asked.ended or not asked.cache_ttl_s else _work(row)
-    ended = asked.ended or _cached(connection, work, asked, now_s)
-    if ended is not None:
-        push.insert_job(connection, row)
-        _link(connection, parent, asked)
-        _end(connection, parent["id"], asked.job_id, ended, now_s, tell)
-        return
-    later = asked.scheduled_in_s > 0
-    here = (
-        asked.same_worker or asked.pre_run_error is not None
-    )  # whoever runs the flow; and no site is waited for
-    lane = lane_of(FLOW, parent["tag"]) if here else lane_of(row["kind"], row["tag"])
-    push.insert(connection, row, state="later" if later else "ready", lane=lane)
-    _link(connection, parent, asked)
-    if work is not None:
-        caching.note(connection, work, asked.job_id)
-    if flow is not None:
-        parents.begin(connection, asked.job_id, flow)
-    tell(LATER if later else Note(Kind.PUSHED, lane))
-
-
-def _link(connection: Connection, parent: Row, asked: Push) -> None:
-    child = FormerChild(asked.module_id, asked.round, asked.position, asked.job_id)
-    parents.add_child(connection, parent["id"], child)
+def _script(connection: Connection, workspace: str, at: ScriptAt) -> Row:
+    if at.hash:
+        return scripts.version(connection, workspace, at.hash)
+    return scripts.head(connection, workspace, at.path)
 
 
 def _blank(parent: Row, asked: Push, args: str, now_s: float) -> dict[str, Any]:
@@ -110,48 +187,6 @@ def _blank(parent: Row, asked: Push, args: str, now_s: float) -> dict[str, Any]:
         "flow_version": None,
         "entrypoint": asked.entrypoint,
     }
-
-
-def _row(
-    connection: Connection, parent: Row, asked: Push, args: str, tags: TagRules, now_s: float
-) -> tuple[dict[str, Any], FlowText | None]:
-    """The job's columns, and the flow that it is, if it is one. Raises `BadRequest` and `NotFound`."""
-    row = _blank(parent, asked, args, now_s)
-    workspace = parent["workspace_id"]
-    flow: FlowText | None = None
-    own_tag: str | None = None
-    match asked.source:
-        case CodeOf() as code:
-            row |= {
-                "kind": "preview",
-                "language": code.language,
-                "code": code.content,
-                "lock": code.lock,
-                **_limit(code, f"$workspace/script/{asked.path}", workspace, args),
-            }
-        case ScriptAt() as at:
-            script = (
-                scripts.version(connection, workspace, at.hash)
-                if at.hash
-                else scripts.head(connection, workspace, at.path)
-            )
-            row |= _of_script(script, asked, workspace, args)
-            own_tag = script["tag"]
-        case FlowAt() as at:
-            flow = deployed.text_of(deployed.head(connection, workspace, at.path))
-            row |= {"kind": "flow", "flow_version": flow.version}
-            row |= _limit(flow, f"$workspace/flow/{at.path}", workspace, args)
-            row["timeout_s"] = asked.timeout_s or flow.timeout_s
-            own_tag = flow.tag
-        case Body() as body:
-            flow = FlowText(
-                kind="flownode" if parent["kind"] in DEPLOYED else "flowpreview",
-                value=definition.encoded(body.value),
-                status=status.encoded(status.first_status(body.value, failure_id=body.failure_id)),
-            )
-            row["kind"] = flow.kind
-    row["tag"] = _tag(asked.tags, own_tag, row["language"], workspace, args, tags)
-    return row, flow
 
 
 def _of_script(script: Row, asked: Push, workspace: str, args: str) -> dict[str, Any]:

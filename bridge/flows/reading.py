@@ -1,14 +1,17 @@
 """What people read about flows: how far one is, which results it has, and whom it waits for."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
 
 from bridge.flows import resolving, status
-from bridge.flows.expressions.paths import dotted, pick
+from bridge.flows.expressions.paths import pick, undotted
 from bridge.flows.rendering import Child, flow_status
+from bridge.jobs.model import rfc3339
 from bridge.store.rows import found
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
@@ -67,15 +70,14 @@ class FlowRecords:
             return resolving.result_above(connection, flow_id, step_id)
 
         text = (await self._store.read(read)).encode()
-        return pick(text, dotted(json_path)) if json_path else text
+        return pick(text, undotted(json_path)) if json_path else text
 
     async def waiting_on(self, workspace: str, flow_id: str) -> list[Waiting]:
         """The steps that have not ended, at most 1,000, through all flows below. Raises `NotFound`."""
 
         def read(connection: Connection) -> list[Waiting]:
             _found(connection, workspace, flow_id)
-            rows = connection.execute(SQL["waiting_on"], {"id": flow_id, "most": WAITING_MOST})
-            return [_waiting(row) for row in rows]
+            return _open_steps(connection, flow_id)
 
         return await self._store.read(read)
 
@@ -86,7 +88,36 @@ def status_text(connection: Connection, workspace: str, flow_id: str) -> bytes |
     if row is None:
         return None
     children = [_child(child) for child in connection.execute(SQL["children"], {"id": flow_id})]
-    return msgspec.json.encode(flow_status(status.decoded(row["status"]), children))
+    shown = flow_status(status.decoded(row["status"]), children)
+    held = _held(_open_steps(connection, flow_id))
+    for module in (*shown["modules"], shown["failure_module"], shown["preprocessor_module"] or {}):
+        module.pop("held", None)
+        if module.get("id") in held:
+            module["held"] = held[module["id"]]
+    return msgspec.json.encode(shown)
+
+
+def _open_steps(connection: Connection, flow_id: str) -> list[Waiting]:
+    rows = connection.execute(SQL["waiting_on"], {"id": flow_id, "most": WAITING_MOST})
+    return [_waiting(row) for row in rows]
+
+
+def _held(steps: Iterable[Waiting]) -> dict[str, list[dict[str, Any]]]:
+    """By module: which of the steps inside it have not ended, and with whom each is."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in steps:
+        found[one.module_id].append(
+            {
+                "job": one.job_id,
+                "step": one.step_id,
+                "position": one.position,
+                "tag": one.tag,
+                "worker": one.worker,
+                "state": one.state,
+                "since": rfc3339(one.since_s),
+            }
+        )
+    return found
 
 
 def _run(connection: Connection, workspace: str, flow_id: str) -> Row | None:

@@ -5,6 +5,7 @@ step's end is lost, whoever dies when.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -34,16 +35,24 @@ class Outcome:
 
 def begin(connection: Connection, flow_id: str, flow: FlowText) -> None:
     """The new job is a flow that runs this."""
-    value_hash = hashlib.sha256(flow.value).hexdigest()
-    connection.execute(SQL["keep_value"], {"hash": value_hash, "value": flow.value.decode()})
-    run = {"id": flow_id, "hash": value_hash, "status": flow.status.decode()}
-    connection.execute(SQL["begin"], run)
-    for child in flow.children:
-        add_child(connection, flow_id, child)
+    begin_all(connection, [(flow_id, flow)])
+    add_children(connection, flow_id, flow.children)
 
 
-def add_child(connection: Connection, flow_id: str, child: FormerChild) -> None:
-    connection.execute(SQL["add_child"], {"flow_id": flow_id, **asdict(child)})
+def begin_all(connection: Connection, flows: Sequence[tuple[str, FlowText]]) -> None:
+    """As `begin`, of new jobs without former children."""
+    values = {flow.value: hashlib.sha256(flow.value).hexdigest() for _, flow in flows}
+    connection.executemany(
+        SQL["keep_value"], [{"hash": known, "value": text.decode()} for text, known in values.items()]
+    )
+    connection.executemany(
+        SQL["begin"],
+        [{"id": one, "hash": values[flow.value], "status": flow.status.decode()} for one, flow in flows],
+    )
+
+
+def add_children(connection: Connection, flow_id: str, children: Sequence[FormerChild]) -> None:
+    connection.executemany(SQL["add_child"], [{"flow_id": flow_id, **asdict(one)} for one in children])
 
 
 def child_ended(connection: Connection, row: Row, job_id: str, outcome: Outcome, tell: Tell) -> None:

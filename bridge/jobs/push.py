@@ -1,7 +1,7 @@
 """An order becomes a job, inside the writer's transaction."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -161,13 +161,19 @@ def checked_args(text: bytes) -> dict[str, Raw]:
 
 def insert(connection: Connection, row: dict[str, Any], **queue: Any) -> None:
     """The job with these columns, and its place in the queue."""
-    insert_job(connection, row)
+    connection.execute(SQL["insert_job"], {**OF_NO_FLOW, **row})
     place = {"worker": None, "started_at": None, "lane": lane_of(row["kind"], row["tag"]), **queue}
     connection.execute(SQL["insert_queue"], {**row, **place})
 
 
-def insert_job(connection: Connection, row: dict[str, Any]) -> None:
-    connection.execute(SQL["insert_job"], {**OF_NO_FLOW, **row})
+def insert_all(
+    connection: Connection, jobs: Sequence[Mapping[str, Any]], places: Sequence[Mapping[str, Any]]
+) -> None:
+    """Jobs with all their columns; and the places in the queue of those that have not ended."""
+    connection.executemany(SQL["insert_job"], jobs)
+    connection.executemany(
+        SQL["insert_queue"], [{"worker": None, "started_at": None, **one} for one in places]
+    )
 
 
 def _free_id(connection: Connection, wanted: str | None, now_s: float) -> str:
