@@ -35,7 +35,7 @@ def _give_up(
     connection: Connection, job_id: str, after: str, rules: Rules, now_s: float, tell: Tell
 ) -> GivenUp:
     row = standing(connection, job_id, None)
-    if row is None or row["state"] != "running":
+    if row is None or row["worker"] is None:  # also a flow that has been parked meanwhile
         return GivenUp.GONE
     formers.note(connection, job_id, row["restarts"] + 1, row["worker"], now_s)
     tag = Tag(row["tag"])

@@ -28,6 +28,7 @@ async def test_however_long_it_waits(cluster: Running) -> None:
         told = await driver.running.job(flow_id)
         assert (told["running"], told["worker"], told["last_ping"]) == (True, None, None)
         assert await cluster.cluster.jobs.put_back(WORKER, frozenset()) == 0
+        assert await cluster.cluster.jobs.give_up({flow_id: "a word that came late"}) == 0
         driver.offline.clear()
         await driver.until_idle()
         assert await driver.ended(flow_id) is not None

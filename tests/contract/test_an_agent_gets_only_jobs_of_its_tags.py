@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from tests.support.cluster import Running
+from tests.support.databases import plain
 
 PULL = "/api/agent_workers/pull_job"
 
@@ -66,6 +67,16 @@ async def test_a_request_for_a_shell_gets_null(cluster: Running) -> None:
     await cluster.preview()
     agent = await cluster.agent("bash")
     assert (await agent.post(PULL, content=b"true")).content == b"null"
+
+
+async def test_a_job_that_cannot_begin_is_handed_to_nobody(cluster: Running) -> None:
+    job_id = await cluster.preview()
+    following = await cluster.preview()
+    spoil = plain("UPDATE job SET pre_run_error = 'no such argument' WHERE id = :id")
+    await cluster.store.write(lambda connection: connection.execute(spoil, {"id": job_id}).rowcount)
+    assert await pull(await cluster.agent("bash")) == following
+    result = await cluster.admin.get(f"/api/w/main/jobs_u/completed/get_result/{job_id}")
+    assert result.json()["error"] == {"name": "PreRunError", "message": "no such argument"}
 
 
 async def test_what_is_for_normal_workers_goes_to_no_agent(cluster: Running) -> None:
