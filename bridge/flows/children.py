@@ -61,6 +61,7 @@ class Pusher:
             asked = replace(asked, ended=Ended(success=False, result=Literal(refusal)))
         self._jobs.append(row)
         self._children.append(FormerChild(asked.module_id, asked.round, asked.position, asked.job_id))
+        asked = self._once(asked, row)
         work = None if asked.ended or not asked.cache_ttl_s else _work(row)
         ended = asked.ended or _cached(self._connection, work, asked, self._now_s)
         if ended is not None:
@@ -71,6 +72,14 @@ class Pusher:
             self._works.append((work, asked.job_id))
         if flow is not None:
             self._flows.append((asked.job_id, flow))
+
+    def _once(self, asked: Push, row: dict[str, Any]) -> Push:
+        """I2: what may be begun once only is not tried again; its failure stands."""
+        if asked.round == 0 or row["delivery"] != "at_most_once" or asked.ended is not None:
+            return asked
+        place = {"flow_id": self._parent["id"], "module_id": asked.module_id, "position": asked.position}
+        former = self._connection.execute(SQL["former"], {**place, "round": asked.round - 1}).fetchone()
+        return replace(asked, ended=Ended(success=False, result=OfJob(former["job_id"])))
 
     def flush(self) -> None:
         flow_id = self._parent["id"]
