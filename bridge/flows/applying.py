@@ -31,7 +31,6 @@ from bridge.flows.resolving import text_of
 from bridge.flows.status import Status
 from bridge.jobs import parents, transitions
 from bridge.jobs.lanes import FLOW
-from bridge.jobs.model import error_object
 from bridge.jobs.news import LATER, Kind
 from bridge.jobs.push import checked_args
 from bridge.jobs.tag_rules import TagRules
@@ -182,7 +181,8 @@ def _cancel(connection: Connection, flow_id: str, cancel: Cancel, now_s: float, 
         if not cancel.forced:
             transitions.cancel_step(connection, child, cancel.by, cancel.reason, now_s, tell)
             continue
-        transitions.end_step(connection, child, _error(cancel), now_s, tell)
+        assert cancel.error is not None  # noqa: S101 a forced one says how its children end
+        transitions.end_step(connection, child, Storable(cancel.error), now_s, tell)
         connection.execute(SQL["drop_events_of"], {"id": flow_id, "job_id": child["job_id"]})
 
 
@@ -195,13 +195,6 @@ def _set_args(connection: Connection, turn: Turn, args: bytes, tags: TagRules) -
         with suppress(BadRequest):
             tag = assign(row["tag"], FLOW, run.workspace, checked_args(args), tags)
     connection.execute(SQL["set_args"], {"id": run.job_id, "args": args.decode(), "tag": tag})
-
-
-def _error(cancel: Cancel) -> Storable:
-    if cancel.error is not None:
-        return Storable(cancel.error)
-    told = f"Job canceled: {cancel.reason} by {cancel.by}"
-    return transitions.error_text(error_object("Canceled", told, reason=cancel.reason, canceler=cancel.by))
 
 
 def _keep(connection: Connection, flow_id: str, items: Items) -> None:

@@ -172,6 +172,46 @@ async def test_what_may_be_begun_once_only_is_not_tried_again(driver: Driver) ->
     assert len(driver.executed) == 1
 
 
+async def test_expressions_look_up_what_the_workspace_has(driver: Driver) -> None:
+    admin = driver.running.admin
+    for kind, body in (
+        ("variables", {"path": "u/admin/till", "value": "7", "is_secret": True, "description": ""}),
+        ("resources", {"path": "u/admin/shop", "value": {"till": "$var:u/admin/till"}, "resource_type": "x"}),
+    ):
+        assert (await admin.post(f"/api/w/main/{kind}/create", json=body)).is_success
+    read = {
+        "v": "=(await variable('u/admin/till')) + 1",
+        "r": "=resource('u/admin/shop').till + flow_env.named",
+        "e": "=flow_env.named",
+        "no": "=results.unknown?.x ?? 'none'",
+    }
+    flow = {"modules": [{"id": "a", "py": "return [v, r, e, no]", "in": read}],
+            "flow_env": {"named": "$var:u/admin/till"}}  # fmt: skip
+    assert await result(driver, flow) == ["71", "77", "7", "none"]
+    for missing in ("variable('u/admin/no')", "resource('u/admin/no')"):
+        told = await result(driver, [{"id": "a", "py": "return x", "in": {"x": f"={missing}"}}])
+        assert "u/admin/no" in told["error"]["message"]
+    lost = {"modules": [{"id": "a", "py": "return x", "in": {"x": "=flow_env.named"}}],
+            "flow_env": {"named": "$var:u/admin/no"}}  # fmt: skip
+    assert "u/admin/no" in (await result(driver, lost))["error"]["message"]
+
+
+async def test_what_a_preprocessor_gives_decides_the_tag(driver: Driver) -> None:
+    value = {
+        "modules": [{"id": "a", "py": "return site", "in": {"site": "=flow_input.site"}}],
+        "preprocessor_module": {"id": "preprocessor", "py": "return {'site': raw}", "in": {"raw": ""}},
+    }
+    new = NewFlow(path="f/shop/hook", value=Raw(flow_of(value)), tag="pos-$args[site]")
+    flows = driver.running.cluster.flows
+    await flows.create("main", new, "ada")
+    flow_id = await driver.push(await flows.source("main", "f/shop/hook", preprocess=True), {"raw": "north"})
+    assert (await driver.running.job(flow_id))["tag"] == "pos-"
+    await driver.until_idle()
+    told = await driver.running.job(flow_id)
+    assert (told["result"], told["tag"], told["args"]) == ("north", "pos-north", {"site": "north"})
+    assert [one.tag for one in await driver.seen(flow_id)] == ["pos-north", "python3", "pos-north"]
+
+
 async def test_steps_leave_states_for_each_other(driver: Driver) -> None:
     states = UserStates(driver.running.store)
     flow = flow_of([{"id": "a", "py": "return x", "in": {"x": "=flow_user_state('far')"}}])
