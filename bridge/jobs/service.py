@@ -395,8 +395,10 @@ class Jobs:
             await asyncio.sleep(HEARTBEATS_S)
 
     def _pushed(self, tag: str) -> None:
-        self._later()
+        self._due.forget()
         self._arrivals.note([tag])
+        if not is_reserved(tag):  # what normal workers take is no news to `wait_for_push`
+            self._available.set()
 
     def _over(self, job_id: str) -> None:
         self.heartbeats.forget(job_id)
