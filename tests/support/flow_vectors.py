@@ -47,7 +47,7 @@ class Outcome:
     flow_status: Mapping[str, Any]
     jobs: Sequence[JobSeen]
     at_once: Mapping[str, int] = field(default_factory=dict)  # step id: the most that were out together
-    words: Sequence[str] = ()
+    ended_after_s: float = 0.0  # since the flow was pushed
 
 
 def vectors() -> list[Vector]:
@@ -152,6 +152,9 @@ def check(vector: Vector, outcome: Outcome) -> None:
             assert seen == wanted, (name, step, seen)
     for step, least_s in expect.get("pushed_after_s", {}).items():
         assert min(job.pushed_after_s for job in outcome.jobs if job.step_id == step) >= least_s
+    for step, most_s in expect.get("pushed_within_s", {}).items():
+        assert max(job.pushed_after_s for job in outcome.jobs if job.step_id == step) <= most_s
+    assert outcome.ended_after_s <= expect.get("ended_within_s", outcome.ended_after_s)
     for step, most in expect.get("at_once", {}).items():
         assert outcome.at_once[step] == most, outcome.at_once
 

@@ -69,6 +69,7 @@ class Memory:
         if again is not None:
             root = self._restart(root, again)
             self._until_ended(root)
+        assert self.unended() == []  # it leaves nothing behind
         assert root.job.result is not None
         assert root.job.end is not None
         return Outcome(
@@ -77,6 +78,7 @@ class Memory:
             flow_status=self.rows.shown(root),
             jobs=self.seen,
             at_once=self.at_once,
+            ended_after_s=self.now_s - START_S,
         )
 
     def stuck(self) -> dict[str, Any] | None:
