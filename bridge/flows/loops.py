@@ -12,6 +12,7 @@ from bridge.flows.status import NIL_JOB, Loop, ModuleStatus
 
 Many = ForLoop | WhileLoop | BranchAll
 EMPTY: Final = Literal("[]")
+AT_ONCE_MAX: Final = 500  # children of one transition, so that no list makes a long transaction (I6)
 
 
 def start(draft: Draft, index: int, module: Module, value: Many) -> None:
@@ -60,6 +61,13 @@ def count(module: Module, state: ModuleStatus, event: ChildEnded) -> bool:
         loop.failed += 1
         loop.handled = loop.handled or event.handled
     return forgiven
+
+
+def fill(draft: Draft) -> None:
+    """What the transition before could not hold."""
+    state = draft.module_running()
+    if state is not None and state.loop is not None and state.loop.parallel:
+        _push_more(draft, draft.steps[draft.status.step], state, state.loop)
 
 
 def cut_if_overdue(draft: Draft) -> None:
@@ -171,9 +179,12 @@ def _parallelism(draft: Draft, index: int, module: Module, value: ForLoop) -> in
 
 
 def _push_more(draft: Draft, module: Module, state: ModuleStatus, loop: Loop) -> None:
-    """As many as may run at once."""
+    """As many as may run at once; what one transaction should not hold follows in the next."""
     at_once = (loop.parallelism or loop.length or 1) if loop.parallel else 1
     while loop.running() < at_once and (loop.length is None or loop.pushed < loop.length):
+        if len(draft.pushes) == AT_ONCE_MAX:
+            draft.again = True
+            return
         job_id = bodies.push_next(draft, module, state, loop.pushed)
         loop.pushed += 1
         if not loop.parallel:

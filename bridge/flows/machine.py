@@ -44,6 +44,8 @@ def _go_on(draft: Draft) -> None:
         ending.when_canceled(draft, status.canceled)
         return
     loops.cut_if_overdue(draft)
+    if draft.end is None:
+        loops.fill(draft)
     if draft.end is None and not status.begun and status.step >= 0 and not draft.again:
         _begin(draft)
     while draft.end is None and not draft.again and draft.module_running() is None:

@@ -228,7 +228,7 @@ class Transition:
     pushes: tuple[Push, ...] = ()
     new_args: Ref | None = None  # they replace the flow's: an object, else it becomes {"value": it}
     used_resumes: Resumes | None = None  # words for the whole flow that belong to this step now
-    again: bool = False  # decide once more with `Proceed`, after this is written
+    again: bool = False  # there is more to do: decide with `Proceed` after this is written
     suspended: int = 0  # words that are waited for: the queue's `suspend`
     wake_at_s: float | None = None  # parked: `Due` then at the latest
     end: End | None = None

@@ -87,6 +87,25 @@ def test_a_second_cancel_asks_the_children_no_second_time() -> None:
     assert again.status.canceled == first.status.canceled
 
 
+def test_a_cancelled_flow_ends_after_the_last_of_its_children() -> None:
+    looped = ForLoop(iterator=Static(Raw(b"[1, 2]")), modules=[], parallel=True)
+    run = begun(Module(id="l", value=looped))
+    run = replace(run, status=decided(run, CancelAsked("ada", "enough")).status)
+    first = decided(run, ended(run, ok=False))
+    assert first.end is None
+    last = decided(replace(run, status=first.status), ended(run, ok=False, position=1))
+    assert last.end is not None
+    assert (last.end.status, last.end.ok, last.end.canceled_by) == ("canceled", False, "ada")
+
+
+def test_the_job_of_a_loop_is_the_flow_if_parallel_else_its_turn() -> None:
+    for parallel in (True, False):
+        looped = ForLoop(iterator=Static(Raw(b"[1, 2]")), modules=[], parallel=parallel)
+        run = fresh(Module(id="l", value=looped))
+        out = decided(run, Proceed())
+        assert out.status.modules[0].job == (FLOW if parallel else out.pushes[0].job_id)
+
+
 def test_a_flow_that_waits_for_cancelled_children_is_not_woken_by_time() -> None:
     looped = ForLoop(iterator=Static(Raw(b"[1]")), modules=[], parallel=True, deadline_s=60)
     run = begun(Module(id="l", value=looped))
