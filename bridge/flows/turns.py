@@ -14,7 +14,7 @@ from agent.clock import Clock
 from bridge.flows.applying import Turn, apply, ends_as_before, is_held_by, park, read_turn
 from bridge.flows.asking import Asking
 from bridge.flows.machine import decide
-from bridge.flows.model import Ask
+from bridge.flows.model import Ask, Transition
 from bridge.flows.scope import Answer, Evaluate, Question
 from bridge.jobs.heartbeats import Heartbeats
 from bridge.jobs.model import Pulled
@@ -25,6 +25,7 @@ from bridge.store.store import Connection
 T = TypeVar("T")
 
 TRANSITIONS_MAX: Final = 50  # in one transaction, so that nobody else waits long for the store
+PUSHES_AS_ONE: Final = 10  # a transition with many children counts as so many more
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ class Turns:
 
     def _go_on(self, connection: Connection, tell: Tell, pulled: Pulled, known: Known) -> Asked | More | None:
         """None: it is parked or over, or another worker has it."""
-        for _ in range(TRANSITIONS_MAX):
+        left_to_do = TRANSITIONS_MAX
+        while left_to_do > 0:
             turn = read_turn(connection, pulled.job_id, self._clock.wall_s())
             if turn is None or not is_held_by(turn, pulled.worker):
                 return None
@@ -98,20 +100,20 @@ class Turns:
                 park(connection, turn, tell)
                 return None
             answers = dict(known.answers) if known.version == turn.version else {}
-            left = self._decided(connection, tell, turn, answers)
-            if left is not None:
-                return left
+            out = self._decided(connection, turn, answers)
+            if isinstance(out, Asked):
+                return out
+            apply(connection, turn, out, self._tags, tell)
+            left_to_do -= max(1, len(out.pushes) // PUSHES_AS_ONE)
         return More()
 
     def _decided(
-        self, connection: Connection, tell: Tell, turn: Turn, answers: dict[Question, Answer]
-    ) -> Asked | None:
-        """None: a transition is written."""
+        self, connection: Connection, turn: Turn, answers: dict[Question, Answer]
+    ) -> Asked | Transition:
         assert turn.event is not None  # noqa: S101 the caller has looked
         while isinstance(out := decide(turn.run, turn.event, answers), Ask):
             answers |= self._asking.at_once(connection, out.questions)
             left = [one for one in out.questions if isinstance(one, Evaluate) and one not in answers]
             if left:
                 return Asked(turn.version, tuple(left), answers)
-        apply(connection, turn, out, self._tags, tell)
-        return None
+        return out

@@ -17,6 +17,7 @@ from bridge.flows.deployed import preview_of
 from bridge.flows.expressions.engine import Expressions
 from bridge.flows.turns import Turns
 from bridge.jobs.lanes import FLOW_KINDS
+from bridge.jobs.model import RunOptions
 from bridge.jobs.tag_rules import EVERYBODYS
 from bridge.resources.interpolation import Interpolation
 from bridge.resources.service import Resources
@@ -35,6 +36,8 @@ LEFT = plain("SELECT count(*) AS rows FROM flow_event UNION ALL SELECT count(*) 
              " UNION ALL SELECT count(*) FROM queue")  # fmt: skip
 STEPS = plain("SELECT flow_step_id AS step, count(*) AS jobs FROM job WHERE workspace_id = :workspace"
               " GROUP BY flow_step_id ORDER BY flow_step_id")  # fmt: skip
+
+CHILDREN = plain("SELECT count(*) AS rows FROM flow_child WHERE flow_id = :id")
 
 # A plain step, a parallel loop over a body, a step tried twice that may fail, an expression for the engine.
 FLOW = flow_of(
@@ -56,6 +59,7 @@ FLOW = flow_of(
     ]
 )  # fmt: skip
 RESULT = '[[8, 14], "ValueError5"]'
+ITEMS = 2000
 JOBS = {None: 1, "a": 1, "b": 2, "e": 1, "f": 2, "l": 2, "s": 1}
 
 
@@ -160,3 +164,27 @@ async def test_another_goes_on(store_place: Path, when: When) -> None:
                 break
             moments += 1
     assert moments > 12, f"only {moments} moments were tried"
+
+
+async def test_a_long_list_is_begun_in_portions(store_place: Path) -> None:
+    """Nobody waits long for the store; and what one worker has begun of it another goes on with (I6)."""
+    body = {"id": "b", "py": "return 0"}
+    loop = {"type": "forloopflow", "iterator": "=flow_input.l", "skip_failures": False, "parallel": True}
+    flow = flow_of([{"id": "l", "value": loop | {"modules": [body]}}])
+    fuse = Fuse(1, When.COMMITTED)
+    async with running_cluster(store_place) as running, Expressions() as expressions:
+        turns = await mortal_turns(running, expressions, fuse)
+        driver = Driver(running=running, turns=turns, workspace="main")
+        first = RunOptions(priority=1)  # before its own children
+        flow_id = await driver.push(preview_of(flow, None, None), {"l": list(range(ITEMS))}, first)
+        pulled = await driver.pull("wk-1")
+        assert pulled is not None
+        with pytest.raises(Death):
+            await turns.turn(pulled)
+        begun = (await driver.rows(CHILDREN, id=flow_id))[0]["rows"]
+        assert 0 < begun < ITEMS / 2
+        await running.cluster.jobs.give_up({flow_id: "a death"})
+        again = await driver.pull("wk-2")
+        assert again is not None
+        await turns.turn(again)
+        assert (await driver.rows(CHILDREN, id=flow_id))[0]["rows"] == ITEMS
