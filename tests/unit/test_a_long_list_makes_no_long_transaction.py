@@ -56,5 +56,5 @@ def test_later_portions_are_given_their_items_from_the_list_that_was_kept() -> N
 
 
 def test_a_portion_is_encoded_once() -> None:
-    bodies = {id(push.source.value) for push in proceeded(begun()).pushes}  # type: ignore[union-attr]
+    bodies = {id(push.source.value) for push in proceeded(begun()).pushes}  # type: ignore[union-attr]  # each is a body
     assert len(bodies) == 1
