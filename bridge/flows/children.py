@@ -121,7 +121,7 @@ class Pusher:
                     "language": code.language,
                     "code": code.content,
                     "lock": code.lock,
-                    **_limit(code, f"$workspace/script/{asked.path}", workspace, args),
+                    **_limit(code, f"$workspace/script/{asked.path or _nameless(asked)}", workspace, args),
                 }
             case ScriptAt() as at:
                 script = _script(self._connection, workspace, at)
@@ -219,6 +219,11 @@ def _of_script(script: Row, asked: Push, workspace: str, args: str) -> dict[str,
         "replace": script["replace"],
         **_limit(limit, f"$workspace/script/{script['path']}", workspace, args),
     }
+
+
+def _nameless(asked: Push) -> str:
+    """A step of a flow without a path shares its places with no other run's."""
+    return f"{asked.root_job}/{asked.module_id}"
 
 
 def _limit(of: CodeOf | FlowText, otherwise: str, workspace: str, args: str) -> dict[str, Any]:

@@ -232,7 +232,7 @@ def _flow(source: FlowText, options: RunOptions) -> Runnable:
         tag=source.tag,
         timeout_s=source.timeout_s,
         priority=source.priority,
-        concurrent_limit=source.concurrent_limit,
+        concurrent_limit=source.concurrent_limit if source.concurrency_key or source.path else None,
         concurrency_time_window_s=source.concurrency_time_window_s,
         concurrency_key=source.concurrency_key or f"$workspace/flow/{source.path}",
     )

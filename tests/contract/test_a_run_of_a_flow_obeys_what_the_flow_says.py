@@ -74,6 +74,18 @@ async def test_a_limit_of_flows_is_kept_while_they_are_parked(driver: Driver) ->
     assert await driver.ended(second) is not None
 
 
+async def test_what_has_no_name_shares_its_limit_with_nothing(driver: Driver) -> None:
+    flow = json.loads(flow_of({"modules": [{"id": "a", "py": "return 1"}], "concurrent_limit": 1}))
+    flow["modules"][0]["value"]["concurrent_limit"] = 1
+    for _ in range(2):
+        await driver.push(preview_of(json.dumps(flow).encode(), None, None), {})
+    driver.offline = {"python3"}
+    await driver.until_idle()
+    jobs = driver.running.cluster.jobs
+    pulled = [await jobs.pull(f"ag-{number}", ["python3"]) for number in range(2)]
+    assert [one is not None for one in pulled] == [True, True]
+
+
 async def test_a_limit_of_a_step_is_kept_among_its_children(driver: Driver) -> None:
     body = {"id": "a", "py": "return x", "in": {"x": "=flow_input.iter.value"}}
     loop = {"type": "forloopflow", "iterator": "=[1, 2, 3]", "skip_failures": False, "parallel": True}
