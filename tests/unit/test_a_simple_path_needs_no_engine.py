@@ -1,6 +1,5 @@
 """Short cuts answer what the engine would; and the engine is not begun for them."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -13,6 +12,7 @@ from bridge.flows.expressions.child import answer
 from bridge.flows.expressions.engine import Expressions
 from bridge.flows.expressions.paths import dotted, is_true, pick, read, undotted
 from bridge.flows.expressions.shortcuts import ResultOf, Value, short_cut
+from tests.support.children import child_processes
 from tests.support.looking_up import Kept
 
 KEYS = st.sampled_from(["a", "b", "iter", "index", "value", "length", "constructor", "__proto__", "x y", "0"])
@@ -123,18 +123,14 @@ def test_a_statement_returns_by_itself() -> None:
         assert not is_statement(text)
 
 
-def test_no_process_is_begun_for_them(names: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refused(*_: object, **__: object) -> None:
-        raise AssertionError("a process was begun")
-
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", refused)
-
-    async def values() -> list[bytes]:
-        async with Expressions() as expressions:
-            kept = Kept({"result b": b'[{"c": 9}]'})
-            return [
-                await expressions.evaluate(text, names, kept)
-                for text in ("flow_input.x", "results.b[0].c", "results.no.x")
-            ]
-
-    assert asyncio.run(values()) == [b"1", b"9", b"null"]
+async def test_no_process_is_begun_for_them(names: dict[str, bytes]) -> None:
+    before, kept = child_processes(), Kept({"result b": b'[{"c": 9}]'})
+    async with Expressions() as expressions:
+        values = [
+            await expressions.evaluate(text, names, kept)
+            for text in ("flow_input.x", "results.b[0].c", "results.no.x")
+        ]
+        assert child_processes() == before
+        await expressions.evaluate("flow_input.x + 1", names, kept)
+        assert child_processes() > before
+    assert values == [b"1", b"9", b"null"]

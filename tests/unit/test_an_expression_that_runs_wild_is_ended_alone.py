@@ -1,6 +1,8 @@
 """Time, memory, depth and death of one evaluation; the next ones are served."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator
 
@@ -10,7 +12,9 @@ from bridge.errors import ExpressionFailed
 from bridge.flows.expressions.children import Children
 from bridge.flows.expressions.engine import Expressions
 from bridge.flows.expressions.model import Limits
+from tests.support.children import child_processes
 from tests.support.looking_up import Kept
+from tests.support.until import until
 
 LIMITS = Limits(time_s=0.3, memory_mb=16, lookups=20)
 
@@ -71,10 +75,10 @@ async def test_one_that_the_engine_does_not_end_is_killed() -> None:
 
 
 async def test_one_that_died_in_its_sleep_is_replaced() -> None:
-    children = Children(1)
+    children, before = Children(1), child_processes()
     await children.ask(request("return 1"), 10)
-    (idle,) = children._idle
-    idle.end()
-    await idle.process.wait()
+    (idle,) = child_processes() - before
+    os.kill(idle, signal.SIGKILL)
+    await until(lambda: idle not in child_processes(), within_s=10)
     assert "2" in (await children.ask(request("return 1 + 1"), 10))["json"]
     await children.close()
