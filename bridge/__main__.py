@@ -1,12 +1,16 @@
-"""`python -m bridge serve` runs cluster, API and relay, `relay` only the relay; `broker` is for operators."""
+"""`python -m bridge serve` runs the cluster with its relay, `relay` and `worker` one of its parts alone."""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from bridge import command_line
 from bridge.errors import BridgeError, ConfigError
+
+if TYPE_CHECKING:
+    from bridge.worker.settings import WorkerSettings
 
 USAGE_ERROR = 2
 
@@ -24,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _do(asked: argparse.Namespace) -> int:
-    if asked.command in ("serve", "relay"):
+    if asked.command in ("serve", "relay", "worker"):
         return _run(asked)
     if asked.command == "broker":
         from bridge import operators  # noqa: PLC0415 each command loads what it needs, and no more
@@ -48,12 +52,26 @@ def _run(asked: argparse.Namespace) -> int:
     from bridge.devices.service import Rules  # noqa: PLC0415 see above
 
     rules = Rules(
-        require_approval=asked.require_approval, shared_tokens=getattr(asked, "shared_tokens", False)
+        require_approval=getattr(asked, "require_approval", False),
+        shared_tokens=getattr(asked, "shared_tokens", False),
     )
-    settings = config.read(os.environ, relay_only=asked.command == "relay", devices=rules)
+    settings = config.read(
+        os.environ, relay_only=asked.command == "relay", devices=rules, worker=_worker_of(asked)
+    )
     logs.configure("text" if sys.stderr.isatty() else "json")
-    asyncio.run(app.serve(settings) if asked.command == "serve" else app.relay(settings))
+    run = {"serve": app.serve, "relay": app.relay, "worker": app.work}[asked.command]
+    asyncio.run(run(settings))
     return 0
+
+
+def _worker_of(asked: argparse.Namespace) -> "WorkerSettings | None":
+    from bridge.worker import settings  # noqa: PLC0415 see above
+
+    if asked.command == "worker":
+        return settings.read(os.environ, asked.tags, asked.slots)
+    if asked.command == "serve" and not asked.no_worker:
+        return settings.read(os.environ, asked.worker_tags)
+    return None
 
 
 if __name__ == "__main__":

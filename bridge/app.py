@@ -44,6 +44,7 @@ from bridge.wiring.enrolling import address_of, enrolments_of
 from bridge.wiring.relaying import desk_of, one_term, taker
 from bridge.wiring.rounds import announce, keep_up, look_for_untold, sweep
 from bridge.wiring.serving import together, until_signal
+from bridge.wiring.working import until_told, working_of
 
 log = structlog.get_logger()
 
@@ -109,7 +110,28 @@ async def serve(settings: Settings) -> None:
             "wishes": pages.wishes,
             **_always(cluster, settings),
         }
+        if settings.worker is not None:
+            working = await working_of(settings, settings.worker, cluster, store, clock)
+            beside |= {"worker": working.work, "worker's tags": working.served}
         await until_signal(settings, routes, beside, showing.stopping_of(cluster, pages))
+    finally:
+        await store.close()
+
+
+async def work(settings: Settings) -> None:
+    """Only a normal worker, on the database that bridges serve, until SIGTERM or SIGINT."""
+    if settings.worker is None or isinstance(settings.store, Path):
+        raise ConfigError(
+            "a worker of its own needs PostgreSQL: set DATABASE_URL to the database of your bridges. A store "
+            f"in a file ({settings.store}) is one process's; there `python -m bridge serve` has a worker "
+            "inside, and --worker-tags says what it serves."
+        )
+    clock = SystemClock()
+    store = await open_store(settings.store)
+    try:
+        cluster = await _cluster(settings, store, clock, await Signer.load(Ledger(store, clock)))
+        working = await working_of(settings, settings.worker, cluster, store, clock)
+        await until_told(_always(cluster, settings), working, cluster)
     finally:
         await store.close()
 

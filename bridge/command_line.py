@@ -16,13 +16,15 @@ def parser() -> argparse.ArgumentParser:
         epilog="Settings: AMQP_URL (serve needs none) PUBLIC_AMQP_URL MANAGEMENT_URL BROKER_AUTH "
         "BRIDGE_STORE or DATABASE_URL BRIDGE_HOST BRIDGE_PORT BASE_URL "
         "ADMIN_PASSWORD_FILE READY_MAX ZOMBIE_JOB_TIMEOUT CUSTOM_TAGS DEFAULT_TAGS_PER_WORKSPACE; "
+        "for the normal worker: WORKER_GROUP WORKER_DIR; "
         "for TLS: TLS_CERT_FILE TLS_KEY_FILE CA_FILE CLIENT_CERT_FILE CLIENT_KEY_FILE; "
         "for relay: AGENT_TOKEN BASE_INTERNAL_URL.",
     )
     commands = made.add_subparsers(
-        dest="command", required=True, metavar="serve|relay|broker|keys|devices|tokens|quarantine"
+        dest="command", required=True, metavar="serve|worker|relay|broker|keys|devices|tokens|quarantine"
     )
-    serve = commands.add_parser("serve", help="cluster, API and relay")
+    serve = commands.add_parser("serve", help="cluster, API, relay and a normal worker")
+    _add_worker(commands, serve)
     relay = commands.add_parser("relay", help="only the relay, for a cluster at BASE_INTERNAL_URL")
     for one in (serve, relay):
         one.add_argument(
@@ -39,6 +41,21 @@ def parser() -> argparse.ArgumentParser:
     for what, meaning in BROKER_COMMANDS.items():
         whats.add_parser(what, help=meaning)
     return made
+
+
+def _add_worker(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", serve: argparse.ArgumentParser
+) -> None:
+    serve.add_argument("--no-worker", action="store_true", help="run no flows and dependency jobs here")
+    serve.add_argument(
+        "--worker-tags", metavar="TAGS", default=None, help="what its normal worker serves (flow,dependency)"
+    )
+    worker = commands.add_parser("worker", help="one more normal worker, on the database of DATABASE_URL")
+    worker.add_argument(
+        "--tags", metavar="TAGS", default=None,
+        help="what it serves, with commas between; beside these, tags of scripts (flow,dependency)",
+    )  # fmt: skip
+    worker.add_argument("--slots", type=int, default=None, help="jobs at once; turns of flows take none (2)")
 
 
 def _add_trust(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

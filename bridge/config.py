@@ -19,6 +19,7 @@ from bridge.relay.policy import LOST_AFTER_S, SHORTEST_S, Policies, by_pattern
 from bridge.store.on_server import POOL_MIN, OnServer
 from bridge.web import tls
 from bridge.web.tls import Pair
+from bridge.worker.settings import WorkerSettings
 
 SECRETS: Final = ("AGENT_TOKEN", "AMQP_URL", "PUBLIC_AMQP_URL")  # each also from a file: AMQP_URL_FILE
 
@@ -52,9 +53,16 @@ class Settings:
     outbound: Outbound
     tls: Pair | None  # what the bridge serves HTTPS with; None: it serves HTTP
     devices: Rules
+    worker: WorkerSettings | None  # the normal worker in this process; None: there is none
 
 
-def read(env: Mapping[str, str], *, relay_only: bool, devices: Rules = FIRST_USE) -> Settings:
+def read(
+    env: Mapping[str, str],
+    *,
+    relay_only: bool,
+    devices: Rules = FIRST_USE,
+    worker: WorkerSettings | None = None,
+) -> Settings:
     """Raises `ConfigError`, which names the setting, what it needs and what it got."""
     env = {**env, **_secrets(env)}
     host, port = env.get("BRIDGE_HOST", "127.0.0.1"), _whole(env, "BRIDGE_PORT", 8000)
@@ -84,6 +92,7 @@ def read(env: Mapping[str, str], *, relay_only: bool, devices: Rules = FIRST_USE
         outbound=towards,
         tls=pair,
         devices=devices,
+        worker=worker,
     )
 
 

@@ -1,12 +1,25 @@
 """What agents tell of themselves over HTTP, and what people read of them."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from agent.wire.claims import Tag
+from agent.wire.claims import Claims, Tag, WorkerName
 from bridge.jobs.model import Int64, Page, Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class NormalWorker:
+    """A worker of the cluster's own: no token says its tags, its operator does."""
+
+    worker: WorkerName
+    worker_group: str
+    tags: frozenset[Tag]
+
+
+Speaker = Claims | NormalWorker
 
 
 class Ping(Struct, kw_only=True):

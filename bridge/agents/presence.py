@@ -9,8 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from agent.clock import Clock
-from agent.wire.claims import Claims
-from bridge.agents.model import Ping
+from bridge.agents.model import Ping, Speaker
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Store
 
@@ -26,26 +25,26 @@ class Presence:
         self._heard: dict[str, float] = {}  # by worker: when, in wall seconds
         self._starts = False  # somebody began: a moment to forget who is gone
 
-    def ping(self, claims: Claims, ping: Ping) -> None:
+    def ping(self, speaker: Speaker, ping: Ping) -> None:
         """What a worker says of itself; null in it means: as before."""
         now_s = self._clock.wall_s()
         said = {
             name: _storable(told) for name, told in msgspec.structs.asdict(ping).items() if told is not None
         }
-        self._heard.pop(claims.worker, None)
-        self._pings[claims.worker] = {
+        self._heard.pop(speaker.worker, None)
+        self._pings[speaker.worker] = {
             "started_at": now_s,
-            **self._pings.get(claims.worker, {}),
+            **self._pings.get(speaker.worker, {}),
             **said,
-            "worker_group": claims.worker_group,
-            "tags": msgspec.json.encode(sorted(claims.tags)).decode(),  # what the token says, not the ping
+            "worker_group": speaker.worker_group,
+            "tags": msgspec.json.encode(sorted(speaker.tags)).decode(),  # what the token says, not the ping
             "now": now_s,
         }
         self._starts = self._starts or ping.ping_type == "Initial"
 
-    def heard(self, claims: Claims) -> None:
+    def heard(self, speaker: Speaker) -> None:
         """It is there, and says so with nothing else."""
-        self._heard[claims.worker] = self._clock.wall_s()
+        self._heard[speaker.worker] = self._clock.wall_s()
 
     async def record(self) -> None:
         """All of it, in one transaction. Raises `WriteFailed`; then it is tried again the next time."""

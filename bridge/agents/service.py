@@ -12,7 +12,7 @@ from agent.clock import Clock
 from agent.database import WriteFailed
 from agent.wire.claims import Claims
 from bridge.agents.drained import Drained
-from bridge.agents.model import HeldScript, Ping, ScriptMeta, WorkerRow, WorkersFilter
+from bridge.agents.model import HeldScript, Ping, ScriptMeta, Speaker, WorkerRow, WorkersFilter
 from bridge.agents.presence import Presence
 from bridge.errors import BadRequest
 from bridge.jobs.model import rfc3339
@@ -36,15 +36,15 @@ class Workers:
         self._clock = clock
         self._presence = Presence(store, clock)
 
-    def ping(self, claims: Claims, ping: Ping) -> None:
+    def ping(self, speaker: Speaker, ping: Ping) -> None:
         """Raises `BadRequest` when a first ping does not say who it is."""
         if ping.ping_type == "Initial" and None in (ping.worker_instance, ping.ip, ping.version):
             raise BadRequest("an Initial ping needs worker_instance, ip and version")
-        self._presence.ping(claims, ping)
+        self._presence.ping(speaker, ping)
 
-    def heard(self, claims: Claims) -> None:
+    def heard(self, speaker: Speaker) -> None:
         """An agent that waits for a job is there, and says so with nothing else."""
-        self._presence.heard(claims)
+        self._presence.heard(speaker)
 
     async def run(self) -> None:
         """For ever: record who was heard of, all of them at once."""

@@ -40,6 +40,14 @@ class Workspaces:
         except Taken:
             raise BadRequest(f"workspace {asked.id!r} exists already; choose another id") from None
 
+    async def ids(self) -> list[str]:
+        """Of all of them."""
+
+        def read(connection: Connection) -> list[str]:
+            return [row["id"] for row in connection.execute(SQL["workspaces"])]
+
+        return await self._store.read(read)
+
     async def visible_to(self, identity: Identity) -> list[Workspace]:
         def read(connection: Connection) -> list[Workspace]:
             return [Workspace(**row) for row in connection.execute(SQL["workspaces"])]

@@ -70,6 +70,7 @@ class Cluster:
     luggage: LuggageOf
     schedules: Schedules
     tokens: Tokens
+    workspaces: Workspaces
     devices: Devices
     successors: Successors
     workers: Workers
@@ -185,6 +186,7 @@ async def open_cluster(
         luggage=values.for_all_of_its_tag(devices),
         schedules=schedules,
         tokens=tokens,
+        workspaces=workspaces,
         devices=devices,
         successors=successors,
         workers=workers,

@@ -1,0 +1,115 @@
+"""The normal worker of a process: in `serve` beside all else, in `worker` alone."""
+
+import asyncio
+import hashlib
+import secrets
+import signal
+import socket
+import string
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from agent.clock import Clock
+from agent.wire.claims import WorkerName
+from agent.wire.tokens import instance_of
+from bridge.agents.api import API_VERSION
+from bridge.config import Settings
+from bridge.store.leading import Part
+from bridge.store.on_server import OnServer
+from bridge.store.store import Store
+from bridge.web.cluster import Cluster
+from bridge.worker.executing import executor_in
+from bridge.worker.folder import Folder
+from bridge.worker.handlers import SCRIPT_KINDS
+from bridge.worker.held import Handler
+from bridge.worker.machine import Machine
+from bridge.worker.scripts import Scripts
+from bridge.worker.served import Served
+from bridge.worker.settings import WorkerSettings
+from bridge.worker.worker import About, Worker
+
+DIED: Final = "its worker died"
+STOP_S: Final = 10.0  # for what runs to end by itself
+SUFFIX_CHARS: Final = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """A worker, and what stands beside it."""
+
+    work: Part
+    served: Part
+
+
+async def working_of(
+    settings: Settings, asked: WorkerSettings, cluster: Cluster, store: Store, clock: Clock
+) -> Working:
+    """Raises `ConfigError`."""
+    name = _name(settings.store, asked.group)
+    served = Served(asked.tags, settings.tags, cluster.workspaces.ids)
+    await served.look()
+    machine = Machine.here(f"v{API_VERSION}")
+    about = About(name=name, group=asked.group, machine=machine, slots=asked.slots, tags=served.now)
+    handlers = _handlers(settings, asked, cluster, store, about)
+    worker = Worker(about, cluster.jobs, cluster.workers, handlers, clock)
+    return Working(partial(_work, worker, cluster, name), served.run)
+
+
+async def _work(worker: Worker, cluster: Cluster, name: str) -> None:
+    """What an earlier life had in hand runs again, or ends, as its rules say (I1, I2)."""
+    await cluster.holding.take_from(WorkerName(name), DIED, is_trusted=True)
+    await worker.run()
+
+
+async def until_told(parts: Mapping[str, Part], working: Working, cluster: Cluster) -> None:
+    """Work, and all that a worker's process has beside it, until SIGTERM or SIGINT.
+
+    Then it takes nothing new; what has not ended within `STOP_S` is stopped, and is somebody else's.
+    """
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    async with asyncio.TaskGroup() as beside:
+        others = [beside.create_task(part(), name=name) for name, part in parts.items()]
+        others.append(beside.create_task(working.served(), name="tags"))
+        work = beside.create_task(working.work(), name="worker")
+        await told.wait()
+        cluster.jobs.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await asyncio.wait((work,))
+        work.cancel()
+        await asyncio.wait((work,))
+        for task in others:
+            task.cancel()
+
+
+def _handlers(
+    settings: Settings, asked: WorkerSettings, cluster: Cluster, store: Store, about: About
+) -> Mapping[str, Handler]:
+    folder = Folder(asked.folder or store.key_path.with_suffix(".work"))
+    scripts = Scripts(
+        cluster.jobs,
+        cluster.environments,
+        executor_in(folder.path),
+        worker=about.name,
+        worker_group=asked.group,
+        hostname=about.machine.hostname,
+        base_url=settings.base_url,
+    )
+    return dict.fromkeys(SCRIPT_KINDS, scripts.run)
+
+
+def _name(store: Path | OnServer, group: str) -> str:
+    """On a file the same at every start, so that what an earlier life had is known to be nobody's."""
+    host = instance_of(socket.gethostname()) or "bridge"
+    if isinstance(store, Path):
+        own = hashlib.sha256(str(store.resolve()).encode()).hexdigest()[:5]
+    else:
+        own = "".join(secrets.choice(SUFFIX_CHARS) for _ in range(5))
+    return f"wk-{group}-{host}-{own}"
