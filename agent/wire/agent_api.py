@@ -22,6 +22,12 @@ CODE_PLACES: Final = {
     "appscript": ("app_script", "content", "lock"),
 }  # every other kind has a script's
 
+# What only a normal worker of the cluster can run (agent-api.md 4.4).
+NOT_FOR_AGENTS: Final = frozenset({
+    "flow", "flowpreview", "flownode", "singlestepflow", "identity", "aiagent",
+    "dependencies", "flowdependencies", "appdependencies", "deploymentcallback",
+})  # fmt: skip
+
 
 def state_path(path: str | None, permissioned_as: str, created_by: str, *, is_scheduled: bool) -> str:
     """Where the script of a job keeps what it remembers."""
@@ -81,10 +87,24 @@ def unrun_end(reply: Mapping[str, Any]) -> Result | None:
     """How a job ends that was handed out and is not to be run; None for every other (agent-api.md 7.5)."""
     job = reply["job"]
     by, reason = job.get("canceled_by"), job.get("canceled_reason") or ""
-    if by is None and not job.get("pre_run_error"):
+    if by is None:
+        error = _why_unrun(job)
+        return None if error is None else failed(job, error)
+    error = canceled_error(by, reason)
+    return replace(failed(job, error), canceled_by=by, canceled_reason=reason)
+
+
+def _why_unrun(job: Mapping[str, Any]) -> dict[str, str] | None:
+    if job.get("pre_run_error"):
+        return {"name": "PreRunError", "message": job["pre_run_error"]}
+    if job["kind"] not in NOT_FOR_AGENTS:
         return None
-    error = canceled_error(by, reason) if by else {"name": "PreRunError", "message": job["pre_run_error"]}
-    return replace(failed(job, error), canceled_by=by, canceled_reason=reason if by else None)
+    message = (
+        f"an agent got this job of kind {job['kind']} by its tag {job['tag']}, and no agent can run it. "
+        "Leave flow, dependency and their workspaces' tags out of the agent's token, and let at least one "
+        "normal worker of the cluster listen to them. Nothing was run."
+    )
+    return {"name": "NotForAgents", "message": message}
 
 
 def failed(job: Mapping[str, Any], error: Mapping[str, str]) -> Result:

@@ -133,6 +133,14 @@ async def test_a_job_that_is_not_to_be_run_ends_as_it_says(fake: FakeCluster, ta
     assert (broken["canceled_by"], broken["result"]["message"]) == (None, "no such worker group")
 
 
+async def test_a_job_that_no_agent_can_run_says_who_can(fake: FakeCluster, take: Take) -> None:
+    for kind in ("flow", "flowpreview", "dependencies", "flowdependencies", "identity"):
+        end = await becomes(fake, take, push(fake, kind=kind, code=None))
+        assert (end["result"]["name"], end["canceled_by"]) == ("NotForAgents", None)
+        assert f"this job of kind {kind} by its tag" in end["result"]["message"]
+        assert "normal worker" in end["result"]["message"]
+
+
 async def test_code_is_fetched_from_where_its_kind_has_it(fake: FakeCluster, take: Take) -> None:
     fake.api.scripts["00000000000000ff"] = "echo script"
     fake.api.flow_scripts["00000000000000ff"] = "echo flow"
