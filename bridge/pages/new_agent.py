@@ -26,6 +26,7 @@ from bridge.pages.site import Site
 from bridge.pages.wording import age
 from bridge.relay.policy import SHORTEST_S, Policies
 from bridge.tokens.model import Identity, NewAgentToken
+from bridge.tokens.reserved import warning_of
 from bridge.tokens.service import Tokens
 
 DAY_S: Final = 86_400
@@ -92,16 +93,19 @@ class NewAgentPages:
             made = [self._tokens.mint_agent_token(asked) for _ in range(count)]
         except BadRequest as error:
             return await self._form(request, who, str(error), form)
+        warning = warning_of(asked.tags)
+        more = {"warning": warning} if warning else {}
         for token in made:
             await self._audit.note(
                 who.username, "agent_workers.token.create", token_id(token), worker_group=asked.worker_group,
-                tags=asked.tags, exp=asked.exp, shared=asked.shared,
+                tags=asked.tags, exp=asked.exp, shared=asked.shared, **more,
             )  # fmt: skip
         tokens = [Made(token, token_id(token)) for token in made]
         known = quote(",".join(one.id for one in tokens))
         values = {
             "asked": asked,
             "made": tokens,
+            "warning": warning,
             "base_url": _seen_from_sites(self._base_url, str(request.base_url).rstrip("/")),
             "live": f"/workers/new/live?tokens={known}",
             "waits": [None] * len(tokens),

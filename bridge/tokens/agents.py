@@ -12,6 +12,7 @@ from agent.wire.claims import Claims, Tag, WorkerName
 from agent.wire.tokens import AGENT_PREFIX, bare, split_bearer, token_id
 from bridge.errors import BadRequest
 from bridge.tokens.model import AgentClaims, NewAgentToken, NextAgentToken
+from bridge.tokens.reserved import warning_of
 from bridge.tokens.signing import BadToken, Remembered, Signer
 from bridge.tokens.tags import checked_tag
 
@@ -42,6 +43,8 @@ class AgentTokens:
         for field, name in (("worker_group", asked.worker_group), ("suffix", asked.suffix)):
             if name is not None and not NAME.fullmatch(name):
                 raise BadRequest(f"{field} must be 1 to 80 of the characters A-Z a-z 0-9 . _ -, not {name!r}")
+        if warning := warning_of(asked.tags):
+            log.warning("token.reserved_tags", worker_group=asked.worker_group, warning=warning)
         claims = AgentClaims(
             worker_group=asked.worker_group,
             suffix=asked.suffix,

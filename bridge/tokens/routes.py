@@ -11,12 +11,14 @@ from bridge.tokens import sessions
 from bridge.tokens.blacklist import BlacklistedToken, BlacklistFilter, BlacklistRow, WhitelistedToken
 from bridge.tokens.gate import Gate, token_of
 from bridge.tokens.model import Login, Member, NewAgentToken, NewPersonToken, NewWorkspace, Whoami, Workspace
+from bridge.tokens.reserved import warning_of
 from bridge.tokens.service import LOGIN_LIFE_S, Tokens
 from bridge.tokens.workspaces import Workspaces
 from bridge.web.bodies import json_reply, text_reply, typed_body, typed_query, unit
 from bridge.web.described import TEXT, Described
 
 IN: Final = "/api/w/{workspace}"
+WARNING: Final = "Orvanta-Warning"
 
 
 class TokenRoutes:
@@ -96,16 +98,24 @@ class TokenRoutes:
         return text_reply(await self._tokens.create(identity, asked), 201)
 
     async def create_agent_token(self, request: Request) -> Response:
-        """Make an agent token for a worker group and its tags; superadmins only."""
+        """Make an agent token for a worker group and its tags; superadmins only.
+
+        The header `Orvanta-Warning` says what is wrong with tags that are for normal workers.
+        """
         identity = await self._gate.superadmin(request)
         asked = await typed_body(request, NewAgentToken)
         token = self._tokens.mint_agent_token(asked)
+        warning = warning_of(asked.tags)
+        more = {"warning": warning} if warning else {}
         await self._audit.note(
             identity.username, "agent_workers.token.create", token_id(token),
             worker_group=asked.worker_group, suffix=asked.suffix, tags=asked.tags, exp=asked.exp,
-            shared=asked.shared,
+            shared=asked.shared, **more,
         )  # fmt: skip
-        return json_reply(token)
+        reply = json_reply(token)
+        if warning:
+            reply.headers[WARNING] = warning
+        return reply
 
     async def blacklist_token(self, request: Request) -> Response:
         """Refuse an agent token from now on; superadmins only."""

@@ -27,6 +27,12 @@ async def test_it_carries_what_was_chosen(cluster: Running) -> None:
     assert token not in str(entry)
 
 
+async def test_tags_of_normal_workers_are_warned_of(cluster: Running) -> None:
+    page = (await cluster.admin.post("/workers/new", data=ASKED | {"further": "flow"})).text
+    assert "are for a normal worker" in page
+    assert "are for a normal worker" not in (await cluster.admin.post("/workers/new", data=ASKED)).text
+
+
 async def test_many_devices_get_a_token_each_or_share_one(cluster: Running) -> None:
     several = await cluster.admin.post("/workers/new", data=ASKED | {"devices": "many", "count": "3"})
     assert len(set(TOKEN.findall(several.text))) == 3

@@ -53,6 +53,16 @@ async def test_a_bad_request_is_told_how_to_mend(
     assert told in response.text
 
 
+async def test_tags_of_normal_workers_are_minted_with_a_warning(cluster: Running) -> None:
+    body = {"worker_group": "pos", "exp": int(time.time()) + 3600}
+    warned = await cluster.admin.post(MINT, json={**body, "tags": ["bash", "flow", "dependency-lab\n"]})
+    assert (warned.status_code, type(warned.json())) == (200, str)
+    assert warned.headers["orvanta-warning"].startswith("'flow', 'dependency-lab\\n': no agent gets a job")
+    assert "orvanta-warning" not in (await cluster.admin.post(MINT, json={**body, "tags": ["bash"]})).headers
+    first, second = (await cluster.admin.get("/api/audit/list")).json()[:2]
+    assert ("warning" in first["parameters"], "warning" in second["parameters"]) == (False, True)
+
+
 async def test_the_worker_is_named_by_group_and_suffix(cluster: Running) -> None:
     rest = (await mint(cluster)).removeprefix("jwt_agent_")
     for suffix in ("till-a1b2c", "till-a1b2c_label_2"):
