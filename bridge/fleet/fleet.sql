@@ -7,8 +7,9 @@ SELECT enrolled_agent.worker, worker_group, enrolled_agent.tags, version, slots,
  ORDER BY worker_group, enrolled_agent.worker;
 
 -- name: pinging
--- Who pings over HTTP: agents with that link, and normal workers.
-SELECT worker, worker_group, tags, version, started_at, pinged_at FROM worker WHERE pinged_at >= :since
+-- Who pings over HTTP: agents with that link, and normal workers; of these each start may have another name.
+SELECT worker, worker_group, tags, version, started_at, pinged_at FROM worker
+ WHERE pinged_at >= :since AND (worker LIKE 'ag-%' OR pinged_at >= :normal_since)
  ORDER BY worker_group, worker;
 
 -- name: running_over_http

@@ -9,6 +9,7 @@ PING_S: Final = 10.0  # how often an agent speaks that does not say so itself
 SLACK: Final = 1.5  # a ping that is late by half is late; by more, the link is down
 SLACK_S: Final = 1.5  # what the way and the store may take
 HTTP_SILENCE_S: Final = 75.0  # over HTTP an idle agent speaks twice a minute
+NORMAL_SILENCE_S: Final = 20.0  # a normal worker says each 5 s that it is there
 
 
 class Kind(StrEnum):
@@ -57,7 +58,8 @@ class Agent:
     @property
     def name(self) -> str:
         """Without what it shares with its group."""
-        return self.worker.removeprefix(f"ag-{self.group}-")
+        prefix = "wk" if self.kind is Kind.NORMAL else "ag"
+        return self.worker.removeprefix(f"{prefix}-{self.group}-")
 
     @property
     def is_there(self) -> bool:
@@ -170,11 +172,12 @@ def pinging(
 ) -> Agent:
     """`row`: of the statement `pinging`, of a worker that never enrolled."""
     heard = row["pinged_at"]
-    is_there = now_s - heard <= HTTP_SILENCE_S
+    kind = Kind.HTTP if row["worker"].startswith("ag-") else Kind.NORMAL
+    is_there = now_s - heard <= (NORMAL_SILENCE_S if kind is Kind.NORMAL else HTTP_SILENCE_S)
     return Agent(
         worker=row["worker"],
         group=row["worker_group"],
-        kind=Kind.HTTP if row["worker"].startswith("ag-") else Kind.NORMAL,
+        kind=kind,
         state=State.UP if is_there else State.DOWN,
         since=_up_since(row["worker"], row["started_at"], history) if is_there else heard,
         last_heard=heard,

@@ -24,6 +24,7 @@ FRESH_S: Final = 0.8
 HISTORY_FRESH_S: Final = 10.0
 DAY_S: Final = 86_400.0
 MOVES_EVERY_S: Final = 300.0  # so that a strip without news is the same for a while
+NORMAL_SHOWN_S: Final = 300.0  # after its last word, as agent-api.md 2.3 shows workers
 STEP_S: Final = 900.0  # of what the strips show: 96 in a day
 MONTHS: Final = 12
 OWN_SCRIPTS: Final = {
@@ -150,7 +151,7 @@ class _Rows:
 
 
 def _rows(db: Connection, wall_s: float) -> _Rows:
-    since = {"since": wall_s - DAY_S}
+    since = {"since": wall_s - DAY_S, "normal_since": wall_s - NORMAL_SHOWN_S}
     return _Rows(
         [dict(row) for row in db.execute(SQL["enrolled"])],
         [dict(row) for row in db.execute(SQL["pinging"], since)],

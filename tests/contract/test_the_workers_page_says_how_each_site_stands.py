@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from agent.wire.claims import Tag, WorkerName
+from bridge.agents.model import NormalWorker, Ping
 from bridge.store.statements import Statement
 from tests.contract.test_a_page_fits_a_slow_line import FIRST_LOAD_BYTES, sent_bytes
 from tests.support.cluster import Running
@@ -119,6 +121,22 @@ async def test_a_missing_normal_worker_is_warned_of(cluster: Running) -> None:
     page = (await cluster.admin.get("/workers")).text
     assert "No normal worker listens to" in page
     assert "No worker has come yet" in page
+
+
+async def test_a_normal_worker_stands_there_while_it_lives(cluster: Running) -> None:
+    served = frozenset(map(Tag, ("flow", "dependency")))
+    normal = NormalWorker(WorkerName("wk-default-here-a1b2c"), "default", served)
+    cluster.cluster.workers.ping(normal, Ping(ping_type="MainLoop"))
+    assert len((await cluster.admin.get("/api/workers/list")).json()) == 1  # and so it is recorded
+    rows = await rows_of(cluster)
+    assert list(rows) == [normal.worker]
+    assert rows[normal.worker].startswith("here-a1b2c dependency flow ● up")
+    assert "No normal worker listens to" not in (await cluster.admin.get("/workers")).text
+    cluster.clock.ahead_s += 30
+    assert await names(cluster, "?state=away") == ["a1b2c"]
+    assert "No normal worker listens to" in (await cluster.admin.get("/workers")).text
+    cluster.clock.ahead_s += 300
+    assert await names(cluster, "") == []
 
 
 @pytest.mark.on_both_stores
