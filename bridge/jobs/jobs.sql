@@ -117,7 +117,7 @@ UPDATE queue
 
 -- name: running
 -- `keeps`: its worker is an agent of ours, which brings it to a result however long it is cut off.
-SELECT queue.id, job.tag, job.lost_after_s,
+SELECT queue.id, queue.tag AS lane, job.tag, job.lost_after_s,
        EXISTS (SELECT 1 FROM enrolled_agent WHERE enrolled_agent.worker = queue.worker) AS keeps
   FROM queue JOIN job USING (id)
  WHERE queue.state = 'running' AND queue.worker IS NOT NULL;

@@ -33,7 +33,7 @@ from bridge.worker.settings import WorkerSettings
 from bridge.worker.worker import About, Worker
 
 DIED: Final = "its worker died"
-STOP_S: Final = 10.0  # for what runs to end by itself
+STOP_S: Final = 5.0  # for what runs to end by itself; whoever stops a container waits 10 s
 SUFFIX_CHARS: Final = string.ascii_letters + string.digits
 
 

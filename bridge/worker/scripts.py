@@ -100,7 +100,7 @@ class Scripts:
         """`own`: the workspace's variables."""
         env = {
             **own,
-            **reserved_env(json.loads(job.as_json())["job"]),
+            **reserved_env(json.loads(job.as_json())),
             "WM_TOKEN": job.token,
             "WM_JOB_ID": job.job_id,
             "WM_WORKSPACE": job.workspace,

@@ -90,6 +90,10 @@ class Service:
         """From its next start: through this command, which ends by becoming the words that follow it."""
         self._command[:0] = words
 
+    def run_with(self, *options: str) -> None:
+        """From its next start: with these options too."""
+        self._command.extend(options)
+
     def launch(self) -> None:
         """Start it; returns at once."""
         self._running = Running(self._command, env=environment(self.settings), log=self.log, cwd=ROOT)
