@@ -41,9 +41,9 @@ class DetailRoutes:
         return json_reply(await self._details.progress(*await self._named(request)))
 
     async def root(self, request: Request) -> Response:
-        """The job that all this began with: without flows, the job itself."""
+        """The flow that all this began with: of what is no step of one, the job itself."""
         row = await self._details.require(*await self._named(request))
-        return json_reply(row["id"])
+        return json_reply(row["root_job"] or row["id"])
 
     async def args(self, request: Request) -> Response:
         """The job's arguments as they were given, with `$var:` and `$res:` unresolved."""

@@ -1,5 +1,5 @@
 -- name: one
-SELECT job.id, job.created_at, job.args, queue.state, queue.started_at AS queue_started_at,
+SELECT job.id, job.root_job, job.created_at, job.args, queue.state, queue.started_at AS queue_started_at,
        completed.started_at, completed.duration_ms, completed.status
   FROM job
   LEFT JOIN queue USING (id)

@@ -1,5 +1,6 @@
 """What people read about jobs, in the shapes of agent-api.md 8.2."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -30,6 +31,9 @@ class JobFilter(Struct):
     created_by: str | None = None
     script_path_exact: str | None = None
     schedule_path: str | None = None
+    parent_job: str | None = None
+    job_kinds: str | None = None  # with commas between them
+    is_flow_step: bool | None = None
     page: Page = 1
     per_page: Annotated[int, Meta(ge=1, le=1000)] = 30
 
@@ -51,6 +55,7 @@ class Update(Struct):
     stream_offset: int | UnsetType = UNSET
     new_result_stream: str | UnsetType = UNSET
     progress: int | UnsetType | None = UNSET
+    flow_status: Raw | UnsetType = UNSET
 
 
 class MaybeResult(Struct):
@@ -125,19 +130,21 @@ class Records:
             return row["id"], MaybeResult(True, True, True, Raw(row["early_result"].encode()))
         return row["id"], _maybe(row)
 
-    async def update(self, workspace: str, job_id: str, log_offset: int) -> Update:
+    async def update(self, workspace: str, job_id: str, log_offset: int) -> tuple[Update, str]:
+        """And the job's kind. Raises `NotFound`."""
         key = {"id": job_id, "workspace_id": workspace}
 
-        def read(connection: Connection) -> Update:
+        def read(connection: Connection) -> tuple[Update, str]:
             row = _found(connection, "place", key)
             text, length = joblog.read_from(connection, job_id, log_offset)
-            return Update(
+            update = Update(
                 running=row["state"] == "running",
                 completed=row["status"] is not None,
                 new_logs=text,
                 log_offset=length,
                 mem_peak=self._liveness(row).mem_peak_kb,
             )
+            return update, row["kind"]
 
         return await self._store.read(read)
 
@@ -166,6 +173,9 @@ class Records:
             "created_by": wanted.created_by,
             "script_path_exact": wanted.script_path_exact,
             "schedule_path": wanted.schedule_path,
+            "parent_job": wanted.parent_job,
+            "job_kinds": _kinds(wanted.job_kinds),
+            "is_flow_step": wanted.is_flow_step,
             **window(wanted),
         }
         return await self._store.read(
@@ -206,7 +216,7 @@ class Records:
             "canceled_reason": row["queue_canceled_reason"],
             "last_ping": rfc3339(alive.last_ping_s),
             "mem_peak": alive.mem_peak_kb,
-            "suspend": None,
+            "suspend": row["suspend"] or None,
             "worker": row["queue_worker"],
         }
 
@@ -219,6 +229,13 @@ def _maybe(row: Row) -> MaybeResult:
         success=row["status"] == "success",
         result=Raw(row["result"].encode()) if completed else None,
     )
+
+
+def _kinds(listed: str | None) -> str | None:
+    """As the statements take it: an object, by kind."""
+    if not listed:
+        return None
+    return json.dumps({kind: 1 for kind in listed.split(",") if kind})
 
 
 def _found(connection: Connection, query: str, key: Mapping[str, Any]) -> Row:
@@ -240,7 +257,7 @@ def _completed_json(row: Row) -> dict[str, Any]:
         "mem_peak": row["mem_peak_kb"],
         "worker": row["worker"],
         "deleted": False,
-        "is_skipped": False,
+        "is_skipped": bool(row["skipped"]),
         "labels": None,
     }
 
@@ -263,8 +280,11 @@ def _common_json(row: Row) -> dict[str, Any]:
         "permissioned_as": row["permissioned_as"],
         "flow_status": None,
         "raw_flow": None,
-        "is_flow_step": False,
-        "language": row["language"],
+        "is_flow_step": row["flow_step_id"] is not None,
+        "flow_step_id": row["flow_step_id"],
+        "root_job": row["root_job"],
+        "flow_innermost_root_job": row["flow_innermost_root_job"],
+        "language": row["language"] or None,
         "email": row["email"],
         "visible_to_owner": True,
         "tag": row["tag"],

@@ -4,10 +4,11 @@ SELECT job.*, coalesce(job.code, script.content) AS raw_code,
        queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
        completed.status, completed.result, completed.started_at, completed.completed_at,
        completed.duration_ms, completed.mem_peak_kb, completed.worker, completed.canceled_by,
-       completed.canceled_reason
+       completed.canceled_reason, completed.skipped, flow_run.suspend
   FROM job
   LEFT JOIN queue USING (id)
   LEFT JOIN completed USING (id)
+  LEFT JOIN flow_run USING (id)
   LEFT JOIN script ON script.workspace_id = job.workspace_id AND script.hash = job.script_hash
  WHERE job.id = :id AND job.workspace_id = :workspace_id;
 
@@ -29,7 +30,7 @@ SELECT job.id, CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.
  ORDER BY job.retries DESC LIMIT 1;
 
 -- name: place
-SELECT job.id, CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.state END AS state, completed.status, completed.mem_peak_kb
+SELECT job.id, job.kind, CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.state END AS state, completed.status, completed.mem_peak_kb
   FROM job
   LEFT JOIN queue USING (id)
   LEFT JOIN completed USING (id)
@@ -40,12 +41,12 @@ SELECT job.id, CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.
 SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.permissioned_as, job.email,
        job.scheduled_for, job.script_path, job.script_hash, job.language, job.tag, job.priority,
        job.timeout_s, job.delivery, job.lost_after_s, job.replace, job.not_after, job.same_worker, job.parent_job, job.retry_of,
-       job.schedule_path,
+       job.schedule_path, job.flow_step_id, job.root_job, job.flow_innermost_root_job, NULL AS suspend,
        CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.state END AS state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
        queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
        completed.status, completed.started_at, completed.completed_at,
        completed.duration_ms, completed.mem_peak_kb, completed.worker, completed.canceled_by,
-       completed.canceled_reason
+       completed.canceled_reason, completed.skipped
   FROM job
   LEFT JOIN queue USING (id)
   LEFT JOIN completed USING (id)
@@ -56,6 +57,9 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
    AND (CAST(:created_by AS TEXT) IS NULL OR job.created_by = :created_by)
    AND (CAST(:script_path_exact AS TEXT) IS NULL OR job.script_path = :script_path_exact)
    AND (CAST(:schedule_path AS TEXT) IS NULL OR job.schedule_path = :schedule_path)
+   AND (CAST(:parent_job AS TEXT) IS NULL OR job.parent_job = :parent_job)
+   AND (CAST(:job_kinds AS TEXT) IS NULL OR job.kind IN (SELECT key FROM json_each(:job_kinds)))
+   AND (CAST(:is_flow_step AS INTEGER) IS NULL OR :is_flow_step = CASE WHEN job.flow_step_id IS NULL THEN 0 ELSE 1 END)
  ORDER BY job.created_at DESC, job.id DESC
  LIMIT :per_page OFFSET :skip;
 
@@ -64,12 +68,12 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
 SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.permissioned_as, job.email,
        job.scheduled_for, job.script_path, job.script_hash, job.language, job.tag, job.priority,
        job.timeout_s, job.delivery, job.lost_after_s, job.replace, job.not_after, job.same_worker, job.parent_job, job.retry_of,
-       job.schedule_path,
+       job.schedule_path, job.flow_step_id, job.root_job, job.flow_innermost_root_job, NULL AS suspend,
        CASE WHEN queue.started_at IS NOT NULL THEN 'running' ELSE queue.state END AS state, queue.worker AS queue_worker, queue.started_at AS queue_started_at,
        queue.canceled_by AS queue_canceled_by, queue.canceled_reason AS queue_canceled_reason,
        completed.status, completed.started_at, completed.completed_at,
        completed.duration_ms, completed.mem_peak_kb, completed.worker, completed.canceled_by,
-       completed.canceled_reason
+       completed.canceled_reason, completed.skipped
   FROM queue
   JOIN job USING (id)
   LEFT JOIN completed USING (id)
@@ -79,6 +83,9 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
    AND (CAST(:created_by AS TEXT) IS NULL OR job.created_by = :created_by)
    AND (CAST(:script_path_exact AS TEXT) IS NULL OR job.script_path = :script_path_exact)
    AND (CAST(:schedule_path AS TEXT) IS NULL OR job.schedule_path = :schedule_path)
+   AND (CAST(:parent_job AS TEXT) IS NULL OR job.parent_job = :parent_job)
+   AND (CAST(:job_kinds AS TEXT) IS NULL OR job.kind IN (SELECT key FROM json_each(:job_kinds)))
+   AND (CAST(:is_flow_step AS INTEGER) IS NULL OR :is_flow_step = CASE WHEN job.flow_step_id IS NULL THEN 0 ELSE 1 END)
  ORDER BY queue.created_at DESC, queue.id DESC
  LIMIT :per_page OFFSET :skip;
 

@@ -2,11 +2,13 @@
 
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from bridge.jobs.details import Details
+from bridge.jobs.flow_view import FlowView
+from bridge.jobs.lanes import FLOW_KINDS
 from bridge.jobs.model import (
     Cancel,
     Int64,
@@ -148,8 +150,9 @@ class RunRoutes:
 
 
 class WatchRoutes:
-    def __init__(self, records: Records, details: Details, gate: Gate) -> None:
+    def __init__(self, records: Records, details: Details, flows: FlowView, gate: Gate) -> None:
         self._records = records
+        self._flows = flows
         self._details = details
         self._gate = gate
 
@@ -179,12 +182,14 @@ class WatchRoutes:
         """Where the job stands, and its text and streamed result after their offsets."""
         workspace, job_id = await self._named(request)
         asked = typed_query(request, UpdateOptions)
-        update = await self._records.update(workspace, job_id, max(0, asked.log_offset))
+        update, kind = await self._records.update(workspace, job_id, max(0, asked.log_offset))
         streamed = await self._details.stream(workspace, job_id, max(0, asked.stream_offset))
         if streamed.length:
             update.new_result_stream, update.stream_offset = streamed.text, streamed.length
         if asked.get_progress:
             update.progress = await self._details.progress(workspace, job_id)
+        if kind in FLOW_KINDS and (status := await self._flows.status(workspace, job_id)) is not None:
+            update.flow_status = Raw(status)
         return json_reply(update)
 
     async def job(self, request: Request) -> Response:
@@ -194,7 +199,7 @@ class WatchRoutes:
         record = await self._records.job(
             workspace, job_id, with_logs=not options.no_logs, with_code=not options.no_code
         )
-        return json_reply(record)
+        return json_reply(await self._whole(record, with_code=not options.no_code))
 
     async def result(self, request: Request) -> Response:
         """The result as the job gave it; 404 until the job is completed."""
@@ -202,7 +207,8 @@ class WatchRoutes:
 
     async def completed(self, request: Request) -> Response:
         """A completed job; 404 until then."""
-        return json_reply(await self._records.completed(*await self._named(request)))
+        record = await self._records.completed(*await self._named(request))
+        return json_reply(await self._whole(record, with_code=True))
 
     async def logs(self, request: Request) -> Response:
         """The job's text."""
@@ -231,10 +237,22 @@ class WatchRoutes:
         workspace = request.path_params["workspace"]
         return json_reply(await self._records.newest(workspace, wanted, which))
 
+    async def _whole(self, record: dict[str, Any], *, with_code: bool) -> dict[str, Any]:
+        """With what only a flow has."""
+        if record["job_kind"] in FLOW_KINDS:
+            key = record["workspace_id"], record["id"]
+            status = await self._flows.status(*key)
+            record["flow_status"] = None if status is None else Raw(status)
+            flow = await self._flows.raw_flow(*key) if with_code else None
+            record["raw_flow"] = None if flow is None else Raw(flow)
+        return record
+
     async def _named(self, request: Request) -> tuple[str, str]:
         await self._gate.member(request)
         return request.path_params["workspace"], request.path_params["job_id"]
 
 
-def routes(jobs: Jobs, records: Records, details: Details, scripts: Scripts, gate: Gate) -> list[Described]:
-    return [*WatchRoutes(records, details, gate).all(), *RunRoutes(jobs, scripts, gate).all()]
+def routes(
+    jobs: Jobs, records: Records, details: Details, scripts: Scripts, flows: FlowView, gate: Gate
+) -> list[Described]:
+    return [*WatchRoutes(records, details, flows, gate).all(), *RunRoutes(jobs, scripts, gate).all()]

@@ -365,7 +365,7 @@ class Jobs:
     async def silent(self, timeout_s: float) -> dict[str, str]:
         """The jobs that were not pinged for too long, and after what. It forgets those that do not run (I6).
 
-        A stock worker keeps a job for `timeout_s` of silence, an agent of ours for the job's `lost_after`, and a
+        A stock worker keeps a job for `timeout_s` of silence, an agent of ours for its `lost_after`, and a
         normal worker the turn of a flow for a moment: the next turn does what this one did not.
         """
         running = await self._store.read(lambda connection: connection.execute(SQL["running"]).fetchall())

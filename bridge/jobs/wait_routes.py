@@ -5,9 +5,18 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bridge.jobs.model import NO_ARGS, Preview, PreviewAsSent, RunOptions, ScriptHash, ScriptPath, Source
+from bridge.jobs.model import (
+    NO_ARGS,
+    Order,
+    Preview,
+    PreviewAsSent,
+    RunOptions,
+    ScriptHash,
+    ScriptPath,
+    Source,
+)
 from bridge.jobs.ordering import code_of, order_of
-from bridge.jobs.waiting import NotInTime, TooMany, Waiting, payload_args
+from bridge.jobs.waiting import FAILED, NotInTime, TooMany, Waiting, payload_args
 from bridge.tokens.gate import Gate
 from bridge.tokens.model import Identity
 from bridge.web.bodies import body_of, raw_json, strict_json, text_reply, typed_body, typed_query
@@ -43,13 +52,13 @@ class WaitRoutes:
         """Run the script at a path and answer with its result."""
         identity = await self._gate.member(request)
         source = ScriptPath(request.path_params["path"])
-        return await self._answered(request, identity, source, await _args_of(request))
+        return await self._answered(request, identity, source, await args_of(request))
 
     async def hash(self, request: Request) -> Response:
         """Run one version of a script and answer with its result."""
         identity = await self._gate.member(request)
         source = ScriptHash(request.path_params["hash"])
-        return await self._answered(request, identity, source, await _args_of(request))
+        return await self._answered(request, identity, source, await args_of(request))
 
     async def preview(self, request: Request) -> Response:
         """Run code once and answer with its result."""
@@ -58,17 +67,21 @@ class WaitRoutes:
         return await self._answered(request, identity, code_of(asked), bytes(asked.args))
 
     async def _answered(self, request: Request, identity: Identity, source: Source, args: bytes) -> Response:
-        order = order_of(request, identity, source, args)
-        try:
-            answer = await self._waiting.run(order, typed_query(request, WaitOptions).queue_limit)
-        except TooMany as error:
-            return text_reply(str(error), 503)
-        except NotInTime as error:
-            return text_reply(str(error), 504)
-        return raw_json(answer.document, answer.status)
+        return await waited(request, self._waiting, order_of(request, identity, source, args))
 
 
-async def _args_of(request: Request) -> bytes:
+async def waited(request: Request, waiting: Waiting, order: Order, failed: int = FAILED) -> Response:
+    """The result, once there is one; of a failed job with the status `failed`."""
+    try:
+        answer = await waiting.run(order, typed_query(request, WaitOptions).queue_limit, failed)
+    except TooMany as error:
+        return text_reply(str(error), 503)
+    except NotInTime as error:
+        return text_reply(str(error), 504)
+    return raw_json(answer.document, answer.status)
+
+
+async def args_of(request: Request) -> bytes:
     payload = typed_query(request, WaitOptions).payload
     if payload is not None:
         return strict_json(payload_args(payload))

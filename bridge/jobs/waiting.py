@@ -20,6 +20,7 @@ from bridge.jobs.service import Jobs
 WAIT_S: Final = 600.0  # the job goes on; its id is in the answer
 LOOK_AGAIN_S: Final = 30.0  # every end is told, so this is for safety
 WAITERS_MAX: Final = 1000  # (I6)
+FAILED: Final = 500  # the status of a failed job's answer, unless its result chooses another
 STATUS_KEY: Final = "windmill_status_code"
 
 
@@ -52,8 +53,10 @@ class Waiting:
         self._endings = endings
         self._waiters = 0
 
-    async def run(self, order: Order, queue_limit: int | None) -> Answer:
-        """Raises as `Jobs.push`; `TooMany` before there is a job, `NotInTime` after."""
+    async def run(self, order: Order, queue_limit: int | None, failed: int = FAILED) -> Answer:
+        """`failed`: the status of a failure. Raises as `Jobs.push`; `TooMany` before there is a job,
+        `NotInTime` after.
+        """
         if self._waiters >= WAITERS_MAX:
             raise TooMany(
                 f"{WAITERS_MAX} callers wait for a result already; use jobs/run and ask for it later"
@@ -65,7 +68,7 @@ class Waiting:
         self._waiters += 1
         try:
             job_id = await self._jobs.push(order)
-            return _answer(await self._ended(order.workspace, job_id))
+            return _answer(await self._ended(order.workspace, job_id), failed)
         finally:
             self._waiters -= 1
 
@@ -87,10 +90,10 @@ class Waiting:
         )
 
 
-def _answer(found: MaybeResult) -> Answer:
-    """200 or the status that the result chooses; 500 for a failed job, whose result says why."""
+def _answer(found: MaybeResult, failed: int) -> Answer:
+    """200 or the status that the result chooses; `failed` for a failed job, whose result says why."""
     document: bytes = bytes(found.result)
-    status = 200 if found.success else 500
+    status = 200 if found.success else failed
     if STATUS_KEY.encode() in document:
         with suppress(msgspec.MsgspecError):
             chosen = msgspec.json.decode(document, type=_Chosen)

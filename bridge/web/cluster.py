@@ -23,7 +23,15 @@ from bridge.devices.service import FIRST_USE, Devices, Rules
 from bridge.devices.successors import Successors
 from bridge.flows.asking import Asking, Expressions
 from bridge.flows.deployed import Flows
+from bridge.flows.reading import FlowRecords
+from bridge.flows.restarts import Restarts
+from bridge.flows.resumes import Resumes
+from bridge.flows.routes import DeployedRoutes
+from bridge.flows.run_routes import RunRoutes
+from bridge.flows.step_routes import StepRoutes
 from bridge.flows.turns import Turns
+from bridge.flows.user_states import UserStates
+from bridge.flows.word_routes import WordRoutes
 from bridge.jobs import detail_routes, wait_routes
 from bridge.jobs import routes as job_routes
 from bridge.jobs.details import Details
@@ -199,30 +207,48 @@ async def open_cluster(
         routes=(),
         generated_password=generated,
     )
-    return replace(opened, routes=_routes_of(opened, agent_api, records, values, workspaces, tags, clock))
+    waiting = Waiting(jobs, records, jobs.endings, clock)
+    of_flows = _flow_routes(opened, store, waiting, base_url, clock)
+    return replace(
+        opened, routes=_routes_of(opened, agent_api, records, waiting, values, of_flows, tags, store)
+    )
+
+
+def _flow_routes(
+    cluster: Cluster, store: Store, waiting: Waiting, base_url: str, clock: Clock
+) -> list[BaseRoute]:
+    gate, resumes = cluster.gate, Resumes(store, cluster.bulletin, clock)
+    return [
+        *DeployedRoutes(cluster.flows, gate).all(),
+        *RunRoutes(cluster.jobs, cluster.flows, Restarts(store), waiting, gate).all(),
+        *StepRoutes(FlowRecords(store), UserStates(store), gate).all(),
+        *WordRoutes(resumes, gate, base_url).all(),
+    ]
 
 
 def _routes_of(
     cluster: Cluster,
     agent_api: AgentApi,
     records: Records,
+    waiting: Waiting,
     values: _Values,
-    workspaces: Workspaces,
+    of_flows: Sequence[BaseRoute],
     tags: TagRules,
-    clock: Clock,
+    store: Store,
 ) -> list[BaseRoute]:
     """The busiest first: routes are tried in order."""
     jobs, gate, audit, details = cluster.jobs, cluster.gate, cluster.audit, cluster.details
     return [
         *agent_api.all(),
         *device_routes.routes(cluster.devices, cluster.successors, cluster.tokens, gate, audit),
-        *job_routes.routes(jobs, records, details, cluster.scripts, gate),
-        *wait_routes.routes(Waiting(jobs, records, jobs.endings, clock), gate),
+        *job_routes.routes(jobs, records, details, cluster.scripts, FlowRecords(store), gate),
+        *wait_routes.routes(waiting, gate),
+        *of_flows,
         *detail_routes.routes(details, gate),
         *schedule_routes.routes(cluster.schedules, gate),
         *environment.routes(cluster.environments, gate, audit),
         *values.routes(gate),
-        *token_routes.routes(cluster.tokens, workspaces, gate, audit),
+        *token_routes.routes(cluster.tokens, cluster.workspaces, gate, audit),
         *audit_routes.routes(audit, gate),
         *worker_routes.routes(cluster.workers, details, tags, gate),
         *unserved.routes(gate),

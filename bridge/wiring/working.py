@@ -18,14 +18,14 @@ from agent.wire.claims import WorkerName
 from agent.wire.tokens import instance_of
 from bridge.agents.api import API_VERSION
 from bridge.config import Settings
+from bridge.flows.expressions.engine import Expressions
 from bridge.store.leading import Part
 from bridge.store.on_server import OnServer
 from bridge.store.store import Store
 from bridge.web.cluster import Cluster
 from bridge.worker.executing import executor_in
 from bridge.worker.folder import Folder
-from bridge.worker.handlers import SCRIPT_KINDS
-from bridge.worker.held import Handler
+from bridge.worker.handlers import by_kind, to_the_end
 from bridge.worker.machine import Machine
 from bridge.worker.scripts import Scripts
 from bridge.worker.served import Served
@@ -49,20 +49,36 @@ async def working_of(
     settings: Settings, asked: WorkerSettings, cluster: Cluster, store: Store, clock: Clock
 ) -> Working:
     """Raises `ConfigError`."""
-    name = _name(settings.store, asked.group)
     served = Served(asked.tags, settings.tags, cluster.workspaces.ids)
     await served.look()
-    machine = Machine.here(f"v{API_VERSION}")
-    about = About(name=name, group=asked.group, machine=machine, slots=asked.slots, tags=served.now)
-    handlers = _handlers(settings, asked, cluster, store, about)
-    worker = Worker(about, cluster.jobs, cluster.workers, handlers, clock)
-    return Working(partial(_work, worker, cluster, name), served.run)
+    about = About(
+        name=_name(settings.store, asked.group),
+        group=asked.group,
+        machine=Machine.here(f"v{API_VERSION}"),
+        slots=asked.slots,
+        tags=served.now,
+    )
+    folder = Folder(asked.folder or store.key_path.with_suffix(".work"))
+    scripts = Scripts(
+        cluster.jobs,
+        cluster.environments,
+        executor_in(folder.path),
+        worker=about.name,
+        worker_group=about.group,
+        hostname=about.machine.hostname,
+        base_url=settings.base_url,
+        serves=served.now,
+    )
+    return Working(partial(_work, about, cluster, scripts, clock), served.run)
 
 
-async def _work(worker: Worker, cluster: Cluster, name: str) -> None:
+async def _work(about: About, cluster: Cluster, scripts: Scripts, clock: Clock) -> None:
     """What an earlier life had in hand runs again, or ends, as its rules say (I1, I2)."""
-    await cluster.holding.take_from(WorkerName(name), DIED, is_trusted=True)
-    await worker.run()
+    await cluster.holding.take_from(WorkerName(about.name), DIED, is_trusted=True)
+    async with Expressions() as expressions:
+        turns = to_the_end(cluster.turns(expressions).turn)
+        handlers = by_kind(scripts=scripts.run, turns=turns)
+        await Worker(about, cluster.jobs, cluster.workers, handlers, clock).run()
 
 
 async def until_told(parts: Mapping[str, Part], working: Working, cluster: Cluster) -> None:
@@ -87,22 +103,6 @@ async def until_told(parts: Mapping[str, Part], working: Working, cluster: Clust
         await asyncio.wait((work,))
         for task in others:
             task.cancel()
-
-
-def _handlers(
-    settings: Settings, asked: WorkerSettings, cluster: Cluster, store: Store, about: About
-) -> Mapping[str, Handler]:
-    folder = Folder(asked.folder or store.key_path.with_suffix(".work"))
-    scripts = Scripts(
-        cluster.jobs,
-        cluster.environments,
-        executor_in(folder.path),
-        worker=about.name,
-        worker_group=asked.group,
-        hostname=about.machine.hostname,
-        base_url=settings.base_url,
-    )
-    return dict.fromkeys(SCRIPT_KINDS, scripts.run)
 
 
 def _name(store: Path | OnServer, group: str) -> str:

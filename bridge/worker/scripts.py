@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol
 
 import structlog
@@ -40,8 +40,9 @@ class Scripts:
         worker_group: str,
         hostname: str,
         base_url: str,
+        serves: Callable[[], Collection[str]],
     ) -> None:
-        """`base_url`: where jobs find the cluster's API."""
+        """`base_url`: where jobs find the cluster's API. `serves`: the tags that the worker was given."""
         self._jobs = jobs
         self._environments = environments
         self._executor = executor
@@ -49,10 +50,11 @@ class Scripts:
         self._worker_group = worker_group
         self._hostname = hostname
         self._base_url = base_url
+        self._serves = serves
 
     async def run(self, held: Held) -> None:
         job = held.job
-        if (refused := _why_not(job)) is not None:
+        if (refused := self._why_not(job)) is not None:
             await self._record(held, Completion(success=False, result=refused, may_retry=False))
             return
         if job.canceled_by is not None:
@@ -96,6 +98,17 @@ class Scripts:
             else:
                 return
 
+    def _why_not(self, job: Pulled) -> bytes | None:
+        """The error of a job that is not to be run here at all: what runs here runs beside the cluster."""
+        if not is_reserved(job.tag) and job.tag in self._serves():
+            return None
+        message = (
+            f"a normal worker got this script with the tag {job.tag}, and runs only those of tags that its "
+            "operator gave it, but for flow and dependency. Give the script the tag of an agent, or "
+            "give a worker its tag (python -m bridge worker --tags)."
+        )
+        return json.dumps(error_object("NotForThisTag", message)).encode()
+
     def _task(self, job: Pulled, own: Mapping[str, str]) -> Task:
         """`own`: the workspace's variables."""
         env = {
@@ -120,18 +133,6 @@ class Scripts:
             path=job.path,
             hidden=(job.token, *job.hidden),
         )
-
-
-def _why_not(job: Pulled) -> bytes | None:
-    """The error of a job that is not to be run here at all."""
-    if not is_reserved(job.tag):
-        return None
-    message = (
-        f"the tag {job.tag} is for flows and dependency jobs, and what serves it runs no scripts: on it they "
-        "would run beside the cluster itself. Give the script the tag of an agent or of a normal worker "
-        "(python -m bridge worker --tags)."
-    )
-    return json.dumps(error_object("NotForThisTag", message)).encode()
 
 
 def _completion(outcome: Outcome) -> Completion:

@@ -1,8 +1,6 @@
 """The normal worker runs scripts by its tags, ends with nothing lost, and is seen on the Workers page."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,40 +8,11 @@ import pytest
 
 from agent.wire.claims import WorkerName
 from bridge.variables.environment import NewEnvironmentVariable
-from bridge.worker.executing import executor_in
-from bridge.worker.handlers import SCRIPT_KINDS
-from bridge.worker.machine import Machine
-from bridge.worker.scripts import Scripts
-from bridge.worker.worker import About, Worker
 from tests.support.cluster import Running
+from tests.support.normal_worker import NAME, working
 from tests.support.until import until
 
-pytestmark = pytest.mark.on_both_stores
-
-NAME = "wk-default-here-a1b2c"
 SLEEP = "echo begun; read -r -t 60 nothing < <(tail -f /dev/null) || echo waited"
-
-
-def worker_of(cluster: Running, folder: Path, tags: Sequence[str], name: str = NAME) -> Worker:
-    about = About(name=name, group="default", machine=Machine.here("v1"), slots=2, tags=lambda: tags)
-    scripts = Scripts(
-        cluster.cluster.jobs, cluster.cluster.environments, executor_in(folder),
-        worker=name, worker_group="default", hostname="here", base_url="http://cluster",
-    )  # fmt: skip
-    handlers = dict.fromkeys(SCRIPT_KINDS, scripts.run)
-    return Worker(about, cluster.cluster.jobs, cluster.cluster.workers, handlers, cluster.clock)
-
-
-@asynccontextmanager
-async def working(
-    cluster: Running, folder: Path, *tags: str, name: str = NAME
-) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(worker_of(cluster, folder, tags, name).run())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait((task,))
 
 
 async def ended(cluster: Running, job_id: str) -> dict[str, Any]:
@@ -64,6 +33,7 @@ async def _said(cluster: Running, job_id: str, word: str) -> bool:
     return word in (await cluster.admin.get(f"/api/w/main/jobs_u/get_logs/{job_id}")).text
 
 
+@pytest.mark.on_both_stores
 async def test_scripts_of_its_tags_are_run_with_what_jobs_see(cluster: Running, tmp_path: Path) -> None:
     await cluster.cluster.environments.set("main", NewEnvironmentVariable("SHOP", "suva"))
     async with working(cluster, tmp_path / "work", "bash", "py"):
@@ -104,6 +74,7 @@ async def test_a_time_limit_makes_a_failure(cluster: Running, tmp_path: Path) ->
     assert "timeout" in str(job["result"])
 
 
+@pytest.mark.on_both_stores
 async def test_stopped_it_gives_back_what_it_may_and_ends_what_may_run_once(
     cluster: Running, tmp_path: Path
 ) -> None:
@@ -119,6 +90,7 @@ async def test_stopped_it_gives_back_what_it_may_and_ends_what_may_run_once(
         await says(cluster, again, "wk-default-other-1")
 
 
+@pytest.mark.on_both_stores
 async def test_what_a_dead_worker_left_running_goes_to_another(cluster: Running, tmp_path: Path) -> None:
     job = await cluster.preview("echo again")
     pulled = await cluster.cluster.jobs.pull_for_normal_worker("wk-default-dead-1", ["bash"], 0)
@@ -140,6 +112,7 @@ async def test_one_that_lost_its_job_drops_what_came_of_it(cluster: Running, tmp
     assert (await ended(cluster, job))["result"]["error"]["name"] == "Canceled"
 
 
+@pytest.mark.on_both_stores
 async def test_it_stands_among_the_workers_and_serves_its_tags(cluster: Running, tmp_path: Path) -> None:
     async with working(cluster, tmp_path / "work", "flow", "dependency"):
         (row,) = await until(lambda: _listed(cluster))

@@ -1,4 +1,4 @@
-"""Normal workers beside a bridge, on its database: they share the work, and one goes on where another died."""
+"""Normal workers beside a bridge, on its database: they share the work, and one goes on for another."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
