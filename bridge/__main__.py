@@ -68,7 +68,7 @@ def _worker_of(asked: argparse.Namespace) -> "WorkerSettings | None":
     from bridge.worker import settings  # noqa: PLC0415 see above
 
     if asked.command == "worker":
-        return settings.read(os.environ, asked.tags, asked.slots)
+        return settings.alone(os.environ, asked.tags, asked.slots)
     if asked.command == "serve" and not asked.no_worker:
         return settings.read(os.environ, asked.worker_tags)
     return None

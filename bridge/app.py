@@ -120,12 +120,7 @@ async def serve(settings: Settings) -> None:
 
 async def work(settings: Settings) -> None:
     """Only a normal worker, on the database that bridges serve, until SIGTERM or SIGINT."""
-    if settings.worker is None or isinstance(settings.store, Path):
-        raise ConfigError(
-            "a worker of its own needs PostgreSQL: set DATABASE_URL to the database of your bridges. A store "
-            f"in a file ({settings.store}) is one process's; there `python -m bridge serve` has a worker "
-            "inside, and --worker-tags says what it serves."
-        )
+    assert settings.worker is not None  # noqa: S101 the command asks for one
     clock = SystemClock()
     store = await open_store(settings.store)
     try:

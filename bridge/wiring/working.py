@@ -43,6 +43,7 @@ class Working:
 
     work: Part
     served: Part
+    folder: Folder  # of its scripts, held as long as this
 
 
 async def working_of(
@@ -69,7 +70,7 @@ async def working_of(
         base_url=settings.base_url,
         serves=served.now,
     )
-    return Working(partial(_work, about, cluster, scripts, clock), served.run)
+    return Working(partial(_work, about, cluster, scripts, clock), served.run, folder)
 
 
 async def _work(about: About, cluster: Cluster, scripts: Scripts, clock: Clock) -> None:

@@ -1,7 +1,7 @@
 """Where a normal worker's scripts have their directories: a folder that no other process uses meanwhile."""
 
 import fcntl
-import os
+from io import BufferedWriter
 from pathlib import Path
 from typing import Final
 
@@ -14,27 +14,24 @@ class Folder:
     """The first free one of `<base>/1`, `<base>/2` …: so what a killed worker left running is found again."""
 
     def __init__(self, base: Path) -> None:
-        """Raises `ConfigError`."""
+        """It is held for as long as this object lives. Raises `ConfigError`."""
         try:
             base.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock, self.path = _taken(base)
+            self.lock, self.path = _taken(base)
         except OSError as error:
             raise ConfigError(
                 f"WORKER_DIR {base} cannot be used: {error.strerror}; name a folder that can be written"
             ) from error
 
-    def close(self) -> None:
-        os.close(self._lock)
 
-
-def _taken(base: Path) -> tuple[int, Path]:
+def _taken(base: Path) -> tuple[BufferedWriter, Path]:
     for number in range(1, FOLDERS_MAX + 1):
         path = base / str(number)
-        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = path.with_suffix(".lock").open("wb")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(lock)
+            lock.close()
         else:
             path.mkdir(mode=0o700, exist_ok=True)
             return lock, path

@@ -24,6 +24,17 @@ class WorkerSettings:
     folder: Path | None  # of its scripts' directories; None: beside the store's key
 
 
+def alone(env: Mapping[str, str], tags: str | None, slots: int | None) -> WorkerSettings:
+    """As `read`, for a worker in a process of its own."""
+    if not env.get("DATABASE_URL"):
+        raise ConfigError(
+            "a worker of its own needs PostgreSQL: set DATABASE_URL to the database of your bridges. A store "
+            f"in a file ({env.get('BRIDGE_STORE', 'bridge.db')}) is one process's; there `python -m bridge "
+            "serve` has a worker inside, and --worker-tags says what it serves."
+        )
+    return read(env, tags, slots)
+
+
 def read(env: Mapping[str, str], tags: str | None, slots: int | None = None) -> WorkerSettings:
     """`tags` with commas between them. Raises `ConfigError`."""
     slots = SLOTS if slots is None else slots

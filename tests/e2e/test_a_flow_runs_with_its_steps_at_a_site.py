@@ -22,7 +22,7 @@ MODULES = [
     step("fetch", "bash", "bash", 'site="$1"\necho "prices of $site"', site="flow_input.site"),
     step(
         "note", "python3", "python",
-        "import wmill\ndef main(text: str):\n    wmill.set_flow_user_state('noted', text)\n    return [text, 1]",
+        "import wmill\ndef main(text):\n    wmill.set_flow_user_state('noted', text)\n    return [text, 1]",
         text="results.fetch",
     ),
     step(

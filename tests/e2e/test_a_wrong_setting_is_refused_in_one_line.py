@@ -103,6 +103,8 @@ def test_by_the_agent_for_a_flag(here: Here, tmp_path: Path, flag: str) -> None:
         ("serve", {"AMQP_URL": BROKER, "READY_MAX": "0"}, ("READY_MAX", "0")),
         ("serve", {"AMQP_URL": BROKER, "LOST_AFTER_S": "3"}, ("LOST_AFTER_S", "15", "3")),
         ("serve", {"AMQP_URL": BROKER, "TAG_POLICIES": '{"a": {"lost": 1}}'}, ("TAG_POLICIES", "lost")),
+        ("serve", {"WORKER_GROUP": "a b"}, ("WORKER_GROUP", "a b")),
+        ("worker", {"BRIDGE_STORE": "shop.db"}, ("DATABASE_URL", "PostgreSQL", "shop.db", "--worker-tags")),
         ("relay", {"AMQP_URL": BROKER, "AGENT_TOKEN": TOKEN}, ("BASE_INTERNAL_URL", "missing")),
         ("relay", {"AMQP_URL": BROKER, "BASE_INTERNAL_URL": HERE}, ("AGENT_TOKEN", "missing")),
         (
@@ -161,3 +163,10 @@ def test_a_secret_is_not_shown(tmp_path: Path) -> None:
         ["agent", "--spool", str(tmp_path)], {"BASE_INTERNAL_URL": HERE, "AGENT_TOKEN": "tell-nobody"}
     )
     assert "tell-nobody" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "wrong"), [("--slots", "0"), ("--slots", "5000"), ("--tags", ","), ("--tags", "x" * 201)]
+)
+def test_by_a_worker_for_a_flag(here: Here, flag: str, wrong: str) -> None:
+    here.refuses(bridge, ["worker", flag, wrong], {"DATABASE_URL": "postgresql://127.0.0.1/x"}, flag)
