@@ -14,6 +14,19 @@ from tests.support.until import until
 from tests.support.world import Cluster, Service
 
 JOBS = 12
+BODY = {
+    "type": "rawscript", "language": "bash", "tag": "work", "content": 'n="$1"\necho "$n"',
+    "input_transforms": {"n": {"type": "javascript", "expr": "flow_input.iter.value"}},
+}  # fmt: skip
+ITEMS = {"type": "static", "value": [1, 2, 3]}
+LOOP = {
+    "modules": [
+        {
+            "id": "all",
+            "value": {"type": "forloopflow", "iterator": ITEMS, "modules": [{"id": "a", "value": BODY}]},
+        }
+    ]
+}
 SWEPT_S = 60.0  # the bridge's patience is 5 s here, and machines are slow
 
 
@@ -61,8 +74,9 @@ async def test_they_share_the_work_and_a_death_costs_none(workers: Workers, tmp_
     await until(trace.exists)
     victim = workers.who_runs(held)
     victim.kill()
-    others = [cluster.submit("echo other", "work") for _ in range(3)]
-    await cluster.all_done(others)
+    flow = cluster.post("/api/w/main/jobs/run/preview_flow", {"value": LOOP, "args": {}})
+    await cluster.all_done([cluster.submit("echo other", "work"), flow])
+    assert cluster.job(flow)["result"] == ["1", "2", "3"]
     await until(lambda: trace.read_text().split() == ["1", "2"], within_s=SWEPT_S)
     survivor = workers.who_runs(held)
     stopping = asyncio.create_task(asyncio.to_thread(survivor.stop))
