@@ -23,9 +23,10 @@ from bridge.jobs.arrivals import Arrivals
 from bridge.jobs.due import Due
 from bridge.jobs.giving_up import GivenUp, give_up
 from bridge.jobs.heartbeats import Heartbeats
-from bridge.jobs.lanes import FLOW, is_reserved, lane_of, of_agents
+from bridge.jobs.lanes import is_reserved, lane_of, of_agents
 from bridge.jobs.model import Cancel, Completed, Completion, Order, PingReply, Pulled, error_object
 from bridge.jobs.news import READY, Kind, News
+from bridge.jobs.patience import patience_with
 from bridge.jobs.rules import Rules
 from bridge.jobs.tag_rules import TagRules
 from bridge.jobs.transitions import Storable
@@ -37,7 +38,6 @@ from bridge.web.bodies import strict_json
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 
-TURN_S: Final = 15.0  # a worker that has a flow in hand pings each 2 s
 HEARTBEATS_S: Final = 1.0  # as many as were heard in that time are told at once
 
 log = structlog.get_logger()
@@ -363,20 +363,11 @@ class Jobs:
         return await self.give_up(silent) if silent else 0
 
     async def silent(self, timeout_s: float) -> dict[str, str]:
-        """The jobs that were not pinged for too long, and after what. It forgets those that do not run (I6).
-
-        A stock worker keeps a job for `timeout_s` of silence, an agent of ours for its `lost_after`, and a
-        normal worker the turn of a flow for a moment: the next turn does what this one did not.
-        """
+        """The jobs that were not pinged for too long, and after what. Those that do not run are forgotten."""
         running = await self._store.read(lambda connection: connection.execute(SQL["running"]).fetchall())
-        patience_s = {row["id"]: self._patience_s(row, timeout_s) for row in running}
+        patience_s = {row["id"]: patience_with(row, self._rules, timeout_s) for row in running}
         silent = self.heartbeats.silent(patience_s)
         return {job_id: f"no ping from job for {patience_s[job_id]:.0f} s" for job_id in silent}
-
-    def _patience_s(self, row: Row, timeout_s: float) -> float:
-        if row["keeps"]:
-            return self._rules.lost_after(Tag(row["tag"]), row["lost_after_s"])
-        return min(timeout_s, TURN_S) if lane_of(FLOW, row["lane"]) == row["lane"] else timeout_s
 
     async def give_up(self, lost: Mapping[str, str]) -> int:
         """Take these jobs from their workers, each after what it says; how many were with one."""

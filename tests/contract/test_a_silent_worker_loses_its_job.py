@@ -71,3 +71,18 @@ async def test_an_outage_of_the_cluster_itself_costs_nobody_a_job(
         restarted.clock.ahead_s = 3600
         assert await restarted.cluster.jobs.sweep_zombies(SILENCE_S) == 0
         assert await lose(restarted) == 1
+
+
+async def test_a_flows_turn_is_another_workers_within_seconds(cluster: Running) -> None:
+    jobs = cluster.cluster.jobs
+    flow = {"value": {"modules": []}, "args": {"x": 1}}
+    job_id = (await cluster.admin.post("/api/w/main/jobs/run/preview_flow", json=flow)).text
+    script = await cluster.preview()
+    for lane in ("flow", "bash"):
+        assert await jobs.pull_for_normal_worker("wk-x-1", [lane], 0) is not None
+    cluster.clock.ahead_s += 16
+    assert await jobs.sweep_zombies(SILENCE_S) == 1
+    again = await jobs.pull_for_normal_worker("wk-x-2", ["flow", "bash"], 0)
+    assert again is not None
+    assert again.job_id == job_id
+    assert (await cluster.job(script))["running"] is True
