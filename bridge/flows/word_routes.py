@@ -104,6 +104,7 @@ class WordRoutes:
         return text_reply("resumed" if asked.approved else "refused", 201)
 
     async def _answered(self, request: Request, *, approved: bool) -> Response:
+        await self._gate.stranger(request)  # its key would be made anew for each name that is tried
         params, query = request.path_params, typed_query(request, Approver)
         payload = await body_of(request) if request.method == "POST" else b""
         if not payload and query.payload is not None:

@@ -59,6 +59,10 @@ class Gate:
             raise PermissionDenied("only a superadmin may do this")
         return identity
 
+    async def stranger(self, request: Request) -> None:
+        """Anybody, in a workspace that there is: what is asked proves itself. Raises `NotFound`."""
+        await self._workspaces.require(request.path_params["workspace"])
+
     async def member(self, request: Request) -> Identity:
         """Somebody who may act in the workspace of the path, on the job of the path if it names one."""
         identity = await self.anyone(request)

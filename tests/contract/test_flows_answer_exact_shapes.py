@@ -229,6 +229,9 @@ async def test_a_flow_goes_on_by_a_signed_link_once(worked: Running) -> None:
     stranger = worked.client(None)
     bad = await stranger.post(urls["resume"].replace("/7/", "/8/"), json={})
     assert (bad.status_code, "signature" in bad.text) == (401, True)
+    assert (
+        await stranger.post(urls["resume"].replace("/w/main/", "/w/no-such/"), json={})
+    ).status_code == 404
     said = await stranger.post(urls["resume"], json={"ok": True})
     assert (said.status_code, said.headers["content-type"]) == (201, TEXT)
     assert (await stranger.post(urls["resume"], json={})).status_code == 400
