@@ -49,6 +49,7 @@ class FlowPreviewAsSent(Struct):
     args: Raw = NO_ARGS
     path: str | None = None
     tag: str | None = None
+    restarted_from: Any = None
 
 
 class Restart(Struct):
@@ -151,6 +152,8 @@ class RunRoutes:
     async def _of_preview(self, request: Request) -> Order:
         identity = await self._gate.member(request)
         asked = await typed_body(request, FlowPreviewAsSent)
+        if asked.restarted_from is not None:
+            raise BadRequest("restarted_from is not served: run the flow again with jobs/restart/f/<its job>")
         source: FlowText = preview_of(bytes(asked.value), asked.path or None, asked.tag or None)
         return order_of(request, identity, source, strict_json(bytes(asked.args)))
 

@@ -187,7 +187,8 @@ class Records:
 
         def read(connection: Connection) -> QueueCount:
             (count,) = connection.execute(SQL["waiting"], values).fetchone()
-            return QueueCount(database_length=count)
+            (suspended,) = connection.execute(SQL["suspended"], {"workspace_id": workspace}).fetchone()
+            return QueueCount(database_length=count, suspended=suspended)
 
         return await self._store.read(read)
 

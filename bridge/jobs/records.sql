@@ -89,6 +89,11 @@ SELECT job.id, job.workspace_id, job.kind, job.created_by, job.created_at, job.p
  ORDER BY queue.created_at DESC, queue.id DESC
  LIMIT :per_page OFFSET :skip;
 
+-- name: suspended
+-- Flows that wait for somebody's word.
+SELECT count(*) FROM queue JOIN flow_run USING (id)
+ WHERE queue.workspace_id = :workspace_id AND flow_run.suspend > 0;
+
 -- name: waiting
 SELECT count(*) FROM queue
  WHERE workspace_id = :workspace_id AND state != 'running' AND scheduled_for <= :now;

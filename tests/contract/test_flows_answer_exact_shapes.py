@@ -223,6 +223,7 @@ async def test_a_flow_goes_on_by_a_signed_link_once(worked: Running) -> None:
     job_id = await previewed(worked, WAITS)
     waiting = await waits(worked, job_id)
     assert (await read(worked, f"jobs_u/get/{job_id}"))["suspend"] == 1
+    assert await read(worked, "jobs/queue/count") == {"database_length": 0, "suspended": 1}
     urls = await read(worked, f"jobs/resume_urls/{waiting}/7?approver=Ana%20B")
     assert set(urls) == {"approvalPage", "resume", "cancel"}
     assert urls["resume"].startswith(f"http://cluster.test/api/w/main/jobs_u/resume/{waiting}/7/")
@@ -277,6 +278,7 @@ async def test_an_ended_flow_is_run_again_from_a_step(worked: Running) -> None:
     assert again["flow_status"]["restarted_from"]["flow_job_id"] == job_id
     assert (await posted(worked, f"jobs/restart/f/{job_id}", {"step_id": "zz"}, 400)).text
     await posted(worked, f"jobs/restart/f/{job_id}", {"step_id": "b", "flow_version": 1}, 400)
+    await posted(worked, "jobs/run/preview_flow", {"value": ADD, "restarted_from": {"step_id": "b"}}, 400)
 
 
 async def test_a_cancelled_flow_takes_its_step_along(worked: Running) -> None:
