@@ -207,11 +207,8 @@ async def open_cluster(
         routes=(),
         generated_password=generated,
     )
-    waiting = Waiting(jobs, records, jobs.endings, clock)
-    of_flows = _flow_routes(opened, store, waiting, base_url, clock)
-    return replace(
-        opened, routes=_routes_of(opened, agent_api, records, waiting, values, of_flows, tags, store)
-    )
+    routes = _routes_of(opened, agent_api, records, values, tags, store, base_url, clock)
+    return replace(opened, routes=routes)
 
 
 def _flow_routes(
@@ -230,20 +227,21 @@ def _routes_of(
     cluster: Cluster,
     agent_api: AgentApi,
     records: Records,
-    waiting: Waiting,
     values: _Values,
-    of_flows: Sequence[BaseRoute],
     tags: TagRules,
     store: Store,
+    base_url: str,
+    clock: Clock,
 ) -> list[BaseRoute]:
     """The busiest first: routes are tried in order."""
     jobs, gate, audit, details = cluster.jobs, cluster.gate, cluster.audit, cluster.details
+    waiting = Waiting(jobs, records, jobs.endings, clock)
     return [
         *agent_api.all(),
         *device_routes.routes(cluster.devices, cluster.successors, cluster.tokens, gate, audit),
         *job_routes.routes(jobs, records, details, cluster.scripts, FlowRecords(store), gate),
         *wait_routes.routes(waiting, gate),
-        *of_flows,
+        *_flow_routes(cluster, store, waiting, base_url, clock),
         *detail_routes.routes(details, gate),
         *schedule_routes.routes(cluster.schedules, gate),
         *environment.routes(cluster.environments, gate, audit),
