@@ -1,4 +1,4 @@
-"""People's word on a flow that waits for it: by a signed link, or as somebody of the workspace."""
+"""People's word on a flow that waits for it: by a signed link, or as who started the flow."""
 
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from bridge.errors import BadRequest
 from bridge.flows.resumes import Links, Resumes, Word
+from bridge.flows.sayers import Sayers
 from bridge.jobs.waiting import payload_args
 from bridge.tokens.gate import Gate
 from bridge.web.bodies import body_of, json_reply, strict_json, text_reply, typed_body, typed_query
@@ -46,9 +47,10 @@ class SuspendedAsSent(Struct):
 
 
 class WordRoutes:
-    def __init__(self, resumes: Resumes, gate: Gate, base_url: str) -> None:
+    def __init__(self, resumes: Resumes, sayers: Sayers, gate: Gate, base_url: str) -> None:
         """`base_url`: where those who are asked find the API."""
         self._resumes = resumes
+        self._sayers = sayers
         self._gate = gate
         self._base_url = base_url
 
@@ -87,16 +89,18 @@ class WordRoutes:
         return await self._answered(request, approved=False)
 
     async def resume_flow(self, request: Request) -> Response:
-        """Approve as somebody of the workspace, without a link."""
+        """Approve as who started the flow, or as an administrator, without a link."""
         identity = await self._gate.member(request)
         params, payload = request.path_params, strict_json(await body_of(request) or NULL)
+        await self._sayers.require_owner(params["workspace"], params["job_id"], identity)
         await self._resumes.resume_flow(params["workspace"], params["job_id"], payload, identity.username)
         return text_reply("resumed", 201)
 
     async def resume_suspended(self, request: Request) -> Response:
-        """Approve or refuse as somebody of the workspace, for the step that waits now."""
+        """Approve or refuse as who started the flow, or as an administrator, without a link."""
         identity = await self._gate.member(request)
         asked, params = await typed_body(request, SuspendedAsSent), request.path_params
+        await self._sayers.require_owner(params["workspace"], params["job_id"], identity)
         await self._resumes.resume_suspended(
             params["workspace"], params["job_id"], bytes(asked.payload), identity.username,
             approved=asked.approved,
@@ -106,6 +110,8 @@ class WordRoutes:
     async def _answered(self, request: Request, *, approved: bool) -> Response:
         await self._gate.stranger(request)  # its key would be made anew for each name that is tried
         params, query = request.path_params, typed_query(request, Approver)
+        who = await self._gate.member_or_none(request)
+        await self._sayers.require_holder(params["workspace"], params["job_id"], who)
         payload = await body_of(request) if request.method == "POST" else b""
         if not payload and query.payload is not None:
             payload = payload_args(query.payload)

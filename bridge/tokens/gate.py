@@ -63,6 +63,13 @@ class Gate:
         """Anybody, in a workspace that there is: what is asked proves itself. Raises `NotFound`."""
         await self._workspaces.require(request.path_params["workspace"])
 
+    async def member_or_none(self, request: Request) -> Identity | None:
+        """As `member`; None for who shows no token, or one that does not hold."""
+        try:
+            return await self.member(request)
+        except NotAuthorized:
+            return None
+
     async def member(self, request: Request) -> Identity:
         """Somebody who may act in the workspace of the path, on the job of the path if it names one."""
         identity = await self.anyone(request)

@@ -28,6 +28,7 @@ from bridge.flows.restarts import Restarts
 from bridge.flows.resumes import Resumes
 from bridge.flows.routes import DeployedRoutes
 from bridge.flows.run_routes import RunRoutes
+from bridge.flows.sayers import Sayers
 from bridge.flows.step_routes import StepRoutes
 from bridge.flows.turns import Turns
 from bridge.flows.user_states import UserStates
@@ -219,7 +220,7 @@ def _flow_routes(
         *DeployedRoutes(cluster.flows, gate).all(),
         *RunRoutes(cluster.jobs, cluster.flows, Restarts(store), waiting, gate).all(),
         *StepRoutes(FlowRecords(store), UserStates(store), gate).all(),
-        *WordRoutes(resumes, gate, base_url).all(),
+        *WordRoutes(resumes, Sayers(store), gate, base_url).all(),
     ]
 
 

@@ -9,12 +9,16 @@ from typing import Any
 import httpx
 import pytest
 
+from bridge.tokens.model import Identity, NewPersonToken
 from tests.support.cluster import Running
+from tests.support.databases import plain
 from tests.support.normal_worker import working
 from tests.support.until import until
 
 IN = "/api/w/main"
 TEXT = "text/plain; charset=utf-8"
+ANA = Identity(email="ana@example.com", username="ana", superadmin=False)
+ADD_ANA = plain("INSERT INTO person VALUES ('ana@example.com', 'ana', '', 0)")
 
 
 def step(id_: str, code: str, suspend: dict[str, Any] | None = None, **inputs: str) -> dict[str, Any]:
@@ -293,3 +297,25 @@ async def test_a_cancelled_flow_takes_its_step_along(worked: Running) -> None:
     await posted(worked, f"jobs_u/queue/cancel/{job_id}", {"reason": "no"})
     done = [await ended(worked, one) for one in (child, job_id)]
     assert [(one["canceled"], one["canceled_by"]) for one in done] == [(True, "admin")] * 2
+
+
+async def test_a_flow_may_ask_who_answers_it(worked: Running) -> None:
+    asks = {"required_events": 1, "user_auth_required": True, "self_approval_disabled": True}
+    value = {"modules": [step("a", "echo 1", asks), step("b", 'echo "$r"', r="resume")]}
+    job_id = await previewed(worked, value)
+    urls = await read(worked, f"jobs/resume_urls/{await waits(worked, job_id)}/1")
+    await worked.store.write(lambda db: db.execute(ADD_ANA))
+    ana = worked.client(await worked.cluster.tokens.create(ANA, NewPersonToken()))
+    stranger = await worked.client(None).post(urls["resume"], json=1)
+    assert (stranger.status_code, "logged in" in stranger.text) == (401, True)
+    assert (await ana.post(f"{IN}/jobs/flow/resume/{job_id}", json=1)).status_code == 403  # not hers
+    assert (await ana.post(urls["resume"], json=2)).status_code == 201
+    assert (await ended(worked, job_id))["result"] == "2"
+
+    hers = (await ana.post(f"{IN}/jobs/run/preview_flow", json={"value": value})).text
+    own = await read(worked, f"jobs/resume_urls/{await waits(worked, hers)}/1")
+    refused = await ana.post(own["resume"], json=1)
+    assert (refused.status_code, refused.text) == (403, "who started this flow may not approve it")
+    assert (await ana.post(f"{IN}/jobs/flow/resume/{hers}", json=1)).status_code == 403
+    await posted(worked, f"jobs/flow/resume/{hers}", 3, 201)  # an administrator may
+    assert (await ended(worked, hers))["result"] == "3"
