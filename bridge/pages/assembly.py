@@ -8,10 +8,14 @@ from starlette.routing import BaseRoute
 from agent.clock import Clock
 from bridge.fleet.service import Fleets
 from bridge.fleet.wishes import BrokerNow, Wishes
+from bridge.flows.reading import FlowRecords
+from bridge.flows.resumes import Resumes
 from bridge.jobs.tag_rules import TagRules
 from bridge.pages.agent_deeds import AgentDeeds
+from bridge.pages.approving import ApprovingPages
 from bridge.pages.audit import AuditPages
 from bridge.pages.dead import DeadPages
+from bridge.pages.flow import FlowPart
 from bridge.pages.live import Live
 from bridge.pages.login import LoginPages
 from bridge.pages.new_agent import NewAgentPages
@@ -29,6 +33,7 @@ from bridge.relay.signer import Signer
 from bridge.runs.carriage import Carriage
 from bridge.runs.model import Way
 from bridge.runs.service import Runs
+from bridge.runs.steps import FlowSteps
 from bridge.store.leading import Part
 from bridge.store.store import Store
 from bridge.web.cluster import Cluster
@@ -94,9 +99,13 @@ def run_routes(
     way = Way if carriage is None else carriage.way
     runs = Runs(store, clock, cluster.jobs.heartbeats, policies, fleets, way)
     replays = None if carriage is None else carriage.replays
+    steps = FlowSteps(store, FlowRecords(store), fleets)
+    part = FlowPart(site, runs, steps)
     return [
         *RunsPages(site, live, runs).routes(),
         *NewRunPages(site, runs, cluster.jobs, cluster.scripts).routes(),
-        *RunPages(site, live, runs, cluster.jobs).routes(),
+        *RunPages(site, live, runs, cluster.jobs, part, cluster.flows).routes(),
+        *part.routes(),
+        *ApprovingPages(site, runs, steps, Resumes(store, cluster.bulletin, clock)).routes(),
         *DeadPages(site, live, letters, cluster.audit, replays, quarantine).routes(),
     ]

@@ -10,14 +10,17 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from bridge.errors import BadRequest
-from bridge.jobs.model import Cancel, Code, Order, RunOptions, ScriptHash
+from bridge.flows.deployed import Flows, preview_of
+from bridge.jobs.lanes import FLOW_KINDS
+from bridge.jobs.model import Cancel, Code, Order, RunOptions, ScriptHash, Source
 from bridge.jobs.service import Jobs
+from bridge.pages.flow import FlowPart
 from bridge.pages.forms import form_of
 from bridge.pages.live import Fragments, Live, digest
-from bridge.pages.run_words import plain, pretty_json, result_shown, state_of, worker_of
+from bridge.pages.run_words import name_of, plain, pretty_json, result_shown, state_of, worker_of
 from bridge.pages.site import Site
 from bridge.runs.model import Facts, Where
-from bridge.runs.service import LogPiece, Runs
+from bridge.runs.service import LogPiece, Runs, Text
 from bridge.runs.timeline import timeline
 from bridge.runs.why import why
 from bridge.tokens.model import Identity
@@ -34,16 +37,24 @@ class Seen:
     record: dict[str, Any]
 
     @property
+    def is_flow(self) -> bool:
+        return self.record["kind"] in FLOW_KINDS and self.record["kind"] != "identity"
+
+    @property
     def is_over(self) -> bool:
         return self.facts.job.where is Where.OVER
 
 
 class RunPages:
-    def __init__(self, site: Site, live: Live, runs: Runs, jobs: Jobs) -> None:
+    def __init__(
+        self, site: Site, live: Live, runs: Runs, jobs: Jobs, flows: FlowPart, deployed: Flows
+    ) -> None:
         self._site = site
         self._live = live
         self._runs = runs
         self._jobs = jobs
+        self._flows = flows
+        self._deployed = deployed
         self._viewers = count()
 
     def routes(self) -> list[Route]:
@@ -58,9 +69,9 @@ class RunPages:
     async def _page(self, request: Request, who: Identity) -> Response:
         job_id = request.path_params["job_id"]
         seen = await self._seen(job_id)
-        args, code = await self._runs.arguments_and_code(job_id)
+        args, code = await self._texts(seen)
         log = await self._runs.log(job_id, None)
-        parts = await self._fragments(seen)
+        parts = await self._fragments(seen, who)
         values = {
             **_about(seen),
             "args": pretty_json(args),
@@ -72,10 +83,12 @@ class RunPages:
             "parts": parts,
             "result": parts.get("result") or await self._result(seen),
             "known": digest(parts),
+            "is_flow": seen.is_flow,
+            "is_begun_flow": seen.is_flow and seen.facts.job.handed_out_at is not None,
         }
         return self._site.render(request, "run.html", who, values)
 
-    async def _stream(self, request: Request, _: Identity) -> Response:
+    async def _stream(self, request: Request, who: Identity) -> Response:
         """Each viewer has a look of its own: it may be anywhere in the log."""
         job_id = request.path_params["job_id"]
         at = request.query_params.get("log", "")
@@ -83,7 +96,7 @@ class RunPages:
 
         async def look() -> Fragments:
             nonlocal offset
-            found = await self._fragments(await self._seen(job_id))
+            found = await self._fragments(await self._seen(job_id), who)
             piece = await self._runs.log(job_id, offset)
             if piece.text:
                 found["log"] = self._piece(piece, piece.start - offset)
@@ -117,12 +130,13 @@ class RunPages:
         """A new job of the same code, arguments and rules."""
         job_id = request.path_params["job_id"]
         record = await self._runs.record(job_id)
-        args, code = await self._runs.arguments_and_code(job_id)
-        if args.is_cut or (code.is_cut and record["script_hash"] is None):
+        args, code = await self._texts(await self._seen(job_id))
+        is_deployed = record["script_hash"] is not None or record["kind"] == "flow"
+        if args.is_cut or (code.is_cut and not is_deployed):
             raise BadRequest("its code or its arguments are too long for this page; run it again by the API")
         order = Order(
             workspace=record["workspace_id"],
-            source=_source(record, code.text),
+            source=await self._source(record, code.text),
             args=args.text.encode(),
             options=_options(record),
             created_by=who.username,
@@ -134,13 +148,27 @@ class RunPages:
     async def _seen(self, job_id: str) -> Seen:
         return Seen(*await self._runs.facts(job_id))
 
-    async def _fragments(self, seen: Seen) -> dict[str, str]:
+    async def _texts(self, seen: Seen) -> tuple[Text, Text]:
+        """Its arguments and its code, or the definition of a flow."""
+        args, code = await self._runs.arguments_and_code(seen.facts.job.job_id)
+        return args, (await self._flows.code(seen.facts.job.job_id)) if seen.is_flow else code
+
+    async def _source(self, record: dict[str, Any], code: str) -> Source:
+        if record["kind"] == "flow":
+            return await self._deployed.source(record["workspace_id"], record["script_path"])
+        if record["kind"] in FLOW_KINDS:
+            return preview_of(code.encode(), record["script_path"], record["tag"])
+        return _source(record, code)
+
+    async def _fragments(self, seen: Seen, who: Identity) -> dict[str, str]:
         """All but the log."""
         custody = {"why": why(seen.facts), "rows": timeline(seen.facts)}
         parts = {
             "state": self._site.text("_run_state.html", _about(seen)),
             "custody": self._site.text("_custody.html", custody),
         }
+        if seen.is_flow:
+            parts["steps"] = await self._flows.text(seen.record, who)
         return parts | {"result": await self._result(seen)} if seen.is_over else parts
 
     async def _result(self, seen: Seen) -> str:
@@ -163,7 +191,7 @@ def _about(seen: Seen) -> dict[str, object]:
     return {
         "job": job,
         "record": record,
-        "name": record["script_path"] or f"{record['language']} code",
+        "name": name_of(record),
         "state": state_of(record, custody),
         "worker": worker_of(record, custody),
         "is_over": seen.is_over,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bridge.jobs.lanes import FLOW_KINDS
 from bridge.runs.service import Text
 
 BRIDGE: Final = "ag-bridge-"  # the cluster's word for whoever holds a job that the bridge carries
@@ -45,14 +46,29 @@ def state_of(row: Mapping[str, Any], custody: Mapping[str, Any] | None) -> State
         return ENDED[row["status"]]
     if row["asked_by"] is not None:
         return CANCELLING
+    if row["kind"] in FLOW_KINDS and row["queue_started_at"] is not None:
+        return RUNNING  # whether a worker looks at it just now or not
     if row["state"] != "running":
         waiting = WAITING if row["waits_for"] is None else HELD_BACK
         return SCHEDULED if row["state"] == "later" else waiting
+    return _out(row, custody)
+
+
+def _out(row: Mapping[str, Any], custody: Mapping[str, Any] | None) -> State:
     if custody is None or custody["state"] == "closed":
         return ON_ITS_WAY if (row["queue_worker"] or "").startswith(BRIDGE) else RUNNING
     if custody["state"] != "accepted":
         return ON_ITS_WAY
     return AT_SITE if custody["started_at"] is None else RUNNING
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    """What a job runs."""
+    if row["script_path"]:
+        return str(row["script_path"])
+    if row["kind"] == "identity":
+        return "nothing"
+    return "a flow" if row["kind"] in FLOW_KINDS else f"{row['language']} code"
 
 
 def worker_of(row: Mapping[str, Any], custody: Mapping[str, Any] | None) -> str:

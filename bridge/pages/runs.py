@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from bridge.errors import BadRequest
 from bridge.pages.live import Fragments, Live, digest
-from bridge.pages.run_words import state_of, worker_of
+from bridge.pages.run_words import name_of, state_of, worker_of
 from bridge.pages.site import Site
 from bridge.runs.service import STATES, Runs, Wanted
 from bridge.tokens.model import Identity
@@ -67,7 +67,7 @@ class RunsPages:
     async def _asked(self, request: Request) -> tuple[Wanted, list[str]]:
         """Raises `BadRequest`."""
         workspaces = await self._runs.workspaces()
-        asked = {name: request.query_params.get(name, "").strip() for name in (*FILTERS, "before")}
+        asked = {name: request.query_params.get(name, "").strip() for name in (*FILTERS, "steps", "before")}
         wanted = Wanted(workspace=request.query_params.get("workspace") or workspaces[0], **asked)
         if wanted.state and wanted.state not in STATES:
             raise BadRequest(f"state must be one of {', '.join(STATES)}, not {wanted.state!r}")
@@ -87,5 +87,5 @@ def _shown(row: Mapping[str, Any]) -> dict[str, object]:
         "state": state_of(row, custody),
         "worker": worker_of(row, custody),
         "attempt": custody["attempt"] if custody is not None else 1,
-        "name": row["script_path"] or f"{row['language']} code",
+        "name": name_of(row),
     }

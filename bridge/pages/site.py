@@ -19,10 +19,16 @@ NAVIGATION: Final = (
     ("/dead", "Dead letters"),
     ("/audit", "Audit"),
 )
-SHOWN: Final = {BadRequest: 400, PermissionDenied: 403, NotFound: 404}  # what a person may have caused
+SHOWN: Final = {
+    BadRequest: 400,
+    NotAuthorized: 401,
+    PermissionDenied: 403,
+    NotFound: 404,
+}  # what a person may have caused
 STREAM: Final = "text/event-stream"
 
 Shown = Callable[[Request, Identity], Awaitable[Response]]
+ShownToAll = Callable[[Request, None], Awaitable[Response]]
 MayUse = Callable[[Request], Awaitable[Identity]]
 
 
@@ -41,6 +47,17 @@ class Site:
     def page_for_people(self, path: str, endpoint: Shown, *methods: str) -> Route:
         """For everybody who can log in."""
         return self._route(path, endpoint, methods, self._gate.person)
+
+    def page_for_anybody(self, path: str, endpoint: ShownToAll, *methods: str) -> Route:
+        """Whoever has its address; the endpoint judges that."""
+
+        async def guarded(request: Request) -> Response:
+            try:
+                return await endpoint(request, None)
+            except (BadRequest, NotAuthorized, PermissionDenied, NotFound) as error:
+                return self.refused(request, error)
+
+        return Route(path, guarded, methods=list(methods) or ["GET"])
 
     def _route(self, path: str, endpoint: Shown, methods: tuple[str, ...], may: MayUse) -> Route:
         self._places.add(path)

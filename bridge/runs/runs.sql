@@ -8,7 +8,7 @@ SELECT id FROM workspace ORDER BY CASE id WHEN 'main' THEN 0 ELSE 1 END, id;
 -- name: recent
 -- Of the newest `scan` jobs before a place in the list, those that were asked for. Without code and documents.
 SELECT job.id, job.created_at, job.script_path, job.kind, job.language, job.tag, job.created_by,
-       job.scheduled_for, job.schedule_path, queue.state, queue.worker AS queue_worker,
+       job.scheduled_for, job.schedule_path, job.parent_job, job.flow_step_id, queue.state, queue.worker AS queue_worker,
        queue.started_at AS queue_started_at, queue.canceled_by AS asked_by, queue.waits_for,
        completed.status, completed.completed_at, completed.duration_ms, completed.worker AS ended_by,
        job_progress.percent
@@ -20,6 +20,7 @@ SELECT job.id, job.created_at, job.script_path, job.kind, job.language, job.tag,
   LEFT JOIN completed USING (id)
   LEFT JOIN job_progress ON job_progress.job_id = job.id
  WHERE (CAST(:state AS TEXT) IS NULL OR :state = completed.status)
+   AND (job.flow_step_id IS NULL OR CAST(:with_steps AS INTEGER) = 1)
    AND (CAST(:tag AS TEXT) IS NULL OR job.tag = :tag)
    AND (CAST(:path AS TEXT) IS NULL OR job.script_path LIKE :path)
    AND (CAST(:created_by AS TEXT) IS NULL OR job.created_by = :created_by)
@@ -30,7 +31,7 @@ SELECT job.id, job.created_at, job.script_path, job.kind, job.language, job.tag,
 -- name: recent_open
 -- The same columns, driven by the queue: the many completed jobs are not looked at.
 SELECT job.id, job.created_at, job.script_path, job.kind, job.language, job.tag, job.created_by,
-       job.scheduled_for, job.schedule_path, queue.state, queue.worker AS queue_worker,
+       job.scheduled_for, job.schedule_path, job.parent_job, job.flow_step_id, queue.state, queue.worker AS queue_worker,
        queue.started_at AS queue_started_at, queue.canceled_by AS asked_by, queue.waits_for,
        NULL AS status, NULL AS completed_at, NULL AS duration_ms, NULL AS ended_by,
        job_progress.percent
@@ -42,6 +43,7 @@ SELECT job.id, job.created_at, job.script_path, job.kind, job.language, job.tag,
   JOIN queue USING (id)
   LEFT JOIN job_progress ON job_progress.job_id = job.id
  WHERE (CAST(:tag AS TEXT) IS NULL OR job.tag = :tag)
+   AND (job.flow_step_id IS NULL OR CAST(:with_steps AS INTEGER) = 1)
    AND (CAST(:path AS TEXT) IS NULL OR job.script_path LIKE :path)
    AND (CAST(:created_by AS TEXT) IS NULL OR job.created_by = :created_by)
    AND (CAST(:worker AS TEXT) IS NULL OR queue.worker = :worker
@@ -63,6 +65,7 @@ SELECT job_id, attempt, state, custodian, started_at, outcome FROM ledger
 SELECT job.id, job.workspace_id, job.created_at, job.created_by, job.scheduled_for, job.script_path, job.script_hash,
        job.kind, job.language, job.tag, job.priority, job.timeout_s, job.delivery, job.lost_after_s, job.replace,
        job.not_after, job.schedule_path, job.retry_of, job.retries, job.concurrency_key,
+       job.parent_job, job.flow_step_id, job.root_job, job.flow_version,
        queue.state, queue.worker AS queue_worker, queue.started_at AS queue_started_at, queue.restarts,
        queue.canceled_by AS asked_by, queue.canceled_reason AS asked_reason, queue.waits_for, queue.met_limit,
        completed.status, completed.started_at, completed.completed_at, completed.duration_ms,

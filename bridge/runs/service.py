@@ -40,7 +40,10 @@ Carrying = Callable[[], Way]  # how the way to the sites stands now, but for wha
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which jobs; empty: all. `before`: the last one of the page before, as `<created_at>~<id>`."""
+    """Which jobs; empty: all, but for steps of flows. `steps`: these too.
+
+    `before`: the last one of the page before, as `<created_at>~<id>`.
+    """
 
     workspace: str
     state: str = ""
@@ -48,7 +51,13 @@ class Wanted:
     path: str = ""
     worker: str = ""
     created_by: str = ""
+    steps: str = ""
     before: str = ""
+
+    @property
+    def with_steps(self) -> bool:
+        """Steps of flows stand on their flow's page, and here where somebody looks for them."""
+        return bool(self.steps or self.tag or self.path or self.worker)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,7 @@ class Runs:
             "path": f"%{wanted.path}%" if wanted.path else None,
             "worker": wanted.worker or None,
             "created_by": wanted.created_by or None,
+            "with_steps": int(wanted.with_steps),
             "before_at": _number(before_at),
             "before_id": before_id,
             "scan": self._scan,
