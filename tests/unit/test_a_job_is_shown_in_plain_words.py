@@ -18,7 +18,7 @@ from bridge.runs.service import Text
 
 BRIDGE = "ag-bridge-local"
 ROW = {"status": None, "asked_by": None, "state": "running", "queue_worker": "ag-till", "ended_by": None,
-       "waits_for": None}  # fmt: skip
+       "waits_for": None, "kind": "preview", "queue_started_at": None}  # fmt: skip
 OUT = {"state": "published", "custodian": None, "started_at": None}
 HELD = {"state": "accepted", "custodian": "ag-shop", "started_at": None}
 
@@ -37,6 +37,8 @@ def text(value: object) -> Text:
         ({"asked_by": "ana"}, HELD, "cancelling"),
         ({"state": "later"}, None, "scheduled"),
         ({"state": "ready"}, None, "waiting"),
+        ({"state": "ready", "kind": "flow"}, None, "waiting"),
+        ({"state": "ready", "kind": "flow", "queue_started_at": 1.0}, None, "running"),
         ({"state": "ready", "waits_for": "key"}, None, "held back"),
         ({}, None, "running"),
         ({"queue_worker": BRIDGE}, None, "on its way"),
