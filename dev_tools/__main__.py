@@ -26,6 +26,8 @@ def main() -> int:
 
 
 def demo(arguments: list[str]) -> NoReturn:
+    if arguments[:1] == ["flows"]:
+        become("dev_tools.demo.flows", *arguments[1:])
     become("dev_tools.demo", *arguments)
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -18,7 +20,8 @@ PAUSE_S: Final = 0.2
 
 class Cluster:
     def __init__(self, base_url: str, ca_file: Path | None) -> None:
-        self._client = client(Outbound(ca_file=ca_file), base_url=base_url, timeout=REQUEST_S)
+        self._outbound = Outbound(ca_file=ca_file)
+        self._client = client(self._outbound, base_url=base_url, timeout=REQUEST_S)
 
     async def log_in(self, password: str) -> str:
         token = (await self._call("POST", "/api/auth/login", {"email": EMAIL, "password": password})).text
@@ -38,6 +41,36 @@ class Cluster:
         job_id = str(uuid.uuid4())
         await self._call("POST", f"/api/w/main/jobs/run/p/{path}?job_id={job_id}", args, exists_is_fine=True)
         return job_id
+
+    async def deploy_flow(self, flow: Mapping[str, Any]) -> None:
+        await self._call("POST", "/api/w/main/flows/create", flow)
+
+    async def run_flow(self, path: str, args: dict[str, Any]) -> str:
+        return (await self._call("POST", f"/api/w/main/jobs/run/f/{path}", args)).text
+
+    async def flow_status(self, job_id: str) -> dict[str, Any]:
+        answer = await self._client.get(f"/api/w/main/jobs_u/get/{job_id}")
+        status: dict[str, Any] = answer.raise_for_status().json()["flow_status"]
+        return status
+
+    async def resume_links(self, job_id: str, approver: str) -> dict[str, str]:
+        """Signed links for a suspended step's job."""
+        path = f"/api/w/main/jobs/resume_urls/{job_id}/1?approver={approver}"
+        links: dict[str, str] = (await self._call("GET", path, None)).json()
+        return links
+
+    async def answer(self, link: str, payload: dict[str, Any]) -> None:
+        """As whoever holds the link: without a login."""
+        parts = urlsplit(link)
+        async with client(self._outbound, base_url=str(self._client.base_url), timeout=REQUEST_S) as anybody:
+            answered = await anybody.post(f"{parts.path}?{parts.query}", json=payload)
+        answered.raise_for_status()
+
+    async def result(self, job_id: str) -> Any:
+        """None: it has not ended."""
+        answer = await self._client.get(f"/api/w/main/jobs_u/completed/get_result_maybe/{job_id}")
+        told = answer.raise_for_status().json()
+        return told.get("result") if told.get("completed") else None
 
     async def custody(self) -> dict[str, Any]:
         answer: dict[str, Any] = (await self._client.get("/api/custody")).raise_for_status().json()

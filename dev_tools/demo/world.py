@@ -6,6 +6,7 @@ import secrets
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -26,8 +27,19 @@ A_YEAR_S: Final = 31_536_000
 
 
 class World:
-    def __init__(self, folder: Path, broker: Broker, certificates: ThrowAwayCA | None = None) -> None:
-        """With `certificates`, which must be the broker's too, everything goes over TLS."""
+    def __init__(
+        self,
+        folder: Path,
+        broker: Broker,
+        certificates: ThrowAwayCA | None = None,
+        *,
+        names: Sequence[str] = NAMES,
+        serve: Sequence[str] = (),
+    ) -> None:
+        """With `certificates`, which must be the broker's too, everything goes over TLS.
+
+        `names`: the shops. `serve`: further words for `python -m bridge serve`.
+        """
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         self._folder = folder
@@ -35,7 +47,8 @@ class World:
         self.password = secrets.token_urlsafe(12)
         (folder / "password").write_text(self.password)
         self.port, amqp_port = free_ports(2)
-        self.shops = [Shop(name, folder / name / "pos.db") for name in NAMES]
+        self.shops = [Shop(name, folder / name / "pos.db") for name in names]
+        self._serve = serve
         self.ca_file = None if certificates is None else certificates.file
         self._pair = None if certificates is None else certificates.issue("bridge")
         self._broker_url = broker.url if certificates is None else broker.tls_url or ""
@@ -81,7 +94,7 @@ class World:
         }
         if self._pair is not None:
             settings |= {"TLS_CERT_FILE": str(self._pair.cert), "TLS_KEY_FILE": str(self._pair.key)}
-        self._bridge = self._run("bridge", ["bridge", "serve"], settings)
+        self._bridge = self._run("bridge", ["bridge", "serve", *self._serve], settings)
 
     def start_agent(self, name: str) -> None:
         settings = self._trust() | {
