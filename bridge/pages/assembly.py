@@ -16,6 +16,7 @@ from bridge.pages.approving import ApprovingPages
 from bridge.pages.audit import AuditPages
 from bridge.pages.dead import DeadPages
 from bridge.pages.flow import FlowPart
+from bridge.pages.flows import FlowsPage
 from bridge.pages.live import Live
 from bridge.pages.login import LoginPages
 from bridge.pages.new_agent import NewAgentPages
@@ -103,7 +104,8 @@ def run_routes(
     part = FlowPart(site, runs, steps)
     return [
         *RunsPages(site, live, runs).routes(),
-        *NewRunPages(site, runs, cluster.jobs, cluster.scripts).routes(),
+        *NewRunPages(site, runs, cluster.jobs, cluster.scripts, cluster.flows).routes(),
+        *FlowsPage(site, runs, cluster.flows).routes(),
         *RunPages(site, live, runs, cluster.jobs, part, cluster.flows).routes(),
         *part.routes(),
         *ApprovingPages(site, runs, steps, Resumes(store, cluster.bulletin, clock)).routes(),

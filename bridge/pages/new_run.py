@@ -1,4 +1,4 @@
-"""/runs/new: run a deployed script, by a form made from what its arguments are, or a piece of code."""
+"""/runs/new: run a deployed script or flow, by a form made from its arguments, or a piece of code."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from bridge.errors import BadRequest, NotFound
-from bridge.jobs.model import Code, Order, RunOptions, ScriptHash
+from bridge.flows.deployed import FlowFilter, Flows
+from bridge.jobs.model import Code, Order, RunOptions, ScriptHash, Source
 from bridge.jobs.scripts import ScriptFilter, Scripts
 from bridge.jobs.service import Jobs
 from bridge.pages.forms import Form, form_of
@@ -23,6 +24,7 @@ from bridge.tokens.model import Identity
 LANGUAGES: Final = ("python3", "bash")
 SCRIPTS_MAX: Final = 500
 ARG: Final = "arg."  # how the names of argument fields begin
+FLOW: Final = "flow:"  # how the choice of a flow begins; no path does
 
 
 @dataclass(slots=True)
@@ -30,19 +32,22 @@ class Draft:
     """What stands in the form."""
 
     workspace: str
+    chosen: str = ""
     script: Mapping[str, Any] | None = None
-    fields: list[Field] | None = None  # of the script; None: one JSON object
+    flow: Mapping[str, Any] | None = None
+    fields: list[Field] | None = None  # of what was chosen; None: one JSON object
     values: Mapping[str, str] = field(default_factory=dict)
     wrong: Mapping[str, str] = field(default_factory=dict)
     why: str = ""  # it was refused
 
 
 class NewRunPages:
-    def __init__(self, site: Site, runs: Runs, jobs: Jobs, scripts: Scripts) -> None:
+    def __init__(self, site: Site, runs: Runs, jobs: Jobs, scripts: Scripts, flows: Flows) -> None:
         self._site = site
         self._runs = runs
         self._jobs = jobs
         self._scripts = scripts
+        self._flows = flows
 
     def routes(self) -> list[Route]:
         return [
@@ -64,7 +69,7 @@ class NewRunPages:
             args = _arguments(draft)
             if draft.wrong:
                 return await self._shown(request, who, draft, 400)
-            job_id = await self._jobs.push(_order(draft, form, args, who))
+            job_id = await self._jobs.push(_order(await self._source(draft, form), draft, form, args, who))
         except (BadRequest, NotFound) as error:
             draft.why = str(error)
             return await self._shown(request, who, draft, 400)
@@ -72,22 +77,34 @@ class NewRunPages:
 
     async def _draft(self, workspace: str, path: str) -> Draft:
         workspaces = await self._runs.workspaces()
-        draft = Draft(workspace or workspaces[0])
+        draft = Draft(workspace or workspaces[0], path)
         if draft.workspace not in workspaces:
             raise BadRequest(f"there is no workspace {draft.workspace!r}")
-        if path:
+        if path.startswith(FLOW):
+            draft.flow = await self._flows.get(draft.workspace, path.removeprefix(FLOW))
+            draft.fields = fields_of("", "", msgspec.json.decode(draft.flow["schema"]))
+        elif path:
             script = await self._scripts.at_path(draft.workspace, path)
             schema = msgspec.json.decode(script["schema"])
             draft.script, draft.fields = script, fields_of(script["language"], script["content"], schema)
         return draft
 
+    async def _source(self, draft: Draft, form: Form) -> Source:
+        """Raises `BadRequest` and `NotFound`."""
+        if draft.flow is not None:
+            return await self._flows.source(draft.workspace, draft.flow["path"])
+        return _code(form) if draft.script is None else ScriptHash(draft.script["hash"])
+
     async def _shown(self, request: Request, who: Identity, draft: Draft, status: int = 200) -> Response:
         listed = await self._scripts.heads(draft.workspace, ScriptFilter(per_page=SCRIPTS_MAX))
+        flows = await self._flows.listed(draft.workspace, FlowFilter(per_page=SCRIPTS_MAX))
         values = {
             "draft": draft,
             "arg": ARG,
             "workspaces": await self._runs.workspaces(),
             "scripts": sorted(one["path"] for one in listed),
+            "flows": sorted(one["path"] for one in flows),
+            "flow": FLOW,
             "languages": LANGUAGES,
             "tags": await self._runs.tags(),
         }
@@ -118,10 +135,10 @@ def _object(text: str) -> bytes:
     return text.encode()
 
 
-def _order(draft: Draft, form: Form, args: bytes, who: Identity) -> Order:
+def _order(source: Source, draft: Draft, form: Form, args: bytes, who: Identity) -> Order:
     return Order(
         workspace=draft.workspace,
-        source=_code(form) if draft.script is None else ScriptHash(draft.script["hash"]),
+        source=source,
         args=args,
         options=_options(form),
         created_by=who.username,

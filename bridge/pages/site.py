@@ -16,6 +16,7 @@ from bridge.tokens.model import Identity
 NAVIGATION: Final = (
     ("/workers", "Workers"),
     ("/runs", "Runs"),
+    ("/flows", "Flows"),
     ("/dead", "Dead letters"),
     ("/audit", "Audit"),
 )

@@ -17,6 +17,7 @@ from tests.support.pricing import begun, deployed
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SITES = 100
+AWAY = 10
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -41,10 +42,11 @@ async def office(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> 
 
 async def test_it_is_answered_watched_and_ends(browser: Browser, office: Office) -> None:
     driver = office.driver
-    away = await site(driver.running, "site2", "till-site2")
-    await away.ping(next_s=0.01)
+    for number in range(AWAY):
+        away = await site(driver.running, f"site{number}", f"till-site{number}")
+        await away.ping(next_s=0.01)
     prices = await begun(driver, sites=SITES)
-    driver.offline |= {f"till-site{number}" for number in range(10)}
+    driver.offline |= {f"till-site{number}" for number in range(AWAY)}
     async with visiting(browser, office.url) as visit:
         page = await visit.open(f"/run/{prices.flow_id}")
         await expect(page.locator("#steps")).to_contain_text("waits for people")
@@ -57,6 +59,8 @@ async def test_it_is_answered_watched_and_ends(browser: Browser, office: Office)
         await page.get_by_role("link", name="The flow's page").click()
         await prices.on()
         await expect(page.locator("#steps")).to_contain_text("90 of 100 done, 10 wait")
+        await expect(page.locator(".held tbody tr")).to_have_count(AWAY)
+        await expect(page.locator(".held")).to_contain_text("offline for")
         for scheme in ("light", "dark"):
             seen = await visit.open(f"/run/{prices.flow_id}", scheme)
             assert await violations(seen) == []

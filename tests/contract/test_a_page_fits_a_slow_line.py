@@ -8,7 +8,7 @@ import pytest
 from tests.support.cluster import Running
 
 FIRST_LOAD_BYTES = 100_000
-PAGES = ["/login", "/workers", "/runs", "/runs/new", "/dead", "/audit"]
+PAGES = ["/login", "/workers", "/runs", "/runs/new", "/flows", "/dead", "/audit"]
 LOADED = re.compile(r'(?:src|href)="(/static/[^"]+)"')
 
 

@@ -175,3 +175,18 @@ async def test_it_is_run_again_as_a_new_flow(driver: Driver) -> None:
     new_id = again.headers["location"].rpartition("/")[2]
     assert new_id != prices.flow_id
     assert "waits for people" in await steps(driver, new_id)
+
+
+async def test_a_deployed_flow_is_found_and_run_from_the_pages(driver: Driver) -> None:
+    admin = driver.running.admin
+    page = (await admin.get("/flows")).text
+    assert PATH in page
+    assert "Nightly prices" in page
+    link = re.search(r'href="(/runs/new[^"]+)"', page)
+    assert link
+    form = (await admin.get(link[1].replace("&amp;", "&"))).text
+    assert f'value="flow:{PATH}" selected' in form
+    sent = {"script": f"flow:{PATH}", "workspace": "main", "args": '{"sites": ["site9"]}'}
+    begun_at = (await admin.post("/runs/new", data=sent)).headers["location"]
+    await driver.until_idle()
+    assert "waits for people" in await steps(driver, begun_at.rpartition("/")[2])
