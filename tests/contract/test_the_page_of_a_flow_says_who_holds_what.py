@@ -46,6 +46,7 @@ async def link(prices: Prices, approver: str | None = None) -> str:
     return links.approval_page.removeprefix(BASE_URL)
 
 
+@pytest.mark.on_both_stores
 async def test_it_shows_who_is_asked_who_waits_and_what_is_done(driver: Driver) -> None:
     prices = await begun(driver)
     shown = await steps(driver, prices.flow_id)
@@ -69,6 +70,8 @@ async def test_it_shows_who_is_asked_who_waits_and_what_is_done(driver: Driver) 
     assert "6 of 6 done." in shown
     assert "took nobody failed" in shown
     assert "waits" not in shown
+    each = await driver.running.admin.get(f"/run/{prices.flow_id}/steps?module=sites")
+    assert each.text.count("success") == 6
 
 
 async def test_who_holds_a_step_is_named(driver: Driver) -> None:
@@ -140,6 +143,7 @@ async def test_who_does_not_own_it_has_no_button(driver: Driver) -> None:
     assert "waits for people" in await steps(driver, prices.flow_id)
 
 
+@pytest.mark.on_both_stores
 async def test_the_list_shows_flows_and_leaves_their_steps_out(driver: Driver) -> None:
     prices = await begun(driver)
     admin = driver.running.admin
