@@ -49,7 +49,7 @@ class Night:
         await self._cut(late, "with its job at the shop, which goes on with it")
         await self._until("all others", self._others_are_done)
         self.say(f"Ten of twelve are done; the flow waits for {early} and {late}, and nobody waits with it.")
-        for held in await self._held():
+        for held in self._loop().get("held", []):
             self.say(
                 f"  {held['tag']:14} {'at ' + held['worker'] if held['worker'] else 'waits for its site'}"
             )
@@ -124,11 +124,3 @@ class Night:
 
     def _loop(self) -> dict[str, Any]:
         return next((module for module in self._modules() if module["id"] == "shops"), {})
-
-    async def _held(self) -> list[dict[str, Any]]:
-        """The steps that have not ended: each item of the loop is a flow of its own, with one step."""
-        found: list[dict[str, Any]] = []
-        for one in self._loop().get("held", []):
-            inner = await self.world.cluster.flow_status(one["job"])
-            found += [held for module in inner["modules"] for held in module.get("held", [])]
-        return found
