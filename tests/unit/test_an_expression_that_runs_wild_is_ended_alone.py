@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -81,4 +82,21 @@ async def test_one_that_died_in_its_sleep_is_replaced() -> None:
     os.kill(idle, signal.SIGKILL)
     await until(lambda: idle not in child_processes(), within_s=10)
     assert "2" in (await children.ask(request("return 1 + 1"), 10))["json"]
+    await children.close()
+
+
+def told_of(pid: int, what: str) -> str:
+    return Path(f"/proc/{pid}/{what}").read_text()
+
+
+async def test_the_process_can_open_nothing_and_knows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://secret@host/db")
+    children, before = Children(1), child_processes()
+    await children.ask(request("return 1"), 10)
+    (pid,) = child_processes() - before
+    assert "secret" not in told_of(pid, "environ")
+    limits = told_of(pid, "limits").splitlines()
+    for name, most in (("Max open files", "3"), ("Max processes", "0"), ("Max file size", "0")):
+        (line,) = (one for one in limits if one.startswith(name))
+        assert line.removeprefix(name).split()[:2] == [most, most]
     await children.close()

@@ -14,6 +14,7 @@ from bridge.flows.expressions.frames import packed, read_from
 
 MB: Final = 1024 * 1024
 OWN_ROOM_MB: Final = 1024  # of address space, beyond what the engine may have: for what goes in and comes out
+OPEN_FILES: Final = 3  # those that it begins with: in, out and errors
 HARNESS: Final = r"""
 (() => {
   "use strict";
@@ -83,7 +84,15 @@ def evaluated(request: dict[str, Any]) -> str:
     return text
 
 
+def confine() -> None:
+    """From now on this process opens no file and no socket, and begins no other, whoever has it in hand."""
+    for what in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE, resource.RLIMIT_NPROC):
+        resource.setrlimit(what, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+
+
 def main() -> None:
+    confine()
     while (request := read_from(sys.stdin.buffer)) is not None:
         room = (request["memory_mb"] + OWN_ROOM_MB) * MB
         resource.setrlimit(resource.RLIMIT_AS, (room, room))
