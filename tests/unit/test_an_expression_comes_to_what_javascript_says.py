@@ -50,6 +50,7 @@ CASES = [
     ("(() => { let n = 1; return n })()", 1),
     ("'a;b' + `;`", "a;b;"),
     ("flow_input.x + 1;", 4),
+    ("for (let i = 0; i < 2; i++);", None),
     ("undefined", None),
     ("flow_input.no", None),
     ("", None),

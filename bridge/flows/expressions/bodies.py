@@ -22,10 +22,11 @@ NAMED_LOOKUP: Final = re.compile(
 
 def bodies(text: str, *, as_boolean: bool) -> list[str]:
     """What to try, in this order, until one of them is JavaScript: bodies of an async function."""
-    text = text.strip().rstrip("; \t\r\n")
+    text = text.strip()
+    value = text.rstrip("; \t\r\n")
     if as_boolean:
-        return [f"return Boolean(\n{text}\n)"]
-    return [f"return (\n{text}\n)", text if is_statement(text) else f"return {_without_comments(text)}"]
+        return [f"return Boolean(\n{value}\n)"]
+    return [f"return (\n{value}\n)", text if is_statement(text) else f"return {_without_comments(text)}"]
 
 
 def is_statement(text: str) -> bool:
