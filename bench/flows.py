@@ -53,18 +53,22 @@ VERSIONS: Final = "SELECT coalesce(sum(version), 0) AS transitions FROM flow_run
 
 @dataclass
 class Round:
-    """Times in seconds. `marks`: statements so far, after each step of the loop."""
+    """Times in seconds. `marks`: statements so far after each step of the loop, and when that was."""
 
     plain_s: float = 0.0
     plain_statements: float = 0.0  # of one job
     loop_s: float = 0.0
-    marks: list[int] = field(default_factory=list)
+    marks: list[tuple[int, float]] = field(default_factory=list)
     alone_per_s: float = 0.0
     together_per_s: float = 0.0
 
     def per_step(self, steps: slice) -> float:
         part = self.marks[steps]
-        return (part[-1] - part[0]) / (len(part) - 1)
+        return (part[-1][0] - part[0][0]) / (len(part) - 1)
+
+    def step_s(self, steps: slice) -> float:
+        part = self.marks[steps]
+        return (part[-1][1] - part[0][1]) / (len(part) - 1)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -142,7 +146,7 @@ class Bench:
             await self._work("wk-bench-0", [])
         return time.perf_counter() - began_s
 
-    async def _flow(self, path: str, steps: int, marks: list[int]) -> None:
+    async def _flow(self, path: str, steps: int, marks: list[tuple[int, float]]) -> None:
         flow_id = await self._push(
             await self._cluster.flows.source("main", path), {"items": list(range(steps))}
         )
@@ -165,7 +169,7 @@ class Bench:
             for number in range(SIDE_BY_SIDE):
                 group.create_task(worker(f"wk-bench-{number}"), name=f"worker {number}")
 
-    async def _work(self, name: str, marks: list[int], wait_s: float = 0) -> bool:
+    async def _work(self, name: str, marks: list[tuple[int, float]], wait_s: float = 0) -> bool:
         """One job as far as it goes; False: none is ready."""
         pulled = await self._cluster.jobs.pull_for_normal_worker(name, [FLOW, TAG], wait_s)
         if pulled is None:
@@ -174,7 +178,7 @@ class Bench:
             await self._turns.turn(pulled)
         else:
             await self._cluster.jobs.complete(pulled.workspace, pulled.job_id, DONE)
-            marks.append(self._counters.read()[0])
+            marks.append((self._counters.read()[0], time.perf_counter()))
         return True
 
     async def _push(self, source: Source, args: dict[str, Any]) -> str:
@@ -227,6 +231,10 @@ def _print(name: str, rounds: Sequence[Round], steps: int) -> None:
     print(ratio_line(
         f"{name}: statements per step, last {EDGE} / first {EDGE}",
         [one.per_step(last) for one in rounds], [one.per_step(first) for one in rounds],
+    ))  # fmt: skip
+    print(ratio_line(
+        f"{name}: time of a step, last {EDGE} / first {EDGE}",
+        [one.step_s(last) for one in rounds], [one.step_s(first) for one in rounds],
     ))  # fmt: skip
     print(ratio_line(
         f"{name}: a step of a loop / a plain job, time",
