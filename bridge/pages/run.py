@@ -156,6 +156,8 @@ class RunPages:
     async def _source(self, record: dict[str, Any], code: str) -> Source:
         if record["kind"] == "flow":
             return await self._deployed.source(record["workspace_id"], record["script_path"])
+        if record["kind"] == "identity":
+            raise BadRequest("this step only passes on what came before it; run its flow again")
         if record["kind"] in FLOW_KINDS:
             return preview_of(code.encode(), record["script_path"], record["tag"])
         return _source(record, code)
