@@ -47,7 +47,7 @@ class FlowPart:
     async def code(self, job_id: str) -> Text:
         """What it runs, readable."""
         text = await self._steps.text(job_id)
-        pretty = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        pretty = json.dumps(json.loads(text), indent=1, ensure_ascii=False)
         return Text(pretty[:SHOWN_MAX_CHARS], len(pretty))
 
     async def _children(self, request: Request, who: Identity) -> Response:
@@ -56,13 +56,15 @@ class FlowPart:
         if not asked.isdecimal() or len(asked) > POSITION_DIGITS:
             raise BadRequest(f"first must be a whole number, not {asked!r}")
         record = await self._runs.record(job_id)
-        rows = await self._steps.children(job_id, module, int(asked))
+        open_only = request.query_params.get("open", "")
+        rows = await self._steps.children(job_id, module, int(asked), open_only=bool(open_only))
         values = {
             "job_id": job_id,
             "module": module,
             "name": name_of(record),
             "rows": [{**row, "state": cell_state(row)} for row in rows],
             "first": int(asked),
+            "open_only": "&open=1" if open_only else "",
             "following": rows[-1]["position"] + 1 if len(rows) == CHILDREN_PER_PAGE else 0,
         }
         return self._site.render(request, "steps.html", who, values)

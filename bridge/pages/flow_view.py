@@ -36,7 +36,7 @@ WAITS: Final = State("waits", "○", "warn")
 BEGINS: Final = State("begins", "▶", "up")
 LINKED_MOST: Final = 60  # cells of a grid that all are links; of a longer one those that have not ended well
 CELLS_MOST: Final = 1000
-WAITING_MOST: Final = 40  # rows of one step
+WAITING_MOST: Final = 12  # rows of one step
 WORDS: Final = {
     "later": "waits for its time",
     "limited": "waits for a place of its concurrency key",

@@ -76,9 +76,17 @@ class FlowSteps:
             raise NotFound(f"job {job_id} is no flow")
         return str(row["value"])
 
-    async def children(self, job_id: str, module_id: str, first: int) -> list[Mapping[str, Any]]:
-        """Of a loop or branches, in order, from a position on."""
-        values = {"id": job_id, "module_id": module_id, "first": first, "most": CHILDREN_PER_PAGE}
+    async def children(
+        self, job_id: str, module_id: str, first: int, *, open_only: bool
+    ) -> list[Mapping[str, Any]]:
+        """Of a loop or branches, in order, from a position on; all, or those that have not ended."""
+        values = {
+            "id": job_id,
+            "module_id": module_id,
+            "first": first,
+            "open_only": int(open_only),
+            "most": CHILDREN_PER_PAGE,
+        }
         rows = await self._store.read(lambda db: db.execute(SQL["child_page"], values).fetchall())
         return [dict(row) for row in rows]
 

@@ -21,7 +21,7 @@ SELECT flow_child.module_id, flow_child.round, flow_child.position, flow_child.j
  ORDER BY flow_child.module_id, flow_child.round, flow_child.position;
 
 -- name: child_page
--- The newest round of one module's children, from a position on.
+-- The newest round of one module's children, from a position on; all, or those that have not ended.
 SELECT flow_child.position, flow_child.job_id, job.tag, completed.status, completed.skipped,
        completed.duration_ms, queue.started_at, queue.state
   FROM flow_child
@@ -31,4 +31,5 @@ SELECT flow_child.position, flow_child.job_id, job.tag, completed.status, comple
  WHERE flow_child.flow_id = :id AND flow_child.module_id = :module_id AND flow_child.position >= :first
    AND flow_child.round = (SELECT max(round) FROM flow_child AS newest
                             WHERE newest.flow_id = :id AND newest.module_id = :module_id)
+   AND (CAST(:open_only AS INTEGER) = 0 OR completed.status IS NULL)
  ORDER BY flow_child.position LIMIT :most;
