@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge.errors import BadRequest, NotAuthorized, NotFound, PermissionDenied
+from bridge.errors import BadRequest, NotAuthorized, NotFound
 from bridge.flows.resumes import Resumes, Word
+from bridge.flows.sayers import Sayers
 from bridge.pages import flow_view
-from bridge.pages.flow import may_answer
 from bridge.pages.flow_view import Step
 from bridge.pages.forms import form_of
-from bridge.pages.site import Site
+from bridge.pages.site import LogInFirst, Site
 from bridge.runs.service import Runs
 from bridge.runs.signature import Field, arguments, fields_of
 from bridge.runs.steps import FlowSteps
@@ -55,8 +55,9 @@ class Asked:
 
 
 class ApprovingPages:
-    def __init__(self, site: Site, runs: Runs, steps: FlowSteps, resumes: Resumes) -> None:
+    def __init__(self, site: Site, runs: Runs, steps: FlowSteps, resumes: Resumes, sayers: Sayers) -> None:
         self._site = site
+        self._sayers = sayers
         self._runs = runs
         self._steps = steps
         self._resumes = resumes
@@ -83,11 +84,11 @@ class ApprovingPages:
 
         return await self._answered(request, who, asked, say)
 
-    async def _holder(self, request: Request, _: None) -> Response:
-        return self._shown(request, None, (await self._held(request))[0])
+    async def _holder(self, request: Request, who: Identity | None) -> Response:
+        return self._shown(request, who, (await self._held(request, who))[0])
 
-    async def _holder_answers(self, request: Request, _: None) -> Response:
-        asked, resume_id = await self._held(request)
+    async def _holder_answers(self, request: Request, who: Identity | None) -> Response:
+        asked, resume_id = await self._held(request, who)
         place = request.path_params
 
         async def say(approved: bool, payload: bytes) -> None:  # noqa: FBT001 a word
@@ -96,31 +97,33 @@ class ApprovingPages:
             )
             await self._resumes.answer(place["workspace"], place["job_id"], word, place["signature"])
 
-        return await self._answered(request, None, asked, say)
+        return await self._answered(request, who, asked, say)
 
     async def _owned(self, request: Request, who: Identity) -> Asked:
         """Raises `NotFound` and `PermissionDenied`."""
         job_id = request.path_params["job_id"]
         record = await self._runs.record(job_id)
-        if not may_answer(record, who):
-            raise PermissionDenied("only who started the flow, or an administrator, can answer for it here")
+        await self._sayers.require_owner(record["workspace_id"], job_id, who)
         return await self._asked(record, back=f"/run/{job_id}")
 
-    async def _held(self, request: Request) -> tuple[Asked, int]:
-        """Nothing is shown to whoever has no link. Raises `NotAuthorized` and `NotFound`."""
+    async def _held(self, request: Request, who: Identity | None) -> tuple[Asked, int]:
+        """Nothing is shown to whoever has no link. Raises `NotAuthorized`, `PermissionDenied`, `NotFound`."""
         place, approver = request.path_params, request.query_params.get("approver")
-        if not place["resume_id"].isdecimal() or int(place["resume_id"]) >= RESUME_IDS:
+        workspace, job_id, number = place["workspace"], place["job_id"], place["resume_id"]
+        if not number.isdecimal() or int(number) >= RESUME_IDS:
             raise NotFound("there is no such link")
-        resume_id, job_id = int(place["resume_id"]), place["job_id"]
         record = await self._runs.record(job_id)
-        fits = await self._resumes.signature(place["workspace"], job_id, resume_id, approver)
-        if record["workspace_id"] != place["workspace"] or not hmac.compare_digest(
-            fits.encode(), place["signature"].encode(errors="replace")
-        ):
+        fits = await self._resumes.signature(workspace, job_id, int(number), approver)
+        is_ours = hmac.compare_digest(fits.encode(), place["signature"].encode(errors="replace"))
+        if record["workspace_id"] != workspace or not is_ours:
             raise NotAuthorized("the link's signature does not fit; ask for a new link")
+        try:
+            await self._sayers.require_holder(workspace, job_id, who)
+        except NotAuthorized:
+            raise LogInFirst from None
         if record["flow_step_id"] is not None:
             record = await self._runs.record(record["parent_job"])
-        return await self._asked(record, approver=approver or ""), resume_id
+        return await self._asked(record, approver=approver or ""), int(number)
 
     async def _asked(self, record: Mapping[str, Any], approver: str = "", back: str = "") -> Asked:
         """Raises `NotFound`."""

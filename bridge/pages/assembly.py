@@ -10,6 +10,7 @@ from bridge.fleet.service import Fleets
 from bridge.fleet.wishes import BrokerNow, Wishes
 from bridge.flows.reading import FlowRecords
 from bridge.flows.resumes import Resumes
+from bridge.flows.sayers import Sayers
 from bridge.jobs.tag_rules import TagRules
 from bridge.pages.agent_deeds import AgentDeeds
 from bridge.pages.approving import ApprovingPages
@@ -108,6 +109,6 @@ def run_routes(
         *FlowsPage(site, runs, cluster.flows).routes(),
         *RunPages(site, live, runs, cluster.jobs, part, cluster.flows).routes(),
         *part.routes(),
-        *ApprovingPages(site, runs, steps, Resumes(store, cluster.bulletin, clock)).routes(),
+        *ApprovingPages(site, runs, steps, Resumes(store, cluster.bulletin, clock), Sayers(store)).routes(),
         *DeadPages(site, live, letters, cluster.audit, replays, quarantine).routes(),
     ]

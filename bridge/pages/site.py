@@ -29,8 +29,12 @@ SHOWN: Final = {
 STREAM: Final = "text/event-stream"
 
 Shown = Callable[[Request, Identity], Awaitable[Response]]
-ShownToAll = Callable[[Request, None], Awaitable[Response]]
+ShownToAll = Callable[[Request, Identity | None], Awaitable[Response]]
 MayUse = Callable[[Request], Awaitable[Identity]]
+
+
+class LogInFirst(Exception):
+    """What has this address is for people who have logged in."""
 
 
 class Site:
@@ -50,11 +54,14 @@ class Site:
         return self._route(path, endpoint, methods, self._gate.person)
 
     def page_for_anybody(self, path: str, endpoint: ShownToAll, *methods: str) -> Route:
-        """Whoever has its address; the endpoint judges that."""
+        """Whoever has its address, in the workspace of it; the endpoint judges that. None: not logged in."""
 
         async def guarded(request: Request) -> Response:
             try:
-                return await endpoint(request, None)
+                await self._gate.stranger(request)
+                return await endpoint(request, await self._gate.member_or_none(request))
+            except LogInFirst:
+                return _to_login(request)
             except (BadRequest, NotAuthorized, PermissionDenied, NotFound) as error:
                 return self.refused(request, error)
 

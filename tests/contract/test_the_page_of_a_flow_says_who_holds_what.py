@@ -1,11 +1,13 @@
 """The steps of a flow on its page, and people's words to it: as its owner, and by a signed link."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
+from bridge.flows.deployed import preview_of
 from bridge.flows.resumes import Resumes
 from bridge.tokens.model import Identity, NewPersonToken
 from tests.support.cluster import Running, served
@@ -19,6 +21,7 @@ from tests.support.viewing import LIVE, viewer
 ADD_PERSON = plain(
     "INSERT INTO person (email, username, password_hash, superadmin) VALUES (:email, :username, '', 0)"
 )
+APPROVE = {"word": "approve"}
 LOADED = re.compile(r'(?:src|href)="(/static/[^"]+)"')
 STEPS = re.compile(r'<div id="steps".*?</ol>', re.DOTALL)
 
@@ -128,6 +131,21 @@ async def test_a_link_that_was_changed_shows_nothing(driver: Driver) -> None:
     ):
         answer = await driver.running.client(None).get(changed)
         assert (answer.status_code, PATH in answer.text) == (401, False)
+
+
+async def test_a_link_to_what_only_people_who_have_logged_in_answer_leads_to_the_login(
+    driver: Driver,
+) -> None:
+    step = {"type": "rawscript", "language": "python3", "content": "def main():\n    return 1", "tag": "head"}
+    suspend = {"required_events": 1, "user_auth_required": True}
+    value = {"modules": [{"id": "list", "value": step, "suspend": suspend}]}
+    prices = Prices(driver, await driver.push(preview_of(json.dumps(value).encode(), None, None), {}))
+    await prices.on()
+    path = await link(prices)
+    for send in (driver.running.client(None).get(path), driver.running.client(None).post(path, data=APPROVE)):
+        answer = await send
+        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/login")
+    assert "Approved." in (await driver.running.admin.post(path, data=APPROVE)).text
 
 
 async def test_who_does_not_own_it_has_no_button(driver: Driver) -> None:
