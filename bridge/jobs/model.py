@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from bridge.jobs.python_needs import PythonNeeds, needs_of
+from bridge.dependencies.precomputed import PrecomputedPython, precomputed
 
 Delivery = Literal["at_least_once", "at_most_once"]
 Replace = Literal["never", "when_lost"]
@@ -120,7 +120,19 @@ class FlowText:
     children: tuple[FormerChild, ...] = ()
 
 
-Source = Code | ScriptPath | ScriptHash | FlowText
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToResolve:
+    """What to find out: the lock of a script's version, of a piece of code, or of a flow's steps."""
+
+    kind: Literal["dependencies", "flowdependencies"]
+    tag: str
+    language: str
+    path: str | None
+    script_hash: str | None = None
+    code: str | None = None
+
+
+Source = Code | ScriptPath | ScriptHash | FlowText | ToResolve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,8 +212,8 @@ class Pulled:
             }
         )
 
-    def _needs(self) -> dict[str, PythonNeeds] | None:
-        needs = needs_of(self.code) if self.language == "python3" and self.lock is None else None
+    def _needs(self) -> dict[str, PrecomputedPython] | None:
+        needs = precomputed(self.code) if self.language == "python3" and self.lock is None else None
         return None if needs is None else {"Python": needs}
 
     def _job(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from bridge.errors import BadRequest
 from bridge.jobs import parents, retries, scripts
 from bridge.jobs.ids import checked_job_id, new_job_id
 from bridge.jobs.lanes import FLOW, lane_of
-from bridge.jobs.model import Code, Delivery, FlowText, Order, Replace, RunOptions, ScriptPath
+from bridge.jobs.model import Code, Delivery, FlowText, Order, Replace, RunOptions, ScriptPath, ToResolve
 from bridge.jobs.tag_rules import TagRules
 from bridge.jobs.tags import assign, interpolate
 from bridge.store.statements import queries
@@ -198,8 +198,18 @@ def _resolve(connection: Connection, order: Order) -> Runnable:
         )
     if isinstance(source, FlowText):
         return _flow(source, order.options)
+    if isinstance(source, ToResolve):
+        return Runnable(
+            kind=source.kind,
+            language=source.language,
+            code=source.code,
+            lock=None,
+            path=source.path,
+            script_hash=source.script_hash,
+            tag=source.tag,
+        )
     if isinstance(source, ScriptPath):
-        row = scripts.head(connection, order.workspace, source.path)
+        row = scripts.runnable(connection, order.workspace, source.path)
     else:
         row = scripts.version(connection, order.workspace, source.hash)
     return Runnable(

@@ -21,7 +21,7 @@ from bridge.jobs.model import (
 )
 from bridge.jobs.ordering import code_of, order_of
 from bridge.jobs.records import JobFilter, MaybeResult, QueueCount, Records, Update, Which
-from bridge.jobs.scripts import NewScript, NewScriptAsSent, ScriptFilter, Scripts
+from bridge.jobs.scripts import Author, NewScript, NewScriptAsSent, ScriptFilter, Scripts
 from bridge.jobs.service import Jobs
 from bridge.tokens.gate import Gate
 from bridge.tokens.model import Identity
@@ -117,7 +117,8 @@ class RunRoutes:
         """Deploy a script; its hash."""
         identity = await self._gate.member(request)
         asked = await typed_body(request, NewScriptAsSent)
-        created = await self._scripts.create(request.path_params["workspace"], asked, identity.username)
+        author = Author(identity.username, identity.email)
+        created = await self._scripts.create(request.path_params["workspace"], asked, author)
         return text_reply(created, 201)
 
     async def script_at_path(self, request: Request) -> Response:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
@@ -39,6 +39,8 @@ from bridge.web.bodies import strict_json
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 
 HEARTBEATS_S: Final = 1.0  # as many as were heard in that time are told at once
+
+Also = Callable[[Connection, Tell], None]
 
 log = structlog.get_logger()
 
@@ -271,19 +273,27 @@ class Jobs:
         return [_ping_reply(held.get(job_id)) for job_id in job_ids]
 
     async def complete(
-        self, workspace: str, job_id: str, completion: Completion, *, caller: Claims | None = None
+        self,
+        workspace: str,
+        job_id: str,
+        completion: Completion,
+        *,
+        caller: Claims | None = None,
+        also: Also | None = None,
     ) -> Completed:
         """Record how the job ended. Idempotent, the first wins (I1); durable on return.
 
-        With `caller`, a job that is neither of its tags nor given to it is `UNKNOWN` (I4).
+        With `caller`, a job that is neither of its tags nor given to it is `UNKNOWN` (I4). `also`: what the
+        job was for, done in the same transaction, when it is this completion that counts.
         """
         completion, result = checked_result(completion)
         heard = self.heartbeats.last(job_id)
         if completion.mem_peak_kb is None and heard is not None:
             completion = replace(completion, mem_peak_kb=heard.mem_peak_kb)
         now_s = self._clock.wall_s()
-        outcome = await self._bulletin.write(
-            lambda connection, tell: transitions.complete(
+
+        def write(connection: Connection, tell: Tell) -> Completed:
+            ended = transitions.complete(
                 connection,
                 workspace,
                 job_id,
@@ -294,7 +304,11 @@ class Jobs:
                 rules=self._rules,
                 tell=tell,
             )
-        )
+            if also is not None and ended is Completed.RECORDED:
+                also(connection, tell)
+            return ended
+
+        outcome = await self._bulletin.write(write)
         if outcome is Completed.RECORDED:
             log.info("job.completed", job_id=job_id, success=completion.success)
         return outcome

@@ -18,6 +18,8 @@ from bridge.agents.service import Workers
 from bridge.agents.trust import Sign, Trust
 from bridge.audit import routes as audit_routes
 from bridge.audit.service import Audit
+from bridge.dependencies import routes as dependency_routes
+from bridge.dependencies.settling import Settling
 from bridge.devices import routes as device_routes
 from bridge.devices.service import FIRST_USE, Devices, Rules
 from bridge.devices.successors import Successors
@@ -171,7 +173,7 @@ async def open_cluster(
     holding = Holding(store, jobs)
     records = Records(store, clock, jobs.heartbeats)
     details = Details(store, clock)
-    scripts = Scripts(store, clock, tags)
+    scripts = Scripts(store, bulletin, clock, tags, Settling(tags).settle)
     environments = Environments(store)
     schedules = Schedules(store, bulletin, clock, tags)
     agent_api = AgentApi(
@@ -242,6 +244,7 @@ def _routes_of(
         *device_routes.routes(cluster.devices, cluster.successors, cluster.tokens, gate, audit),
         *job_routes.routes(jobs, records, details, cluster.scripts, FlowRecords(store), gate),
         *wait_routes.routes(waiting, gate),
+        *dependency_routes.routes(cluster.scripts, jobs, waiting, tags, gate),
         *_flow_routes(cluster, store, waiting, base_url, clock),
         *detail_routes.routes(details, gate),
         *schedule_routes.routes(cluster.schedules, gate),

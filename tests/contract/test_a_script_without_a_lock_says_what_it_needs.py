@@ -21,6 +21,11 @@ async def told(cluster: Running, code: str, **body: Any) -> Any:
         (LISTED, None, "httpx==0.28.1\nrich"),
         ("# py: 3.12\n" + LISTED, "3.12", "httpx==0.28.1\nrich"),
         ("#py311\ndef main():\n    pass\n", "3.11", None),
+        (
+            "# py: >=3.12\nimport httpx, os\n\ndef main():\n    # requirements:\n    # rich\n    pass\n",
+            "3.12",
+            "httpx",
+        ),
     ],
 )
 async def test_what_it_says(
@@ -32,7 +37,7 @@ async def test_what_it_says(
 
 
 async def test_nothing_where_it_says_nothing_or_has_a_lock(cluster: Running) -> None:
-    said_too_late = "import httpx\n\ndef main():\n    # requirements:\n    # rich\n    pass\n"
+    said_too_late = "import os\n\ndef main():\n    import httpx\n    # requirements:\n    # rich\n    pass\n"
     assert await told(cluster, said_too_late) is None
     assert await told(cluster, LISTED, lock="httpx==0.28.1") is None
     assert await told(cluster, LISTED, language="bash", tag="python3") is None

@@ -30,7 +30,7 @@ async def test_a_script_by_its_hash_as_a_number(cluster: Running) -> None:
         await agent.post(f"{ALL}/pull_job", json=None)
         assert (await agent.get(f"{ALL}/script/{signed}")).json() == {
             "content": "echo hi",
-            "lock": None,
+            "lock": "",
             "meta": {
                 "language": "bash", "envs": None, "codebase": None, "schema": schema,
                 "schema_validator": None,

@@ -22,7 +22,7 @@ from bridge.flows.resumes import Resumes, Word
 from bridge.flows.turns import Turns
 from bridge.jobs.lanes import FLOW_KINDS
 from bridge.jobs.model import Cancel, Completion, FlowText, Order, Pulled, RunOptions
-from bridge.jobs.scripts import NewScript
+from bridge.jobs.scripts import Author, NewScript
 from bridge.store.store import Connection, Row
 from bridge.tokens.model import Identity, NewWorkspace
 from bridge.tokens.workspaces import Workspaces
@@ -208,7 +208,8 @@ async def outcome_of(running: Running, turns: Turns, vector: Vector, workspace: 
 async def _deploy(driver: Driver, vector: Vector) -> None:
     cluster = driver.running.cluster
     for path, script in vector.scripts.items():
-        await cluster.scripts.create(driver.workspace, NewScript(path=path, **script), "admin")
+        by = Author(OWNER.username, OWNER.email)
+        await cluster.scripts.create(driver.workspace, NewScript(path=path, **script), by)
     for path, flow in vector.flows.items():
         value = Raw(json.dumps(flow).encode())
         await cluster.flows.create(driver.workspace, NewFlow(path=path, value=value), "admin")

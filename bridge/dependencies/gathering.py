@@ -1,0 +1,159 @@
+"""What a script needs together with all the scripts of the workspace that it imports. Pure but for `find`."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from bridge.dependencies import javascript_imports, python_needs, python_version
+from bridge.dependencies.errors import NotResolved
+from bridge.dependencies.locks import NOTHING, PYTHON, PythonLock
+from bridge.dependencies.python_imports import Import
+from bridge.dependencies.python_needs import Needs, Rank, Requirement
+
+Find = Callable[[str], str | None]  # the content of the script at a path of the workspace
+
+SCRIPTS_MAX: Final = 200  # that one script may import, each counted once (I6)
+VERSIONS: Final = r"\s*(?:(?:===?|[<>]=?|~=|!=)\s*[\w.*+!-]+\s*,?\s*)*"
+# A requirement by its name: no option, no address, no folder, for those run or read what they name.
+BY_NAME: Final = re.compile(
+    rf"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?\s*(?:\[[\w.,\s-]*\])?(?:{VERSIONS}|\s*\({VERSIONS}\)\s*)(?:;[^@\n]*)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PythonRequest:
+    """What is asked of the resolver."""
+
+    version: str
+    requirements: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"Python {self.version}: {', '.join(self.requirements) or 'nothing'}"
+
+    def settled(self) -> str | None:
+        """The lock, where nothing has to be looked up."""
+        return None if self.requirements else str(PythonLock(self.version))
+
+
+@dataclass(frozen=True, slots=True)
+class NpmRequest:
+    packages: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        return f"npm: {', '.join(f'{name}@{version}' for name, version in self.packages) or 'nothing'}"
+
+    def settled(self) -> str | None:
+        return None if self.packages else NOTHING
+
+
+Request = PythonRequest | NpmRequest
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The scripts on the way, each once, in the order in which they were met."""
+
+    contents: dict[str, str] = field(default_factory=dict)
+
+    def add(self, path: str, content: str) -> bool:
+        if path in self.contents:
+            return False
+        if len(self.contents) >= SCRIPTS_MAX:
+            raise NotResolved(f"more than {SCRIPTS_MAX} scripts are imported, one by another; import fewer")
+        self.contents[path] = content
+        return True
+
+
+def request_of(language: str, code: str, path: str | None, find: Find) -> Request:
+    """Raises `NotResolved`."""
+    return python_request(code, path, find) if language == PYTHON else npm_request(code, path, find)
+
+
+def imported_by(language: str, code: str, path: str | None, find: Find) -> tuple[str, ...]:
+    """The paths of the scripts that this one imports itself: where there is none yet, one may come."""
+    if language == PYTHON:
+        found = (
+            where for one in python_needs.needs_of(code).scripts for where in _places(one, path or "", find)
+        )
+        return tuple(dict.fromkeys(found))
+    return javascript_imports.needs_of(code, path).scripts
+
+
+def python_request(code: str, path: str | None, find: Find) -> PythonRequest:
+    """Raises `NotResolved`."""
+    needs = list(_python_needs(code, path or "", find))
+    for one in needs:
+        if one.wrong is not None:
+            raise NotResolved(one.wrong)
+    version = python_version.chosen(asked for one in needs for asked in one.versions)
+    texts = list(strongest([requirement for one in needs for requirement in one.requirements]))
+    for text in texts:
+        if BY_NAME.fullmatch(text) is None:
+            raise NotResolved(
+                f"{text!r} is no requirement that can be locked; write a name and a version, such as "
+                "`httpx==0.28.1` (no options, folders or addresses: put such a package into an index)"
+            )
+    return PythonRequest(version, tuple(texts))
+
+
+def strongest(requirements: Sequence[Requirement]) -> Iterator[str]:
+    """`repin` beats `pin`, which beats what was only said; each text once, sorted."""
+    rank: dict[str, Rank] = {}
+    for one in requirements:
+        rank[one.module] = max(one.rank, rank.get(one.module, Rank.SAID))
+    yield from sorted({one.text for one in requirements if one.rank is rank[one.module]})
+
+
+def _python_needs(code: str, path: str, find: Find) -> Iterator[Needs]:
+    seen = _Seen()
+    seen.add(path, code)
+    waiting = [(path, code)]
+    while waiting:
+        at, text = waiting.pop()
+        needs = python_needs.needs_of(text)
+        yield needs
+        for one in needs.scripts:
+            for where in _places(one, at, find):
+                content = find(where)
+                if content is not None and seen.add(where, content):
+                    waiting.append((where, content))
+
+
+def _places(one: Import, path: str, find: Find) -> Sequence[str]:
+    """The scripts that are meant: the module itself, else what is taken from it."""
+    parts = one.module.split(".") if one.module else []
+    if one.level:
+        folders = path.split("/")[: -one.level]
+        parts = [*folders, *parts]
+    itself = "/".join(parts)
+    within = [f"{itself}/{name}" for name in one.names if name != "*"]
+    if find(itself) is not None:
+        return [itself]
+    return [where for where in within if find(where) is not None] or [itself, *within]
+
+
+def npm_request(code: str, path: str | None, find: Find) -> NpmRequest:
+    """Raises `NotResolved`."""
+    seen, packages = _Seen(), dict[str, str]()
+    seen.add(path or "", code)
+    waiting = [(path, code)]
+    while waiting:
+        at, text = waiting.pop()
+        needs = javascript_imports.needs_of(text, at)
+        if needs.foreign:
+            raise NotResolved(
+                f"{needs.foreign[0]!r} cannot be locked: only packages of npm can; import one by its name"
+            )
+        for name, version in needs.packages.items():
+            if packages.get(name, javascript_imports.LATEST) == javascript_imports.LATEST:
+                packages[name] = version
+            elif version not in (javascript_imports.LATEST, packages[name]):
+                raise NotResolved(
+                    f"{name} is asked for as {packages[name]} and as {version}; ask for one everywhere"
+                )
+        for where in needs.scripts:
+            content = find(where)
+            if content is not None and seen.add(where, content):
+                waiting.append((where, content))
+    return NpmRequest(tuple(sorted(packages.items())))
