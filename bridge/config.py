@@ -1,7 +1,7 @@
 """The bridge's settings: read once from the environment, handed down in parts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,7 @@ from agent.logs import Secret, hide
 from agent.tls import outbound
 from agent.tls.outbound import BadTls, Outbound, require_no_checks_in
 from agent.wire.tokens import said_by
+from bridge.dependencies.tools import environment_of
 from bridge.devices.service import FIRST_USE, Rules
 from bridge.errors import ConfigError
 from bridge.jobs.tag_rules import TagRules
@@ -54,6 +55,9 @@ class Settings:
     tls: Pair | None  # what the bridge serves HTTPS with; None: it serves HTTP
     devices: Rules
     worker: WorkerSettings | None  # the normal worker in this process; None: there is none
+    registries: Mapping[str, str] = field(
+        default_factory=dict, repr=False
+    )  # what uv and npm are told of them
 
 
 def read(
@@ -93,6 +97,7 @@ def read(
         tls=pair,
         devices=devices,
         worker=worker,
+        registries=environment_of(env),
     )
 
 

@@ -26,4 +26,11 @@ def put_wheel(folder: Path, name: str, version: str, requires: tuple[str, ...] =
 def only_from(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of a resolver that finds these wheels and reaches nothing else."""
     kept = {name: environment[name] for name in ("PATH", "HOME") if name in environment}
-    return {**kept, "UV_NO_INDEX": "1", "UV_FIND_LINKS": str(folder), "UV_CACHE_DIR": str(folder / "cache")}
+    empty, cache = folder / "index", folder / "cache"
+    empty.mkdir(exist_ok=True)
+    return {
+        **kept,
+        "UV_DEFAULT_INDEX": empty.as_uri(),
+        "UV_FIND_LINKS": str(folder),
+        "UV_CACHE_DIR": str(cache),
+    }
