@@ -50,3 +50,14 @@ SELECT script.hash, script.path, script.content, script.language, script.lock_gi
 -- name: job
 SELECT job.workspace_id, job.kind, job.script_hash, job.script_path, job.args, completed.status
   FROM job LEFT JOIN completed USING (id) WHERE job.id = :id;
+
+-- name: await_flow_lock
+INSERT INTO flow_lock (version, job_id) VALUES (:version, :job_id)
+ON CONFLICT (version) DO UPDATE SET job_id = excluded.job_id, error = NULL;
+
+-- name: flow_lock
+SELECT job_id, error FROM flow_lock WHERE version = :version;
+
+-- name: end_flow_lock
+-- NULL: all steps have their locks.
+UPDATE flow_lock SET error = :error WHERE version = :version AND job_id = :job_id;

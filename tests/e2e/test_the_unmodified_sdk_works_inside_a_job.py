@@ -65,6 +65,7 @@ async def test_it_reaches_its_workspace_from_the_edge(world: World) -> None:
     resource = {"path": "f/inside/db", "value": {"key": "$var:f/inside/key"}, "resource_type": "db"}
     cluster.post("/api/w/main/resources/create", resource)
     script = {"path": "u/admin/inside", "content": INSIDE, "language": "python3", "tag": "inside"}
+    script["lock"] = "# py: 3.11"  # the interpreter has the client already
     cluster.post("/api/w/main/scripts/create", script)
     environment = {"name": "SHOP", "value": "Suva"}
     cluster.post("/api/w/main/workspaces/set_environment_variable", environment)

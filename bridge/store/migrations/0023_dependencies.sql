@@ -22,3 +22,10 @@ CREATE TABLE resolved_lock (
   hashes TEXT NOT NULL,            -- JSON: by pin, those of its files
   resolved_at REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- The newest job that was to resolve the inline steps of a flow's version, and why it could not.
+CREATE TABLE flow_lock (
+  version INTEGER PRIMARY KEY,
+  job_id TEXT NOT NULL,
+  error TEXT
+) STRICT;

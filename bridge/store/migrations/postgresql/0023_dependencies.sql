@@ -22,3 +22,10 @@ CREATE TABLE resolved_lock (
   hashes TEXT COLLATE "C" NOT NULL,            -- JSON: by pin, those of its files
   resolved_at DOUBLE PRECISION NOT NULL
 );
+
+-- The newest job that was to resolve the inline steps of a flow's version, and why it could not.
+CREATE TABLE flow_lock (
+  version BIGINT PRIMARY KEY,
+  job_id TEXT COLLATE "C" NOT NULL,
+  error TEXT COLLATE "C"
+);
