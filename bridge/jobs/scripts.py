@@ -146,6 +146,7 @@ def as_json(row: Row) -> dict[str, Any]:
         "extra_perms": {},
         "lock": row["lock"],
         "lock_error_logs": row["lock_error_logs"],
+        "lock_job": row["lock_job"],
         "language": row["language"],
         "kind": "script",
         "tag": row["tag"],
@@ -199,6 +200,15 @@ class Scripts:
         def read(connection: Connection) -> str:
             named = connection.execute(SQL["head"], {"workspace_id": workspace, "path": path}).fetchone()
             return str((named or head(connection, workspace, bare))["content"])
+
+        return await self._store.read(read)
+
+    async def unready(self, workspace: str, path: str) -> str | None:
+        """Why the newest version does not run yet; None: it does. Raises `NotFound`."""
+
+        def read(connection: Connection) -> str | None:
+            row = head(connection, workspace, path)
+            return why_without_lock(connection, row) if is_without_lock(row) else None
 
         return await self._store.read(read)
 

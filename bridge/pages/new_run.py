@@ -35,6 +35,7 @@ class Draft:
     chosen: str = ""
     script: Mapping[str, Any] | None = None
     flow: Mapping[str, Any] | None = None
+    unready: str | None = None  # why the script does not run yet
     fields: list[Field] | None = None  # of what was chosen; None: one JSON object
     values: Mapping[str, str] = field(default_factory=dict)
     wrong: Mapping[str, str] = field(default_factory=dict)
@@ -66,6 +67,8 @@ class NewRunPages:
         names = [one.name for one in draft.fields or ()]
         draft.values = {name: form.secret(name) for name in (*(ARG + name for name in names), *PLAIN)}
         try:
+            if draft.unready is not None:
+                return await self._shown(request, who, draft, 400)
             args = _arguments(draft)
             if draft.wrong:
                 return await self._shown(request, who, draft, 400)
@@ -87,6 +90,7 @@ class NewRunPages:
             script = await self._scripts.at_path(draft.workspace, path)
             schema = msgspec.json.decode(script["schema"])
             draft.script, draft.fields = script, fields_of(script["language"], script["content"], schema)
+            draft.unready = await self._scripts.unready(draft.workspace, path)
         return draft
 
     async def _source(self, draft: Draft, form: Form) -> Source:

@@ -27,6 +27,7 @@ from bridge.tokens.model import Identity
 
 REASON_MAX_CHARS: Final = 500
 ONE: Final = "/run/{job_id}"
+RESOLVES: Final = ("dependencies", "flowdependencies")  # kinds of jobs that run no code of a script
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,8 @@ def _about(seen: Seen) -> dict[str, object]:
 
 
 def _source(record: dict[str, Any], code: str) -> Code | ScriptHash:
+    if record["kind"] in RESOLVES:
+        raise BadRequest("to have dependencies resolved again, deploy their script or flow again")
     if record["script_hash"] is not None:
         return ScriptHash(record["script_hash"])
     return Code(code, record["language"], None, record["script_path"], record["tag"])

@@ -236,3 +236,16 @@ async def test_the_text_of_a_script_is_there_to_be_imported(cluster: Running) ->
     for where in ("p/f/shop/lib", "p/f/shop/lib.py", f"h/{made}", f"h/{made}.py"):
         assert (await cluster.admin.get(f"{IN}/scripts/raw/{where}")).text == "x = 1\n"
     assert (await cluster.admin.get(f"{IN}/scripts/raw/p/f/shop/none.py")).status_code == 404
+
+
+async def test_its_page_says_what_it_waits_for(cluster: Running, wheels: Path) -> None:
+    person = cluster.admin
+    await deploy(cluster, "import missing_tool\n\ndef main():\n    pass\n")
+    job_id = (await status(cluster))["job_id"]
+    page = (await person.get("/runs/new", params={"script": "f/shop/a"})).text
+    assert f"It does not run yet: its dependencies are being resolved by job {job_id}" in page
+    await resolve_all(cluster, wheels)
+    refused = await person.post("/runs/new", data={"script": "f/shop/a", "workspace": "main"})
+    assert (refused.status_code, "missing-tool was not found" in refused.text) == (400, True)
+    again = await person.post(f"/run/{job_id}/again")
+    assert (again.status_code, "deploy their script or flow again" in again.text) == (400, True)
