@@ -18,7 +18,7 @@ from bridge.dependencies.resolving import REMEMBERED_S, Resolver
 from bridge.dependencies.tools import environment_of
 from tests.support.cluster import MovedClock
 from tests.support.until import until
-from tests.support.wheels import only_from, put_wheel
+from tests.support.wheel_index import only_from, put_wheel
 
 OFFLINE = re.compile(r"Failed to fetch|error sending request|ENOTFOUND|ECONN|EAI_AGAIN|ETIMEDOUT|dns error")
 SAID: list[str] = []

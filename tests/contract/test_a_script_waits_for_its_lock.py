@@ -11,7 +11,7 @@ from bridge.dependencies.locks import hashes_of
 from tests.support.cluster import Running
 from tests.support.locking import pulled, resolve_all, resolving
 from tests.support.until import until
-from tests.support.wheels import put_wheel
+from tests.support.wheel_index import put_wheel
 
 pytestmark = pytest.mark.on_both_stores
 

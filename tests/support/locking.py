@@ -7,7 +7,7 @@ from bridge.dependencies.resolving import Resolver
 from bridge.dependencies.service import Dependencies
 from bridge.jobs.model import Pulled
 from tests.support.cluster import Running
-from tests.support.wheels import only_from
+from tests.support.wheel_index import only_from
 
 WORKER = "wk-normal"
 
