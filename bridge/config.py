@@ -55,9 +55,7 @@ class Settings:
     tls: Pair | None  # what the bridge serves HTTPS with; None: it serves HTTP
     devices: Rules
     worker: WorkerSettings | None  # the normal worker in this process; None: there is none
-    registries: Mapping[str, str] = field(
-        default_factory=dict, repr=False
-    )  # what uv and npm are told of them
+    registries: Mapping[str, str] = field(default_factory=dict, repr=False)  # as uv and npm are told
 
 
 def read(

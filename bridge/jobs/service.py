@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
@@ -29,7 +29,7 @@ from bridge.jobs.news import READY, Kind, News
 from bridge.jobs.patience import patience_with
 from bridge.jobs.rules import Rules
 from bridge.jobs.tag_rules import TagRules
-from bridge.jobs.transitions import Storable
+from bridge.jobs.transitions import Also, Storable
 from bridge.store.bulletin import Bulletin, Note, Tell
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
@@ -39,8 +39,6 @@ from bridge.web.bodies import strict_json
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 
 HEARTBEATS_S: Final = 1.0  # as many as were heard in that time are told at once
-
-Also = Callable[[Connection, Tell], None]
 
 log = structlog.get_logger()
 
@@ -291,9 +289,8 @@ class Jobs:
         if completion.mem_peak_kb is None and heard is not None:
             completion = replace(completion, mem_peak_kb=heard.mem_peak_kb)
         now_s = self._clock.wall_s()
-
-        def write(connection: Connection, tell: Tell) -> Completed:
-            ended = transitions.complete(
+        outcome = await self._bulletin.write(
+            lambda connection, tell: transitions.complete(
                 connection,
                 workspace,
                 job_id,
@@ -303,12 +300,9 @@ class Jobs:
                 caller=caller,
                 rules=self._rules,
                 tell=tell,
+                also=also,
             )
-            if also is not None and ended is Completed.RECORDED:
-                also(connection, tell)
-            return ended
-
-        outcome = await self._bulletin.write(write)
+        )
         if outcome is Completed.RECORDED:
             log.info("job.completed", job_id=job_id, success=completion.success)
         return outcome

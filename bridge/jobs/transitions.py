@@ -1,7 +1,7 @@
 """Each change of a job's record, inside the writer's transaction that it is given."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NewType
@@ -30,6 +30,7 @@ INT64_MAX: Final = 2**63 - 1
 PASSED_OVER_MAX: Final = 1000  # jobs that one pull may find too late or held back; the next pull goes on
 
 Storable = NewType("Storable", str)  # JSON text that was checked
+Also = Callable[[Connection, Tell], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +175,9 @@ def complete(
     caller: Claims | None,
     rules: Rules,
     tell: Tell,
+    also: Also | None = None,
 ) -> Completed:
-    """Record the first completion; every later one changes nothing (I1)."""
+    """Record the first completion; every later one changes nothing (I1). With it, `also` is done."""
     row = standing(connection, job_id, workspace)
     if row is None or not may_speak(row, caller):
         return Completed.UNKNOWN
@@ -206,6 +208,8 @@ def complete(
     once = rules.delivery(Tag(row["tag"]), Delivery(row["delivery"])) is Delivery.AT_MOST_ONCE  # I2
     if failed and not once and retries.push_next(connection, job_id, now_s):
         tell(LATER)
+    if also is not None:
+        also(connection, tell)
     return Completed.RECORDED
 
 
