@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Sink = Callable[[str], None]  # takes log text as it comes, already decoded; must not block
 
@@ -17,6 +17,7 @@ class Task:
     timeout_s: float | None
     path: str | None  # of the script, such as "f/shop/rollup"
     hidden: tuple[str, ...] = ()  # secrets that its log must not show
+    scripts: Mapping[str, str] = field(default_factory=dict)  # that its code imports, by their paths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

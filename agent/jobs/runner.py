@@ -333,4 +333,5 @@ def _task(job: Job, site: Site, served: Served) -> Task:
         timeout_s=job.timeout_s,
         path=job.path,
         hidden=(job.token, *job.hidden, *served.hidden),
+        scripts=job.scripts,
     )

@@ -57,6 +57,7 @@ class Job:
     sealed: bytes = b""  # values it may ask for offline (`agent.sealed_values`)
     sealed_for: dict[str, str] = field(default_factory=dict)  # device → the key of `sealed`, for it alone
     withheld: dict[str, str] = field(default_factory=dict)  # what it asks for and does not get → why
+    scripts: dict[str, str] = field(default_factory=dict)  # that it imports of its workspace: code by path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

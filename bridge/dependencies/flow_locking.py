@@ -8,12 +8,13 @@ import msgspec
 from agent.clock import Clock
 from bridge.dependencies import flow_steps
 from bridge.dependencies.errors import NotResolved
+from bridge.dependencies.finding import find_in
 from bridge.dependencies.flows import Arguments, FlowValues
 from bridge.dependencies.locks import NOTHING, SQL, hash_of, remember
 from bridge.dependencies.outcomes import SHOWN_MAX_CHARS, failed, say_of, succeeded
 from bridge.dependencies.resolution import Resolution
 from bridge.dependencies.resolving import Resolver
-from bridge.dependencies.settling import LOCKED, find_in
+from bridge.dependencies.settling import LOCKED
 from bridge.jobs.model import Pulled
 from bridge.jobs.service import Jobs
 from bridge.store.bulletin import Note, Tell

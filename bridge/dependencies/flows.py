@@ -11,8 +11,9 @@ from typing import Protocol
 import msgspec
 
 from bridge.dependencies import flow_steps
+from bridge.dependencies.finding import find_in
 from bridge.dependencies.locks import SQL
-from bridge.dependencies.settling import Settling, find_in
+from bridge.dependencies.settling import Settling
 from bridge.jobs.model import ToResolve
 from bridge.jobs.scripts import Author
 from bridge.store.bulletin import Tell

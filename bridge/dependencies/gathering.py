@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from bridge.dependencies import javascript_imports, python_needs, python_version
 from bridge.dependencies.errors import NotResolved
-from bridge.dependencies.locks import NOTHING, PYTHON, PythonLock
+from bridge.dependencies.locks import BUN, NOTHING, OF_NPM, PYTHON, PythonLock
 from bridge.dependencies.python_imports import Import
-from bridge.dependencies.python_needs import Needs, Rank, Requirement
+from bridge.dependencies.python_needs import Rank, Requirement
 
 Find = Callable[[str], str | None]  # the content of the script at a path of the workspace
 
@@ -50,21 +50,6 @@ class NpmRequest:
 Request = PythonRequest | NpmRequest
 
 
-@dataclass(slots=True)
-class _Seen:
-    """The scripts on the way, each once, in the order in which they were met."""
-
-    contents: dict[str, str] = field(default_factory=dict)
-
-    def add(self, path: str, content: str) -> bool:
-        if path in self.contents:
-            return False
-        if len(self.contents) >= SCRIPTS_MAX:
-            raise NotResolved(f"more than {SCRIPTS_MAX} scripts are imported, one by another; import fewer")
-        self.contents[path] = content
-        return True
-
-
 def request_of(language: str, code: str, path: str | None, find: Find) -> Request:
     """Raises `NotResolved`."""
     return python_request(code, path, find) if language == PYTHON else npm_request(code, path, find)
@@ -80,21 +65,51 @@ def imported_by(language: str, code: str, path: str | None, find: Find) -> tuple
     return javascript_imports.needs_of(code, path).scripts
 
 
+def imports_scripts(language: str, code: str, path: str | None) -> bool:
+    """Whether it imports any of the workspace itself."""
+    if language == PYTHON:
+        return bool(python_needs.needs_of(code).scripts)
+    return language in OF_NPM and bool(javascript_imports.needs_of(code, path).scripts)
+
+
+def scripts_of(language: str, code: str, path: str | None, find: Find) -> dict[str, str]:
+    """All scripts that this one imports, by however many others: their code by their paths, without its own.
+
+    Raises `NotResolved` when there are too many.
+    """
+    found: dict[str, str] = {}
+    waiting = [(path, code)]
+    while waiting:
+        at, text = waiting.pop()
+        for where in imported_by(language, text, at, find):
+            content = None if where in found or where == path else find(where)
+            if content is None:
+                continue
+            if len(found) >= SCRIPTS_MAX:
+                raise NotResolved(
+                    f"more than {SCRIPTS_MAX} scripts are imported, one by another; import fewer"
+                )
+            found[where] = content
+            waiting.append((where, content))
+    return found
+
+
 def python_request(code: str, path: str | None, find: Find) -> PythonRequest:
     """Raises `NotResolved`."""
-    needs = list(_python_needs(code, path or "", find))
+    texts = [code, *scripts_of(PYTHON, code, path, find).values()]
+    needs = [python_needs.needs_of(text) for text in texts]
     for one in needs:
         if one.wrong is not None:
             raise NotResolved(one.wrong)
     version = python_version.chosen(asked for one in needs for asked in one.versions)
-    texts = list(strongest([requirement for one in needs for requirement in one.requirements]))
-    for text in texts:
+    requirements = list(strongest([requirement for one in needs for requirement in one.requirements]))
+    for text in requirements:
         if BY_NAME.fullmatch(text) is None:
             raise NotResolved(
                 f"{text!r} is no requirement that can be locked; write a name and a version, such as "
                 "`httpx==0.28.1` (no options, folders or addresses: put such a package into an index)"
             )
-    return PythonRequest(version, tuple(texts))
+    return PythonRequest(version, tuple(requirements))
 
 
 def strongest(requirements: Sequence[Requirement]) -> Iterator[str]:
@@ -103,21 +118,6 @@ def strongest(requirements: Sequence[Requirement]) -> Iterator[str]:
     for one in requirements:
         rank[one.module] = max(one.rank, rank.get(one.module, Rank.SAID))
     yield from sorted({one.text for one in requirements if one.rank is rank[one.module]})
-
-
-def _python_needs(code: str, path: str, find: Find) -> Iterator[Needs]:
-    seen = _Seen()
-    seen.add(path, code)
-    waiting = [(path, code)]
-    while waiting:
-        at, text = waiting.pop()
-        needs = python_needs.needs_of(text)
-        yield needs
-        for one in needs.scripts:
-            for where in _places(one, at, find):
-                content = find(where)
-                if content is not None and seen.add(where, content):
-                    waiting.append((where, content))
 
 
 def _places(one: Import, path: str, find: Find) -> Sequence[str]:
@@ -135,11 +135,9 @@ def _places(one: Import, path: str, find: Find) -> Sequence[str]:
 
 def npm_request(code: str, path: str | None, find: Find) -> NpmRequest:
     """Raises `NotResolved`."""
-    seen, packages = _Seen(), dict[str, str]()
-    seen.add(path or "", code)
-    waiting = [(path, code)]
-    while waiting:
-        at, text = waiting.pop()
+    packages = dict[str, str]()
+    imported = scripts_of(BUN, code, path, find)
+    for at, text in [(path, code), *imported.items()]:
         needs = javascript_imports.needs_of(text, at)
         if needs.foreign:
             raise NotResolved(
@@ -152,8 +150,4 @@ def npm_request(code: str, path: str | None, find: Find) -> NpmRequest:
                 raise NotResolved(
                     f"{name} is asked for as {packages[name]} and as {version}; ask for one everywhere"
                 )
-        for where in needs.scripts:
-            content = find(where)
-            if content is not None and seen.add(where, content):
-                waiting.append((where, content))
     return NpmRequest(tuple(sorted(packages.items())))

@@ -17,7 +17,8 @@ from bridge.store.store import Connection
 
 SQL: Final = queries(Path(__file__).with_name("dependencies.sql"))
 PYTHON: Final = "python3"
-OF_NPM: Final = frozenset({"bun", "bunnative", "deno", "nativets", "nodejs"})  # JavaScript, TypeScript
+BUN: Final = "bun"
+OF_NPM: Final = frozenset({BUN, "bunnative", "deno", "nativets", "nodejs"})  # JavaScript, TypeScript
 RESOLVED: Final = frozenset({PYTHON, *OF_NPM})  # the languages whose dependencies we resolve
 HEAD: Final = re.compile(r"#\s*py:\s*([\d.]+)\s*")
 BETWEEN: Final = "\n//package-lock.json\n"

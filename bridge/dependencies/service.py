@@ -8,6 +8,7 @@ from functools import partial
 
 from agent.clock import Clock
 from bridge.dependencies.errors import NotResolved
+from bridge.dependencies.finding import find_in
 from bridge.dependencies.flow_locking import FlowLocking
 from bridge.dependencies.flows import FlowValues
 from bridge.dependencies.gathering import Request, request_of
@@ -15,7 +16,7 @@ from bridge.dependencies.locks import NOTHING, RESOLVED, SQL, hash_of, remember
 from bridge.dependencies.outcomes import SHOWN_MAX_CHARS, failed, say_of, succeeded
 from bridge.dependencies.resolution import Resolution
 from bridge.dependencies.resolving import Resolver
-from bridge.dependencies.settling import LOCKED, find_in
+from bridge.dependencies.settling import LOCKED
 from bridge.jobs.model import Pulled
 from bridge.jobs.service import Jobs
 from bridge.store.bulletin import Note, Tell

@@ -5,15 +5,15 @@ although no normal worker is there. For the rest a job is pushed, and for all th
 """
 
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Final
 
 import msgspec
 import structlog
 
 from bridge.dependencies.errors import NotResolved
-from bridge.dependencies.gathering import Find, imported_by, request_of
-from bridge.dependencies.locks import NOTHING, OF_NPM, PYTHON, RESOLVED, SQL, hash_of
+from bridge.dependencies.finding import find_in
+from bridge.dependencies.gathering import imported_by, request_of
+from bridge.dependencies.locks import NOTHING, RESOLVED, SQL, hash_of
 from bridge.jobs import push
 from bridge.jobs.model import Order, RunOptions, ToResolve
 from bridge.jobs.news import Kind
@@ -28,18 +28,6 @@ IMPORTERS_MAX: Final = 1000  # that one deployment has looked at again (I6)
 BY_IMPORT: Final = "triggered_by_relative_import"
 
 log = structlog.get_logger()
-
-
-def find_in(connection: Connection, workspace: str, language: str) -> Find:
-    """Scripts of the workspace that can be imported from one of this language. For one transaction."""
-    family = OF_NPM if language in OF_NPM else {PYTHON}
-
-    @cache
-    def find(path: str) -> str | None:
-        row = connection.execute(SQL["content"], {"workspace_id": workspace, "path": path}).fetchone()
-        return row["content"] if row is not None and row["language"] in family else None
-
-    return find
 
 
 class Settling:

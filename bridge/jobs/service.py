@@ -16,6 +16,7 @@ from agent.clock import Clock
 from agent.database import WriteFailed
 from agent.wire.claims import Claims, Tag
 from agent.wire.messages import Delivery
+from bridge.dependencies.finding import with_scripts
 from bridge.errors import BadRequest, NotFound
 from bridge.jobs import joblog, push, repeats, transitions
 from bridge.jobs.arguments import Arguments, Unresolved
@@ -168,7 +169,7 @@ class Jobs:
             ):  # whoever runs its steps resolves what they need
                 return pulled
             try:
-                return await self._arguments.resolve(pulled)
+                return await with_scripts(self._store, await self._arguments.resolve(pulled))
             except Unresolved as error:
                 await self._end_unrun(pulled, "NotFound", str(error))
 

@@ -25,12 +25,13 @@ BY_FIELD = {
     **{f"{name}_s": st.none() | st.integers(0, 2**31) for name in ("timeout", "lost_after")},
     "priority": st.none() | st.integers(-32768, 32767),
     "same_worker": st.booleans(),
+    "scripts": st.dictionaries(TEXTS, TEXTS, max_size=2),
     **{name: st.none() | TEXTS for name in ("lock", "path", "parent_job", "canceled_by", "canceled_reason")},
 }
 JOBS = st.builds(Pulled, **{one.name: BY_FIELD.get(one.name, TEXTS) for one in fields(Pulled)})
 SAME = (
     "job_id", "workspace", "tag", "language", "code", "lock", "path", "priority", "delivery", "replace",
-    "timeout_s", "lost_after_s", "created_by", "permissioned_as", "token",
+    "timeout_s", "lost_after_s", "created_by", "permissioned_as", "token", "scripts",
 )  # fmt: skip
 
 

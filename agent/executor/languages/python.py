@@ -26,6 +26,8 @@ class Python:
     def prepare(self, task: Task, args: Mapping[str, Any], directory: JobDirectory) -> Sequence[str]:
         python = interpreter(self._path, "python3", self.setting)
         parts = module_parts(task.path)
+        for path, code in task.scripts.items():  # where its imports look for them
+            directory.write("/".join(module_parts(path)) + ".py", code.encode())
         directory.write("/".join(parts) + ".py", task.code.encode())
         directory.write("args.json", task.args if args else b"{}")
         directory.write("wrapper.py", _wrapper())

@@ -49,6 +49,7 @@ def job_of(
         dispatched_at=handed_out_at or 0.0,
         origin=json.dumps({name: job[name] for name in COMPLETED_FIELDS if job.get(name) is not None}),
         hidden=listed(list(args.secrets)),
+        scripts=dict(reply.get("scripts") or {}),
         **_taken_along(reply.get("taken_along")),
     )
 

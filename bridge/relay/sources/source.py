@@ -44,6 +44,7 @@ class Pulled:
     sealed: bytes = b""
     sealed_for: Mapping[str, str] = field(default_factory=dict)
     withheld: Mapping[str, str] = field(default_factory=dict)
+    scripts: Mapping[str, str] = field(default_factory=dict)
 
     def as_job(self, attempt: Attempt, now: float) -> Job:
         """What travels; `now` is in wall seconds."""
@@ -74,6 +75,7 @@ class Pulled:
             sealed=self.sealed,
             sealed_for=dict(self.sealed_for),
             withheld=dict(self.withheld),
+            scripts=dict(self.scripts),
         )
 
     def as_custody(self, attempt: Attempt) -> Custody:
@@ -166,6 +168,7 @@ def pulled_from(reply: Mapping[str, Any], code: str | None) -> Pulled:
         env=reserved_env(reply),
         token=reply["token"],
         hidden=reply.get("hidden") or (),
+        scripts=reply.get("scripts") or {},
         job_json=json.dumps({name: job.get(name) for name in (*COMPLETED_FIELDS, "delivery")}),
     )
 
