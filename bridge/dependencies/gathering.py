@@ -13,7 +13,9 @@ from bridge.dependencies.python_needs import Rank, Requirement
 
 Find = Callable[[str], str | None]  # the content of the script at a path of the workspace
 
+REQUIREMENT_MAX_CHARS: Final = 500
 SCRIPTS_MAX: Final = 200  # that one script may import, each counted once (I6)
+MAY_IMPORT: Final = re.compile(r"\bfrom\s*\.|\b[fu]\.|\b(?:from|import)\s+[fu]\b")  # spares parsing
 VERSIONS: Final = r"\s*(?:(?:===?|[<>]=?|~=|!=)\s*[\w.*+!-]+\s*,?\s*)*"
 # A requirement by its name: no option, no address, no folder, for those run or read what they name.
 BY_NAME: Final = re.compile(
@@ -68,7 +70,7 @@ def imported_by(language: str, code: str, path: str | None, find: Find) -> tuple
 def imports_scripts(language: str, code: str, path: str | None) -> bool:
     """Whether it imports any of the workspace itself."""
     if language == PYTHON:
-        return bool(python_needs.needs_of(code).scripts)
+        return MAY_IMPORT.search(code) is not None and bool(python_needs.needs_of(code).scripts)
     return language in OF_NPM and bool(javascript_imports.needs_of(code, path).scripts)
 
 
@@ -104,10 +106,11 @@ def python_request(code: str, path: str | None, find: Find) -> PythonRequest:
     version = python_version.chosen(asked for one in needs for asked in one.versions)
     requirements = list(strongest([requirement for one in needs for requirement in one.requirements]))
     for text in requirements:
-        if BY_NAME.fullmatch(text) is None:
+        if len(text) > REQUIREMENT_MAX_CHARS or BY_NAME.fullmatch(text) is None:
             raise NotResolved(
-                f"{text!r} is no requirement that can be locked; write a name and a version, such as "
-                "`httpx==0.28.1` (no options, folders or addresses: put such a package into an index)"
+                f"{text[:REQUIREMENT_MAX_CHARS]!r} is no requirement that can be locked; write a name and a "
+                "version, such as `httpx==0.28.1` (no options, folders or addresses: put such a package into "
+                "an index)"
             )
     return PythonRequest(version, tuple(requirements))
 

@@ -3,23 +3,26 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from posixpath import dirname, join, normpath
 from typing import Final
 
 # What stands between imports and must not be taken for one: comments, texts, templates. Then the imports.
 TOKEN: Final = re.compile(
     r"""
-    (?P<skip>//[^\n]*|/\*.*?\*/|`(?:\\.|[^`\\])*`)
-  | \b(?:import|export)\s+type\b[^;'"`]*?\bfrom\s*(?:'[^'\n]*'|"[^"\n]*")
-  | \b(?:import|export)\b(?:[\w\s{},*$]*?\bfrom)?\s*(?P<stated>'[^'\n]+'|"[^"\n]+")
+    (?P<skip>//[^\n]*|/\*.*?(?:\*/|\Z)|`(?:\\(?:.|\Z)|[^`\\])*(?:`|\Z))
+  | \b(?:import|export)\s+type\b[^;'"`]{0,600}?\bfrom\s*(?:'[^'\n]*'|"[^"\n]*")
+  | \b(?:import|export)\b(?:[\w\s{},*$]{0,600}?\bfrom)?\s*(?P<stated>'[^'\n]+'|"[^"\n]+")
   | \b(?:import|require)\s*\(\s*(?P<called>'[^'\n]+'|"[^"\n]+")\s*\)
-  | '(?:\\.|[^'\\\n])*' | "(?:\\.|[^"\\\n])*"
+  | '(?:\\(?:.|\Z)|[^'\\\n])*(?:'|(?=\n)|\Z) | "(?:\\(?:.|\Z)|[^"\\\n])*(?:"|(?=\n)|\Z)
     """,
     re.VERBOSE | re.DOTALL,
 )
 PACKAGE: Final = re.compile(r"(?P<name>(?:@[\w.~-]+/)?[\w~][\w.~-]*)(?:@(?P<version>[^/\s]+))?(?:/.*)?")
 SUFFIX: Final = re.compile(r"\.(?:[cm]?[jt]sx?)$")
 LATEST: Final = "latest"
+REMEMBERED: Final = 64  # scripts: one is looked at when it is deployed, locked, handed out, imported
+READ_MAX_CHARS: Final = 100_000  # of a script; nobody imports further down (I6)
 OF_NODE: Final = frozenset({
     "assert", "async_hooks", "buffer", "child_process", "cluster", "console", "constants", "crypto",
     "dgram", "diagnostics_channel", "dns", "domain", "events", "fs", "http", "http2", "https",
@@ -36,6 +39,7 @@ class JavaScriptNeeds:
     foreign: tuple[str, ...]  # addresses, which npm cannot lock
 
 
+@lru_cache(maxsize=REMEMBERED)
 def needs_of(code: str, path: str | None) -> JavaScriptNeeds:
     """`path`: the script's own, from which `./other` counts."""
     packages: dict[str, str] = {}
@@ -54,7 +58,7 @@ def needs_of(code: str, path: str | None) -> JavaScriptNeeds:
 
 
 def _imported(code: str) -> Iterator[str]:
-    for found in TOKEN.finditer(code):
+    for found in TOKEN.finditer(code[:READ_MAX_CHARS]):
         if (text := found["stated"] or found["called"]) is not None:
             yield text[1:-1]
 

@@ -13,6 +13,7 @@ MAIN: Final = re.compile(r"^(?:async\s+)?def\s+main\s*\(", re.MULTILINE)
 PIN: Final = re.compile(r"#\s*(re)?pin:\s*([^#\n]+)")
 PLAIN: Final = re.compile(r"import\s+(?P<names>[\w., \t]+)")
 FROM: Final = re.compile(r"from\s+(?P<dots>\.*)\s*(?P<module>[\w.]*)\s+import\s+(?P<names>[\w., \t(*]+)")
+PARSED_MAX_CHARS: Final = 100_000  # a tenth of a second; a longer script is looked at line by line (I6)
 OWN: Final = ("f", "u")  # the folders and the users of the workspace: scripts are imported from there
 
 
@@ -39,6 +40,8 @@ def before_main(code: str) -> str:
 def imports_of(code: str) -> tuple[Import, ...]:
     """Of the statements at the top level; none of a function, a class, a `try` or an `if`."""
     lines = code.splitlines()
+    if len(code) > PARSED_MAX_CHARS:
+        return tuple(_by_line(before_main(code).splitlines()))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what the script would be told when it runs

@@ -19,8 +19,8 @@ from bridge.dependencies.python_names import distribution_of, is_standard
 LIST: Final = re.compile(r"#\s*requirements:\s*")
 EXTRA: Final = re.compile(r"#\s*extra_requirements:\s*")
 VERSION: Final = re.compile(r"#\s*py(?::\s*(?P<said>[\d.=!<>~,*\s]+)|3(?P<minor>\d\d))\s*")
-METADATA: Final = re.compile(r"^# /// script\s*\n(?P<body>(?:^#(?: .*)?\n)*?)^# ///\s*$", re.MULTILINE)
-REMEMBERED: Final = 256  # scripts: one is looked at when it is deployed, locked, and for each that imports it
+METADATA: Final = ("# /// script", "# ///")  # its first line, and its last
+REMEMBERED: Final = 64  # scripts: one is looked at when it is deployed, locked, handed out, imported
 
 
 class Rank(IntEnum):
@@ -110,7 +110,11 @@ def _versions(lines: Sequence[str], metadata: dict[str, Any] | None) -> Iterator
 
 def _metadata(code: str) -> dict[str, Any] | None:
     """Of PEP 723; None where there is none. Raises `TOMLDecodeError`."""
-    found = METADATA.search(code)
-    return (
-        None if found is None else tomllib.loads("\n".join(line[2:] for line in found["body"].splitlines()))
-    )
+    lines = [line.rstrip() for line in code.splitlines()]
+    begin, end = METADATA
+    if begin not in lines:
+        return None
+    block = list(takewhile(lambda line: line[:2] in ("#", "# "), lines[lines.index(begin) + 1 :]))
+    if end not in block:
+        return None
+    return tomllib.loads("\n".join(line[2:] for line in block[: block.index(end)]))
