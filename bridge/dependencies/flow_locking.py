@@ -9,12 +9,14 @@ from agent.clock import Clock
 from bridge.dependencies import flow_steps
 from bridge.dependencies.errors import NotResolved
 from bridge.dependencies.finding import find_in
-from bridge.dependencies.flows import Arguments, FlowValues
+from bridge.dependencies.flows import Arguments
 from bridge.dependencies.locks import NOTHING, SQL, hash_of, remember
 from bridge.dependencies.outcomes import SHOWN_MAX_CHARS, failed, say_of, succeeded
 from bridge.dependencies.resolution import Resolution
 from bridge.dependencies.resolving import Resolver
 from bridge.dependencies.settling import LOCKED
+from bridge.errors import NotFound
+from bridge.flows import deployed
 from bridge.jobs.model import Pulled
 from bridge.jobs.service import Jobs
 from bridge.store.bulletin import Note, Tell
@@ -22,20 +24,19 @@ from bridge.store.store import Connection, Store
 
 
 class FlowLocking:
-    def __init__(self, jobs: Jobs, store: Store, clock: Clock, resolver: Resolver, flows: FlowValues) -> None:
+    def __init__(self, jobs: Jobs, store: Store, clock: Clock, resolver: Resolver) -> None:
         self._jobs = jobs
         self._store = store
         self._clock = clock
         self._resolver = resolver
-        self._flows = flows
 
     async def run(self, job: Pulled) -> None:
         """Each step by itself: one that cannot be resolved keeps no other from its lock."""
         wanted = msgspec.json.decode(job.args, type=Arguments).flow_version
-        flow = await self._store.read(partial(self._flows.value, workspace=job.workspace, version=wanted))
+        value = await self._store.read(lambda connection: _value(connection, job.workspace, wanted))
         found: dict[str, Resolution] = {}
         wrong: dict[str, str] = {}
-        for step in [] if flow is None else flow_steps.missing(flow.value):
+        for step in [] if value is None else flow_steps.missing(value):
             try:
                 found[step["id"]] = await self._resolved(job, step)
             except NotResolved as error:
@@ -63,17 +64,24 @@ class FlowLocking:
     ) -> None:
         now_s, locks = self._clock.wall_s(), {name: one.lock for name, one in found.items()}
         why = "\n".join(f"step {name}: {text}" for name, text in wrong.items())[:SHOWN_MAX_CHARS]
-        flows = self._flows
 
         def also(connection: Connection, tell: Tell) -> None:
             for one in found.values():
                 remember(connection, one.lock, "", one.hashes, now_s)
                 tell(Note(LOCKED, hash_of(one.lock)))
-            flow = flows.value(connection, job.workspace, version)
-            if flow is not None:
-                flows.set_value(connection, version, flow_steps.with_locks(flow.value, locks))
+            value = _value(connection, job.workspace, version)
+            if value is not None:
+                deployed.set_value(connection, version, flow_steps.with_locks(value, locks))
             ended = {"version": version, "job_id": job.job_id, "error": why or None}
             connection.execute(SQL["end_flow_lock"], ended)
 
         completion = failed(why) if wrong else succeeded(locks=locks)
         await self._jobs.complete(job.workspace, job.job_id, completion, also=also)
+
+
+def _value(connection: Connection, workspace: str, version: int) -> bytes | None:
+    """None: the flow was deleted meanwhile, and needs nothing more."""
+    try:
+        return str(deployed.version(connection, workspace, version)["value"]).encode()
+    except NotFound:
+        return None

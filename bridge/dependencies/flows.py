@@ -3,10 +3,8 @@
 A flow runs at once, whatever its steps still miss: a step without a lock says itself what it needs.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import msgspec
 
@@ -14,31 +12,11 @@ from bridge.dependencies import flow_steps
 from bridge.dependencies.finding import find_in
 from bridge.dependencies.locks import SQL
 from bridge.dependencies.settling import Settling
+from bridge.flows.deployed import Version
 from bridge.jobs.model import ToResolve
 from bridge.jobs.scripts import Author
 from bridge.store.bulletin import Tell
 from bridge.store.store import Connection
-
-
-@dataclass(frozen=True, slots=True)
-class FlowVersion:
-    """What is deployed; `value` is JSON text."""
-
-    workspace: str
-    path: str
-    version: int
-    value: bytes
-
-
-class FlowValues(Protocol):
-    """Where flows are kept (`bridge/flows/deployed.py`)."""
-
-    def value(self, connection: Connection, workspace: str, version: int) -> FlowVersion | None: ...
-
-    def set_value(self, connection: Connection, version: int, value: bytes) -> None: ...
-
-
-SettleFlow = Callable[[Connection, FlowVersion, Author, float, Tell], bytes]
 
 
 class Arguments(msgspec.Struct):
@@ -48,7 +26,7 @@ class Arguments(msgspec.Struct):
 
 
 def push_flow_dependencies(
-    settling: Settling, connection: Connection, flow: FlowVersion, author: Author, now_s: float, tell: Tell
+    settling: Settling, connection: Connection, flow: Version, now_s: float, tell: Tell
 ) -> bytes:
     """The value to store, with the locks that are known at once; for the others a job is pushed.
 
@@ -62,6 +40,7 @@ def push_flow_dependencies(
             kind="flowdependencies", tag=settling.tag(flow.workspace), language="", path=flow.path
         )
         args = {"flow_version": flow.version}
+        author = Author(flow.by, "")
         job_id = settling.push(connection, flow.workspace, source, author, args, now_s, tell)
         connection.execute(SQL["await_flow_lock"], {"version": flow.version, "job_id": job_id})
     return value

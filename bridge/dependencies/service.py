@@ -10,7 +10,6 @@ from agent.clock import Clock
 from bridge.dependencies.errors import NotResolved
 from bridge.dependencies.finding import find_in
 from bridge.dependencies.flow_locking import FlowLocking
-from bridge.dependencies.flows import FlowValues
 from bridge.dependencies.gathering import Request, request_of
 from bridge.dependencies.locks import NOTHING, RESOLVED, SQL, hash_of, remember
 from bridge.dependencies.outcomes import SHOWN_MAX_CHARS, failed, say_of, succeeded
@@ -24,12 +23,8 @@ from bridge.store.store import Connection, Store
 
 
 class Dependencies:
-    """`flows`: where the values of flows are kept."""
-
-    def __init__(
-        self, jobs: Jobs, store: Store, clock: Clock, resolver: Resolver, flows: FlowValues | None = None
-    ) -> None:
-        self._of_flows = None if flows is None else FlowLocking(jobs, store, clock, resolver, flows)
+    def __init__(self, jobs: Jobs, store: Store, clock: Clock, resolver: Resolver) -> None:
+        self._of_flows = FlowLocking(jobs, store, clock, resolver)
         self._jobs = jobs
         self._store = store
         self._clock = clock
@@ -41,7 +36,6 @@ class Dependencies:
         Raises `WriteFailed` and `ReadFailed`: then the job is still to be done.
         """
         if job.kind == "flowdependencies":
-            assert self._of_flows is not None  # noqa: S101 nobody pushes such a job without them
             await self._of_flows.run(job)
             return
         say = partial(say_of, self._jobs, job)

@@ -155,7 +155,7 @@ class Pusher:
 def _script(connection: Connection, workspace: str, at: ScriptAt) -> Row:
     if at.hash:
         return scripts.version(connection, workspace, at.hash)
-    return scripts.head(connection, workspace, at.path)
+    return scripts.runnable(connection, workspace, at.path)
 
 
 def _blank(parent: Row, asked: Push, args: str, now_s: float) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Deployed flows: a path answers with its newest version, a version with exactly one (openflow.md 4)."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,6 +14,7 @@ from bridge.flows.checking import checked
 from bridge.flows.definition import FlowValue, encoded, parsed
 from bridge.jobs.model import FlowText, Page, Seconds, rfc3339
 from bridge.jobs.tag_rules import TagRules
+from bridge.store.bulletin import Bulletin, Tell
 from bridge.store.pages import window
 from bridge.store.rows import found
 from bridge.store.statements import queries
@@ -39,6 +42,21 @@ class FlowFilter(Struct):
     path_exact: str | None = None
     page: Page = 1
     per_page: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What is deployed; `value` is JSON text."""
+
+    workspace: str
+    path: str
+    version: int
+    value: bytes
+    by: str
+
+
+# Sees to the locks of a version's inline steps, in the transaction that deploys it: the value to keep.
+Settle = Callable[[Connection, Version, float, Tell], bytes]
 
 
 def head(connection: Connection, workspace: str, path: str) -> Row:
@@ -111,37 +129,41 @@ def as_json(row: Row) -> dict[str, Any]:
 
 
 class Flows:
-    def __init__(self, store: Store, clock: Clock, tags: TagRules) -> None:
+    def __init__(
+        self, store: Store, bulletin: Bulletin, clock: Clock, tags: TagRules, settle: Settle
+    ) -> None:
         self._store = store
+        self._bulletin = bulletin
         self._clock = clock
         self._tags = tags
+        self._settle = settle
 
     async def create(self, workspace: str, asked: NewFlow, by: str) -> str:
         """Deploy at a path that has none; the path. Raises `BadRequest`."""
 
-        def write(connection: Connection) -> str:
+        def write(connection: Connection, tell: Tell) -> str:
             key = {"workspace_id": workspace, "path": asked.path}
             if connection.execute(SQL["head"], key).fetchone() is not None:
                 raise BadRequest(f"flow {asked.path} exists already; change it with flows/update")
-            connection.execute(SQL["insert"], row).fetchone()
+            self._insert(connection, row, tell)
             return asked.path
 
         row = self._row(workspace, asked, by)
-        return await self._store.write(write)
+        return await self._bulletin.write(write)
 
     async def update(self, workspace: str, path: str, asked: NewFlow, by: str) -> str:
         """Deploy a new version; another `path` in it renames. Raises `BadRequest` and `NotFound`."""
 
-        def write(connection: Connection) -> str:
+        def write(connection: Connection, tell: Tell) -> str:
             head(connection, workspace, path)
             connection.execute(SQL["archive"], {"workspace_id": workspace, "path": path})
             if asked.path != path:
                 _rename(connection, workspace, path, asked.path)
-            connection.execute(SQL["insert"], row).fetchone()
+            self._insert(connection, row, tell)
             return asked.path
 
         row = self._row(workspace, asked, by)
-        return await self._store.write(write)
+        return await self._bulletin.write(write)
 
     async def get(self, workspace: str, path: str) -> dict[str, Any]:
         """Raises `NotFound`."""
@@ -202,6 +224,14 @@ class Flows:
         return await self._store.read(
             lambda connection: text_of(version(connection, workspace, wanted), preprocess=preprocess)
         )
+
+    def _insert(self, connection: Connection, row: Mapping[str, Any], tell: Tell) -> None:
+        made: int = connection.execute(SQL["insert"], row).fetchone()["version"]
+        value = row["value"].encode()
+        deployed = Version(row["workspace_id"], row["path"], made, value, row["created_by"])
+        with_locks = self._settle(connection, deployed, row["created_at"], tell)
+        if with_locks != value:
+            set_value(connection, made, with_locks)
 
     def _row(self, workspace: str, asked: NewFlow, by: str) -> dict[str, Any]:
         self._tags.require(workspace, asked.tag)

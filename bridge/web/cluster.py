@@ -19,6 +19,7 @@ from bridge.agents.trust import Sign, Trust
 from bridge.audit import routes as audit_routes
 from bridge.audit.service import Audit
 from bridge.dependencies import routes as dependency_routes
+from bridge.dependencies.flows import push_flow_dependencies
 from bridge.dependencies.settling import Settling
 from bridge.devices import routes as device_routes
 from bridge.devices.service import FIRST_USE, Devices, Rules
@@ -203,7 +204,7 @@ async def open_cluster(
         workers=workers,
         holding=holding,
         scripts=scripts,
-        flows=Flows(store, clock, tags),
+        flows=Flows(store, bulletin, clock, tags, partial(push_flow_dependencies, Settling(tags))),
         turns=partial(_turns, store, bulletin, clock, jobs, tags, values),
         gate=gate,
         audit=audit,
