@@ -18,6 +18,8 @@ from agent.wire.claims import WorkerName
 from agent.wire.tokens import instance_of
 from bridge.agents.api import API_VERSION
 from bridge.config import Settings
+from bridge.dependencies.resolving import Resolver
+from bridge.dependencies.service import Dependencies
 from bridge.flows.expressions.engine import Expressions
 from bridge.store.leading import Part
 from bridge.store.on_server import OnServer
@@ -25,7 +27,7 @@ from bridge.store.store import Store
 from bridge.web.cluster import Cluster
 from bridge.worker.executing import executor_in
 from bridge.worker.folder import Folder
-from bridge.worker.handlers import by_kind, to_the_end
+from bridge.worker.handlers import by_kind, to_the_end, until_stopped
 from bridge.worker.machine import Machine
 from bridge.worker.scripts import Scripts
 from bridge.worker.served import Served
@@ -70,15 +72,20 @@ async def working_of(
         base_url=settings.base_url,
         serves=served.now,
     )
-    return Working(partial(_work, about, cluster, scripts, clock), served.run, folder)
+    resolver = Resolver(settings.registries, clock)
+    dependencies = Dependencies(cluster.jobs, store, clock, resolver)
+    return Working(partial(_work, about, cluster, scripts, dependencies, clock), served.run, folder)
 
 
-async def _work(about: About, cluster: Cluster, scripts: Scripts, clock: Clock) -> None:
+async def _work(
+    about: About, cluster: Cluster, scripts: Scripts, dependencies: Dependencies, clock: Clock
+) -> None:
     """What an earlier life had in hand runs again, or ends, as its rules say (I1, I2)."""
     await cluster.holding.take_from(WorkerName(about.name), DIED, is_trusted=True)
     async with Expressions() as expressions:
         turns = to_the_end(cluster.turns(expressions).turn)
-        handlers = by_kind(scripts=scripts.run, turns=turns)
+        resolving = until_stopped(dependencies.run, cluster.jobs)
+        handlers = by_kind(scripts=scripts.run, turns=turns, dependencies=resolving)
         await Worker(about, cluster.jobs, cluster.workers, handlers, clock).run()
 
 

@@ -11,9 +11,11 @@ import pytest
 from bridge.store.on_server import OnServer
 from tests.support.pair import Pair
 from tests.support.until import until
+from tests.support.wheel_index import only_from, put_wheel
 from tests.support.world import Cluster, Service
 
 JOBS = 12
+STATUS = "/api/w/main/scripts/deployment_status/p"
 BODY = {
     "type": "rawscript", "language": "bash", "tag": "work", "content": 'n="$1"\necho "$n"',
     "input_transforms": {"n": {"type": "javascript", "expr": "flow_input.iter.value"}},
@@ -51,7 +53,10 @@ async def workers(tmp_path: Path, database: OnServer) -> AsyncIterator[Workers]:
         await pair.open()
         services = []
         for name in ("one", "two"):
-            settings = bridge.settings | {"WORKER_DIR": str(tmp_path / "work"), "BASE_URL": bridge.url}
+            index = only_from(tmp_path, {})
+            settings = (
+                bridge.settings | index | {"WORKER_DIR": str(tmp_path / "work"), "BASE_URL": bridge.url}
+            )
             command = ["bridge", "worker", "--tags", "flow,dependency,work", "--slots", "1"]
             services.append(Service(tmp_path / name, command, settings))
             close.callback(services[-1].close)
@@ -66,6 +71,12 @@ async def test_they_share_the_work_and_a_death_costs_none(workers: Workers, tmp_
     jobs = [cluster.submit("sleep 0.1; echo done", "work") for _ in range(JOBS)]
     await cluster.all_done(jobs)
     assert {workers.who_runs(job) for job in jobs} == set(workers.services)
+
+    put_wheel(tmp_path, "shoptool", "1.0")
+    needy = {"path": "f/shop/a", "content": "import shoptool", "language": "python3"}
+    cluster.post("/api/w/main/scripts/create", needy)
+    lock = await until(lambda: cluster.read(f"{STATUS}/f/shop/a")["lock"])
+    assert lock == "# py: 3.11\nshoptool==1.0"
 
     trace, gate = tmp_path / "trace", tmp_path / "gate"
     held = cluster.submit(
