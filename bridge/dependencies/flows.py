@@ -3,7 +3,6 @@
 A flow runs at once, whatever its steps still miss: a step without a lock says itself what it needs.
 """
 
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -12,7 +11,7 @@ from bridge.dependencies import flow_steps
 from bridge.dependencies.finding import find_in
 from bridge.dependencies.locks import SQL
 from bridge.dependencies.settling import Settling
-from bridge.flows.deployed import Version
+from bridge.flows.deployed import Version, head
 from bridge.jobs.model import ToResolve
 from bridge.jobs.scripts import Author
 from bridge.store.bulletin import Tell
@@ -46,8 +45,7 @@ def push_flow_dependencies(
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class FlowLock:
+class FlowLock(msgspec.Struct):
     """How the locks of a version stand; no job: nothing had to be looked up."""
 
     job_id: str | None = None
@@ -57,3 +55,8 @@ class FlowLock:
 def lock_of(connection: Connection, version: int) -> FlowLock:
     row = connection.execute(SQL["flow_lock"], {"version": version}).fetchone()
     return FlowLock() if row is None else FlowLock(row["job_id"], row["error"])
+
+
+def lock_at(connection: Connection, workspace: str, path: str) -> FlowLock:
+    """Of the newest version. Raises `NotFound`."""
+    return lock_of(connection, head(connection, workspace, path)["version"])

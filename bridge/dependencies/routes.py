@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bridge.dependencies.flows import FlowLock, lock_at
 from bridge.dependencies.settling import Settling, order
 from bridge.errors import BadRequest
 from bridge.jobs.model import Order, ToResolve
@@ -13,6 +14,7 @@ from bridge.jobs.scripts import Author, Scripts
 from bridge.jobs.service import Jobs
 from bridge.jobs.tag_rules import TagRules
 from bridge.jobs.waiting import NotInTime, TooMany, Waiting
+from bridge.store.store import Store
 from bridge.tokens.gate import Gate
 from bridge.web.bodies import json_reply, raw_json, text_reply, typed_body
 from bridge.web.described import TEXT, Described
@@ -41,8 +43,9 @@ class DeploymentStatus(Struct):
 
 class DependencyRoutes:
     def __init__(
-        self, scripts: Scripts, jobs: Jobs, waiting: Waiting, settling: Settling, gate: Gate
+        self, store: Store, scripts: Scripts, jobs: Jobs, waiting: Waiting, settling: Settling, gate: Gate
     ) -> None:
+        self._store = store
         self._scripts = scripts
         self._jobs = jobs
         self._waiting = waiting
@@ -54,6 +57,9 @@ class DependencyRoutes:
         return [
             Described("GET", f"{status}/h/{{hash}}", self.status_of_hash, gives=DeploymentStatus),
             Described("GET", f"{status}/p/{{path:path}}", self.status_at_path, gives=DeploymentStatus),
+            Described(
+                "GET", f"{IN}/flows/deployment_status/p/{{path:path}}", self.status_of_flow, gives=FlowLock
+            ),
             Described("GET", f"{text}/h/{{hash}}", self.text_of_hash, gives=str, media=TEXT),
             Described("GET", f"{text}/p/{{path:path}}", self.text_at_path, gives=str, media=TEXT),
             Described(
@@ -76,6 +82,12 @@ class DependencyRoutes:
         await self._gate.member(request)
         workspace, path = request.path_params["workspace"], request.path_params["path"]
         return json_reply(DeploymentStatus(*await self._scripts.lock_at_path(workspace, path)))
+
+    async def status_of_flow(self, request: Request) -> Response:
+        """How the locks of a flow's inline steps stand."""
+        await self._gate.member(request)
+        workspace, path = request.path_params["workspace"], request.path_params["path"]
+        return json_reply(await self._store.read(lambda connection: lock_at(connection, workspace, path)))
 
     async def text_of_hash(self, request: Request) -> Response:
         """The code of one version of a script; the hash may have an ending such as `.py`."""
@@ -122,5 +134,7 @@ class DependencyRoutes:
         return order(workspace, source, Author(identity.username, identity.email), {})
 
 
-def routes(scripts: Scripts, jobs: Jobs, waiting: Waiting, tags: TagRules, gate: Gate) -> list[Described]:
-    return DependencyRoutes(scripts, jobs, waiting, Settling(tags), gate).all()
+def routes(
+    store: Store, scripts: Scripts, jobs: Jobs, waiting: Waiting, tags: TagRules, gate: Gate
+) -> list[Described]:
+    return DependencyRoutes(store, scripts, jobs, waiting, Settling(tags), gate).all()

@@ -245,7 +245,7 @@ def _routes_of(
         *device_routes.routes(cluster.devices, cluster.successors, cluster.tokens, gate, audit),
         *job_routes.routes(jobs, records, details, cluster.scripts, FlowRecords(store), gate),
         *wait_routes.routes(waiting, gate),
-        *dependency_routes.routes(cluster.scripts, jobs, waiting, tags, gate),
+        *dependency_routes.routes(store, cluster.scripts, jobs, waiting, tags, gate),
         *_flow_routes(cluster, store, waiting, base_url, clock),
         *detail_routes.routes(details, gate),
         *schedule_routes.routes(cluster.schedules, gate),

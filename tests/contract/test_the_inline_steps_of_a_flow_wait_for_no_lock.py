@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bridge.dependencies.flows import FlowLock, lock_of
+from bridge.dependencies.flows import FlowLock
 from bridge.flows.deployed import NewFlow
 from tests.support.cluster import Running
 from tests.support.locking import resolve_all
@@ -32,8 +32,8 @@ async def locks(cluster: Running) -> dict[str, str | None]:
 
 
 async def standing(cluster: Running) -> FlowLock:
-    version = (await cluster.cluster.flows.get("main", PATH))["version_id"]
-    return await cluster.store.read(lambda connection: lock_of(connection, version))
+    answer = await cluster.admin.get(f"/api/w/main/flows/deployment_status/p/{PATH}")
+    return FlowLock(**answer.json())
 
 
 async def test_one_job_resolves_all_that_need_it(cluster: Running, tmp_path: Path) -> None:
