@@ -27,6 +27,18 @@ async def test_whichever_way_they_are_named(tmp_path: Path, line: str) -> None:
     assert entries(tmp_path) == ["work"]
 
 
+async def test_forked_from_a_warm_parent_too(tmp_path: Path) -> None:
+    site = Site(tmp_path / "work", warm=True)
+    try:
+        await site.warmed_up()
+        code = "from .prices import net\n\ndef main(x): return net(x)\n"
+        for scripts, answer in ((SCRIPTS, 100.0), (SCRIPTS | {"f/shop/taxes": "VAT = 0\n"}, 119.0)):
+            ran = await site.python(code, {"x": 119}, path="f/shop/total", scripts=scripts)
+            assert ran.document == answer, ran.log
+    finally:
+        site.executor.close()
+
+
 async def test_without_them_it_says_which_is_missing(tmp_path: Path) -> None:
     ran = await Site(tmp_path).python("from f.shop.prices import net\ndef main(): pass", path="f/shop/total")
     assert (ran.outcome.success, ran.document["name"]) == (False, "ModuleNotFoundError")
