@@ -15,11 +15,9 @@ SCRIPT_KINDS: Final = frozenset({"preview", "script", "flowscript"})
 Run = Callable[[Pulled], Awaitable[None]]
 
 
-def by_kind(
-    scripts: Handler, turns: Handler | None = None, dependencies: Handler | None = None
-) -> Mapping[str, Handler]:
+def by_kind(scripts: Handler, turns: Handler, dependencies: Handler) -> Mapping[str, Handler]:
     of = {SCRIPT_KINDS: scripts, FLOW_KINDS: turns, DEPENDENCY_KINDS: dependencies}
-    return {kind: handler for kinds, handler in of.items() for kind in kinds if handler is not None}
+    return {kind: handler for kinds, handler in of.items() for kind in kinds}
 
 
 def to_the_end(run: Run) -> Handler:

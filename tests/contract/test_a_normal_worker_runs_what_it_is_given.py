@@ -12,6 +12,7 @@ from tests.support.cluster import Running
 from tests.support.normal_worker import NAME, working
 from tests.support.until import until
 
+RESOLVE = "/api/w/main/jobs/run/dependencies"
 SLEEP = "echo begun; read -r -t 60 nothing < <(tail -f /dev/null) || echo waited"
 
 
@@ -146,3 +147,19 @@ async def test_closed_it_ends_once_what_runs_has_ended(cluster: Running, tmp_pat
         async with asyncio.timeout(20):
             await task
     assert (await cluster.job(job))["result"] == "done"
+
+
+async def test_a_dependency_job_is_resolved_and_a_cancelled_one_is_stopped(
+    cluster: Running, tmp_path: Path
+) -> None:
+    asked = {"raw_scripts": [{"raw_code": "import json\ndef main(): pass", "language": "python3"}]}
+    waits = (await cluster.admin.post(f"{RESOLVE}_async", json=asked)).text
+    stopped = (await cluster.admin.post(f"{RESOLVE}_async", json=asked)).text
+    await cluster.admin.post(f"/api/w/main/jobs_u/queue/cancel/{stopped}", json={})
+    async with working(cluster, tmp_path / "work", "dependency"):
+        done = await ended(cluster, waits)
+        told = (await cluster.admin.post(RESOLVE, json=asked)).json()
+    assert (done["success"], done["worker"]) == (True, NAME)
+    assert told == done["result"]
+    assert told["lock"].startswith("# py: 3.11")
+    assert (await cluster.job(stopped))["canceled"] is True

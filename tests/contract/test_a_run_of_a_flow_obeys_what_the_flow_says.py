@@ -14,7 +14,7 @@ from bridge.flows.deployed import FlowFilter, NewFlow, preview_of
 from bridge.flows.user_states import UserStates
 from bridge.jobs.model import Order, RunOptions
 from bridge.jobs.records import Records
-from bridge.jobs.scripts import NewScript
+from bridge.jobs.scripts import Author, NewScript
 from bridge.jobs.waiting import Waiting
 from tests.support.cluster import Running
 from tests.support.flows_in_store import OWNER, Driver, flow_of, flows_on
@@ -178,7 +178,7 @@ async def test_what_may_be_begun_once_only_is_not_tried_again(driver: Driver) ->
         path="f/shop/pay", content="def main():\n    raise ValueError('boom')\n", language="python3",
         delivery="at_most_once",
     )  # fmt: skip
-    await driver.running.cluster.scripts.create("main", script, "ada")
+    await driver.running.cluster.scripts.create("main", script, Author("ada", "ada@example.com"))
     step = {"id": "a", "script": "f/shop/pay", "retry": {"constant": {"attempts": 2, "seconds": 0}}}
     assert (await result(driver, [step]))["error"]["message"] == "boom"
     assert len(driver.executed) == 1

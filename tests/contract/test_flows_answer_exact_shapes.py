@@ -96,6 +96,8 @@ async def test_a_flow_is_deployed_changed_renamed_archived_and_deleted(cluster: 
     assert (made.text, made.headers["content-type"]) == ("f/shop/add", TEXT)
     assert "exists already" in (await posted(cluster, "flows/create", flow, 400)).text
     got = await read(cluster, "flows/get/f/shop/add")
+    locks = [module["value"].pop("lock") for module in got["value"]["modules"]]
+    assert locks == [""] * 2  # bash needs none
     assert got.items() >= {
         "path": "f/shop/add", "summary": "adds", "description": "", "value": ADD, "archived": False,
         "schema": {"type": "object"}, "edited_by": "admin", "tag": None, "extra_perms": {},

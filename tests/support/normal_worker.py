@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from bridge.dependencies.resolving import Resolver
+from bridge.dependencies.service import Dependencies
 from bridge.flows.expressions.engine import Expressions
 from bridge.worker.executing import executor_in
-from bridge.worker.handlers import by_kind, to_the_end
+from bridge.worker.handlers import by_kind, to_the_end, until_stopped
 from bridge.worker.machine import Machine
 from bridge.worker.scripts import Scripts
 from bridge.worker.worker import About, Worker
@@ -29,7 +31,9 @@ async def working(
         hostname="here", base_url="http://cluster", serves=lambda: tags,
     )  # fmt: skip
     async with Expressions() as expressions:
-        handlers = by_kind(scripts.run, to_the_end(cluster.turns(expressions).turn))
+        turns, resolver = cluster.turns(expressions), Resolver({}, running.clock)
+        dependencies = Dependencies(cluster.jobs, running.store, running.clock, resolver)
+        handlers = by_kind(scripts.run, to_the_end(turns.turn), until_stopped(dependencies.run, cluster.jobs))
         worker = Worker(about, cluster.jobs, cluster.workers, handlers, running.clock)
         task = asyncio.create_task(worker.run())
         try:
