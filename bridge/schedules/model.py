@@ -10,7 +10,7 @@ from bridge.jobs.model import NO_ARGS, Page
 from bridge.jobs.retries import Retry, checked
 
 UPCOMING: Final = 5
-UNSERVED: Final = ("is_flow", "on_failure", "on_recovery", "on_success", "dynamic_skip")
+UNSERVED: Final = ("on_failure", "on_recovery", "on_success", "dynamic_skip")
 
 
 class ScheduleTiming(Struct):
@@ -20,7 +20,7 @@ class ScheduleTiming(Struct):
 
 
 class ScheduleChange(ScheduleTiming, kw_only=True):
-    """All of it is replaced; what is absent is as its default. The last five are refused, not ignored."""
+    """All of it is replaced; what is absent is as its default. The last four are refused, not ignored."""
 
     args: Any = None
     summary: str | None = None
@@ -107,7 +107,10 @@ def require_served(asked: ScheduleChange) -> Retry | None:
     require_v2(asked)
     if asked.paused_until is not None and asked.paused_until.tzinfo is None:
         raise BadRequest("paused_until needs a time zone, for example 2030-01-01T00:00:00Z")
-    return checked(asked.retry)
+    policy = checked(asked.retry)
+    if policy is not None and asked.is_flow:
+        raise BadRequest("a flow is not retried as a whole; give its steps a retry")
+    return policy
 
 
 def require_v2(asked: ScheduleTiming) -> None:

@@ -61,6 +61,7 @@ class Schedules:
         row = values | {
             "path": checked_path(asked.path),
             "script_path": asked.script_path,
+            "is_flow": int(asked.is_flow or False),
             "enabled": enabled,
             "next_tick": values["next_tick"] if enabled else None,
         }
@@ -115,12 +116,11 @@ class Schedules:
 
     async def listed(self, workspace: str, wanted: ScheduleFilter) -> list[ScheduleRow]:
         """The one edited last comes first."""
-        if wanted.is_flow:
-            return []
         values = {
             "workspace_id": workspace,
             "path_start": wanted.path_start,
             "script_path": wanted.path,
+            "is_flow": None if wanted.is_flow is None else int(wanted.is_flow),
             **window(wanted),
         }
         return await self._store.read(
@@ -182,6 +182,7 @@ class Schedules:
         return {
             "workspace_id": workspace,
             "schedule": asked.schedule,
+            "is_flow": None if asked.is_flow is None else int(asked.is_flow),
             "timezone": asked.timezone,
             "args": args.decode() if checked_args(args) else "{}",
             "summary": asked.summary,
@@ -227,6 +228,7 @@ def _as_row(row: Row) -> ScheduleRow:
         **{name: row[name] for name in same},
         edited_at=rfc3339(row["edited_at"]),
         enabled=bool(row["enabled"]),
+        is_flow=bool(row["is_flow"]),
         args=Raw(row["args"].encode()),
         permissioned_as=f"u/{row['edited_by']}",
         retry=None if row["retry"] is None else Raw(row["retry"].encode()),

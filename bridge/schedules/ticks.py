@@ -12,8 +12,9 @@ from typing import Final
 import structlog
 
 from bridge.errors import BadRequest, NotFound
+from bridge.flows import deployed
 from bridge.jobs import push
-from bridge.jobs.model import Order, RunOptions, ScriptPath
+from bridge.jobs.model import FlowText, Order, RunOptions, ScriptPath
 from bridge.jobs.tag_rules import TagRules
 from bridge.schedules import cron
 from bridge.store.statements import queries
@@ -39,7 +40,7 @@ def _fire(connection: Connection, row: Row, tags: TagRules, now_s: float) -> Non
         timing = cron.parsed(row["schedule"], row["timezone"])
         next_tick = timing.next_after(max(now_s, row["next_tick"]))
         if not connection.execute(SQL["is_in_the_way"], {**row}).fetchone()["answer"]:
-            job_id, _ = push.push(connection, _order(row), tags, now_s)
+            job_id, _ = push.push(connection, _order(connection, row), tags, now_s)
     except (BadRequest, NotFound) as reason:
         error = str(reason)
         log.warning("schedule.failed", workspace=row["workspace_id"], path=row["path"], reason=error)
@@ -47,11 +48,12 @@ def _fire(connection: Connection, row: Row, tags: TagRules, now_s: float) -> Non
     connection.execute(SQL["advance"], {**values, "job_id": job_id, "error": error})
 
 
-def _order(row: Row) -> Order:
+def _order(connection: Connection, row: Row) -> Order:
+    """Raises `NotFound` for a flow that is not there."""
     tick = datetime.fromtimestamp(row["next_tick"], UTC)
     return Order(
         workspace=row["workspace_id"],
-        source=ScriptPath(row["script_path"]),
+        source=_source(connection, row),
         args=row["args"].encode(),
         options=RunOptions(tag=row["tag"], scheduled_for=tick, retry=row["retry"]),
         created_by=f"schedule-{row['path'].replace('/', '-')}",
@@ -59,3 +61,9 @@ def _order(row: Row) -> Order:
         email=row["email"],
         schedule_path=row["path"],
     )
+
+
+def _source(connection: Connection, row: Row) -> ScriptPath | FlowText:
+    if not row["is_flow"]:
+        return ScriptPath(row["script_path"])
+    return deployed.text_of(deployed.head(connection, row["workspace_id"], row["script_path"]))

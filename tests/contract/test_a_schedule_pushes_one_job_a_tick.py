@@ -231,3 +231,28 @@ async def test_a_push_of_a_tick_wakes_whoever_waits_for_jobs(cluster: Running) -
     await ticked(cluster, 13)
     async with asyncio.timeout(10):
         await cluster.cluster.jobs.wait_for_push(3600)
+
+
+async def test_a_flow_runs_by_the_clock_and_may_wait_for_days(cluster: Running) -> None:
+    step = {"type": "rawscript", "content": "true", "language": "bash", "input_transforms": {}}
+    flow = {"path": "f/shop/night", "value": {"modules": [{"id": "a", "value": step}]}, "summary": ""}
+    by_night = {"is_flow": True, "script_path": "f/shop/night"}
+    await prepared(cluster, **by_night)
+    await ticked(cluster, 13)
+    assert "flow 'f/shop/night' not found" in (await schedule(cluster))["error"]
+    deployed = await cluster.admin.post("/api/w/main/flows/create", json=flow)
+    assert deployed.status_code == 201, deployed.text
+    await ticked(cluster, 14)
+    await ticked(cluster, 15)  # no worker has begun the first one yet
+    assert await hours(cluster) == ["14:00"]
+    (first,) = await jobs(cluster)
+    assert (first["job_kind"], first["script_path"], first["args"]) == ("flow", "f/shop/night", None)
+    turn = await cluster.cluster.jobs.pull_for_normal_worker("wk-x-1", ["flow"], 0)
+    assert turn is not None
+    await ticked(cluster, 16)
+    assert await hours(cluster) == ["14:00", "16:00"]
+    assert (await schedule(cluster))["is_flow"] is True
+    listed = [
+        (await cluster.admin.get(f"{IN}/list", params={"is_flow": wanted})).json() for wanted in (True, False)
+    ]
+    assert [len(found) for found in listed] == [1, 0]

@@ -64,7 +64,7 @@ async def test_what_cannot_be_kept_is_refused(cluster: Running) -> None:
         ({"schedule": "* * * * *"}, "needs 6 fields"),
         ({"schedule": f"{'9' * 5000} * * * * *"}, "the body does not fit"),
         ({"timezone": "Mars/Olympus"}, "IANA name"),
-        ({"is_flow": True}, "is_flow is not served"),
+        ({"is_flow": True, "retry": {"constant": {"attempts": 1}}}, "a flow is not retried as a whole"),
         ({"on_failure": "script/f/x"}, "on_failure is not served"),
         ({"dynamic_skip": "f/x"}, "dynamic_skip is not served"),
         ({"cron_version": "v1"}, "cron_version must be v2"),
