@@ -31,11 +31,12 @@ from bridge.flows.resolving import text_of
 from bridge.flows.status import Status
 from bridge.jobs import parents, transitions
 from bridge.jobs.lanes import FLOW
+from bridge.jobs.model import Cancel as Stopping
 from bridge.jobs.news import LATER, Kind
 from bridge.jobs.push import checked_args
 from bridge.jobs.tag_rules import TagRules
 from bridge.jobs.tags import assign
-from bridge.jobs.transitions import Storable
+from bridge.jobs.transitions import TIME_LIMIT, Storable
 from bridge.store.bulletin import Note, Tell
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row
@@ -52,6 +53,7 @@ class Turn:
     version: int
     worker: str | None
     wakes_at: float | None
+    stops_at: float | None  # its time limit; None: it has none, or is being stopped
     event: Event | None
     event_at: int | None  # the row of the event; None: it has none
 
@@ -62,7 +64,32 @@ def read_turn(connection: Connection, job_id: str, now_s: float) -> Turn | None:
     if row is None:
         return None
     event, at = _next_event(connection, row, now_s)
-    return Turn(_run(row, now_s), row["version"], row["worker"], row["wakes_at"], event, at)
+    return Turn(_run(row, now_s), row["version"], row["worker"], row["wakes_at"], _stops_at(row), event, at)
+
+
+def _stops_at(row: Row) -> float | None:
+    if row["timeout_s"] is None or row["started_at"] is None or row["canceled_by"] is not None:
+        return None
+    return float(row["started_at"] + row["timeout_s"])
+
+
+def is_out_of_time(turn: Turn) -> bool:
+    return turn.stops_at is not None and turn.stops_at <= turn.run.now_s
+
+
+def stop(connection: Connection, turn: Turn, tell: Tell) -> None:
+    """Its time is over: as if somebody had cancelled it."""
+    run = turn.run
+    transitions.cancel(
+        connection,
+        run.workspace,
+        run.job_id,
+        by=TIME_LIMIT,
+        reason="timeout after exceeding job-specific duration limit",
+        how=Stopping.ASKED,
+        now_s=run.now_s,
+        tell=tell,
+    )
 
 
 def is_held_by(turn: Turn, worker: str) -> bool:
@@ -144,9 +171,10 @@ def ends_as_before(connection: Connection, turn: Turn, tell: Tell) -> bool:
 
 def park(connection: Connection, turn: Turn, tell: Tell) -> None:
     """Until something happens, or until its time."""
-    connection.execute(SQL["park"], {"id": turn.run.job_id, "wakes_at": turn.wakes_at})
+    wakes_at = min((at for at in (turn.wakes_at, turn.stops_at) if at is not None), default=None)
+    connection.execute(SQL["park"], {"id": turn.run.job_id, "wakes_at": wakes_at})
     tell(Note(Kind.OVER, turn.run.job_id))  # this run is over; nobody pings for it
-    if turn.wakes_at is not None:
+    if wakes_at is not None:
         tell(LATER)
 
 
@@ -234,11 +262,12 @@ def _early(connection: Connection, turn: Turn, now: Status, tell: Tell) -> str |
 
 def _end(connection: Connection, flow_id: str, end: End, now_s: float, tell: Tell) -> None:
     ok = end.status in ("success", "skipped")
+    ended = "failure" if end.canceled_by == TIME_LIMIT else end.status  # as of any job
     transitions.record_end(
         connection,
         flow_id,
         transitions.End(
-            status="success" if ok else end.status,
+            status="success" if ok else ended,
             result=transitions.Storable(text_of(connection, end.result)),
             now_s=now_s,
             canceled_by=end.canceled_by,

@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 from agent.clock import Clock
-from bridge.flows.applying import Turn, apply, ends_as_before, is_held_by, park, read_turn
+from bridge.flows.applying import (
+    Turn,
+    apply,
+    ends_as_before,
+    is_held_by,
+    is_out_of_time,
+    park,
+    read_turn,
+    stop,
+)
 from bridge.flows.asking import Asking
 from bridge.flows.machine import decide
 from bridge.flows.model import Ask, Transition
@@ -94,6 +103,9 @@ class Turns:
             turn = read_turn(connection, pulled.job_id, self._clock.wall_s())
             if turn is None or not is_held_by(turn, pulled.worker):
                 return None
+            if is_out_of_time(turn):
+                stop(connection, turn, tell)
+                continue
             if ends_as_before(connection, turn, tell):
                 return None
             if turn.event is None:

@@ -3,7 +3,7 @@
 SELECT flow_run.version, flow_run.status, flow_run.again, flow_run.wakes_at, flow_value.value,
        job.id, job.workspace_id, job.kind, job.tag, job.script_path, job.priority, job.parent_job, job.flow_step_id,
        job.root_job, job.flow_innermost_root_job, job.created_at, job.scheduled_for, job.permissioned_as, job.email,
-       job.created_by, queue.worker, queue.started_at, queue.canceled_by, queue.canceled_reason
+       job.created_by, job.timeout_s, queue.worker, queue.started_at, queue.canceled_by, queue.canceled_reason
   FROM flow_run
   JOIN flow_value ON flow_value.hash = flow_run.value_hash
   JOIN job ON job.id = flow_run.id

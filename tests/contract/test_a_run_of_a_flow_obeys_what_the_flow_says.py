@@ -264,3 +264,23 @@ async def test_what_names_nothing_fails_as_a_step(driver: Driver) -> None:
     assert "deploy it" in told["error"]["message"]
     told = await result(driver, [{"id": "a", "py": "return 1", "tag": "pos-$args[x]" * 60}])
     assert "shorten it" in told["error"]["message"]
+
+
+async def test_a_flow_ends_at_its_own_time_limit(driver: Driver) -> None:
+    """While a step waits for a site that is away, and while the flow waits for a time of its own."""
+    away = {"modules": [{"id": "a", "py": "return 1"}, {"id": "b", "py": "return 2"}]}
+    asleep = {"modules": [{"id": "a", "py": "return 1", "sleep": 3600}]}
+    driver.offline = {"python3"}
+    for flow in (away, asleep):
+        source = preview_of(flow_of(flow), "f/shop/flow", None)
+        flow_id = await driver.push(source, {}, RunOptions(timeout=60))
+        driver.offline = {"python3"} if flow is away else set()
+        await driver.until_idle()
+        assert await driver.ended(flow_id) is None
+        await driver.pass_s(61)
+        await driver.until_idle()
+        ended = await driver.ended(flow_id)
+        assert ended is not None
+        assert ended["status"] == "failure"
+        assert "timeout after exceeding job-specific duration limit" in ended["result"]
+    assert len(driver.executed) == 1
