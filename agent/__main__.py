@@ -57,6 +57,7 @@ def _run(options: argparse.Namespace) -> int:
         policy=options.policy,
         warm=options.warm,
         status_port=options.status_port,
+        prefetch=options.prefetch,
     )
     logs.configure("text" if sys.stderr.isatty() else "json")
     if sys.version_info < (3, 12):
@@ -81,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Takes custody of jobs, runs them with or without a link, and keeps their results.",
         epilog="Settings: MODE=agent AGENT_TOKEN BASE_INTERNAL_URL; "
         "BASH_PATH and PYTHON_PATH choose interpreters; "
-        "SPOOL_QUOTA_MB, SPOOL_FLOOR_MB and SPOOL_LOG_MB bound the spool; SPOOL_KEY_FILE holds its key. "
+        "SPOOL_QUOTA_MB, SPOOL_FLOOR_MB and SPOOL_LOG_MB bound the spool, "
+        "BUNDLES_MB what is kept of what jobs import; SPOOL_KEY_FILE holds the spool's key. "
         "AGENT_TOKEN_FILE stands for AGENT_TOKEN. JOB_CGROUP: below it each job gets a control group. "
         "CA_FILE, CLIENT_CERT_FILE and CLIENT_KEY_FILE are for TLS, HTTPS_PROXY and NO_PROXY for a proxy. "
         "`python -m agent spool --help` tells of the spool's tools.",
@@ -102,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--policy", type=Path, metavar="FILE", help="what this site may run")
     parser.add_argument(
         "--status-port", type=int, metavar="N", help="show the status at http://127.0.0.1:N/ while it runs"
+    )
+    parser.add_argument(
+        "--prefetch", action="store_true", help="fetch what scripts of this agent's tags import ahead of need"
     )
     look = parser.add_argument_group("status, doctor and support-bundle")
     look.add_argument("--json", action="store_true", help="status, doctor: for machines")

@@ -10,7 +10,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -45,7 +44,7 @@ from agent.link.enrol import keyring
 from agent.link.http.holdings import Holdings
 from agent.link.interfaces import until_interface_up
 from agent.link.link import Enrolment, Link, LinkKind
-from agent.logs import Secret
+from agent.linking import Links
 from agent.policy import Policy
 from agent.scripts.running import SiteScripts
 from agent.scripts.telling import Telling
@@ -54,16 +53,15 @@ from agent.spool.refusal import unusable
 from agent.spool.spool import Spool
 from agent.spool.watch import Watch
 from agent.spool.wiping import require_not_revoked, wipe
-from agent.tls.outbound import Outbound, is_in_clear
+from agent.supplying import Supplying, supplying_of
+from agent.tls.outbound import Outbound
 from agent.trust import SigningKey
 from agent.wire.claims import WorkerName
 from agent.wire.revoked import is_proved
-from agent.wire.tokens import bearer_of, token_id, with_ticket
+from agent.wire.tokens import token_id
 
 if TYPE_CHECKING:
     from agent.job_api.forwarding import Forwarding
-    from agent.link.http import link as http
-    from agent.link.http.offering import Offering
 
 log = structlog.get_logger()
 
@@ -109,6 +107,7 @@ class Parts:
     jobs_ask: Asking | None = None  # None: jobs ask the cluster alone
     repeat_script: Repeat = no_script
     tell_scripts: Tell = no_script
+    supplying: Supplying = field(default_factory=Supplying)
 
 
 class Agent:
@@ -137,6 +136,7 @@ class Agent:
             sleep=parts.sleep,
             is_revoked=parts.is_revoked,
             offer=lambda enrolment: parts.offer(enrolment, holdings),
+            platform=parts.supplying.platform,
         )
         self._site = Site("", socket.gethostname(), base_url, "")
         self._runner = Runner(
@@ -149,13 +149,16 @@ class Agent:
             link_is_up=lambda: self._life.link_up,
             why_not=parts.policy.why_not,
             serving=serving,
+            supplied=parts.supplying.of,
         )
+        self._supplying = parts.supplying
         self._why_not = parts.policy.why_not
         self._parts = parts
         self._draining = asyncio.Event()
 
     async def run(self) -> None:
         """Start = recover. Ends after a drain; anything else that ends it is a bug."""
+        await self._supplying.begin(self._book, self._spool)
         await self._recover()
         log.info("agent.started", held=self._book.held)
         if cached := await self.cached_enrolment():
@@ -165,15 +168,15 @@ class Agent:
             linked = group.create_task(self._life.run(self._one_life), name="life")
             upkeep = group.create_task(upkeep_of(self._spool), name="upkeep")
             script = group.create_task(self._parts.repeat_script(), name="periodic script")
+            supplying = group.create_task(self._supplying.run(self._spool), name="supplies")
             await self._draining.wait()
             log.info("agent.draining", running=self._runner.running)
             script.cancel()
             self._runner.stop_starting()
             await self._runner.drain()
             await self._hand_over()
-            running.cancel()
-            linked.cancel()
-            upkeep.cancel()
+            for task in (running, linked, upkeep, supplying):
+                task.cancel()
         log.info("agent.stopped", held=self._book.held)
 
     def _job_api_of(self, parts: Parts) -> JobApi | None:
@@ -256,7 +259,9 @@ class Agent:
                 told,
                 self._reporter.reject_once,
                 self._wishes,
+                self._supplying.heed(keys),
             )
+            outer.create_task(self._supplying.fetch(link, enrolment), name="bundles")
             outer.create_task(control.run(), name="control")
             async with asyncio.TaskGroup() as inner:  # falls first: nothing new comes in
                 taking = inner.create_task(intake.run(), name="intake")
@@ -316,61 +321,6 @@ async def serve(settings: Settings, umask: int) -> None:
             await asyncio.sleep(DISK_RETRY_S)  # a disk that damages what it is given must not become a storm
 
 
-class _Links:
-    """Opens the link that an enrolment names. What it is made of is imported then: most of an idle agent."""
-
-    def __init__(self, settings: Settings, credentials: Credentials, suffix: str) -> None:
-        self._base_url = settings.base_url
-        self._outbound = settings.outbound
-        self._credentials = credentials
-        self._suffix = suffix
-        self._over_http: http.Links | None = None
-        self._offering: Offering | None = None
-        self._warned: set[str] = set()
-        self._warn_once(settings.base_url)
-
-    def connect(self, enrolment: Enrolment, holdings: Holdings) -> AbstractAsyncContextManager[Link]:
-        if enrolment.link is LinkKind.AMQP:
-            from agent.link import amqp  # noqa: PLC0415 see above
-
-            self._warn_once(enrolment.amqp_url)
-            mine = self._credentials
-            bearer = with_ticket(bearer_of(mine.token.reveal(), self._suffix), enrolment.ticket)
-            return amqp.connect(enrolment, Secret(bearer), self._outbound, mine.device)
-        if self._over_http is None:
-            from agent.link.http.link import Links  # noqa: PLC0415 see above
-
-            mine = self._credentials
-            self._over_http = Links(
-                self._base_url,
-                lambda: mine.token,
-                self._suffix,
-                socket.gethostname(),
-                holdings,
-                self._outbound,
-                mine.device,
-            )
-        return self._over_http.connect(enrolment)
-
-    async def offer(self, enrolment: Enrolment, holdings: Holdings) -> None:
-        """Implements `Offer`."""
-        mine = self._credentials
-        if self._offering is None:
-            from agent.link.http.offering import Offering  # noqa: PLC0415 see above
-
-            self._offering = Offering(
-                self._base_url, self._suffix, holdings, self._outbound, SystemClock(), mine.device
-            )
-        await self._offering.offer(enrolment, mine.token)
-
-    def _warn_once(self, url: str) -> None:
-        """Of an address where the token and every job can be read on the way."""
-        about = f"{urlsplit(url).scheme}://{urlsplit(url).hostname}"
-        if is_in_clear(url) and about not in self._warned:
-            self._warned.add(about)
-            log.warning("link.in_clear", address=about, mend="let it end in TLS: https://, amqps://")
-
-
 async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
     interpreters = Interpreters.found(settings.bash_path, settings.python_path)
     limits = Limits(result_bytes=settings.bounds.result_most_bytes(spool.folder.disk_bytes()))
@@ -396,7 +346,7 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
     telling = Telling(
         scripts, settings.base_url, credentials, spool.folder.identity, settings.outbound, SystemClock()
     )
-    links = _Links(settings, credentials, spool.folder.identity)
+    links = Links(settings, credentials, spool.folder.identity)
     parts = Parts(
         clock=SystemClock(),
         executor=executor,
@@ -408,6 +358,7 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         jobs_ask=Asking(credentials.device, settings.outbound),
         repeat_script=scripts.repeat,
         tell_scripts=telling.run,
+        supplying=await supplying_of(settings, spool, SystemClock(), interpreters.python3),
         is_revoked=lambda proof, enrolment: (
             bool(settings.seal.key_id)
             and is_proved(proof, credentials.token.reveal(), keyring(enrolment).verify)

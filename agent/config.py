@@ -23,6 +23,7 @@ from agent.tls.outbound import BadTls, Outbound
 from agent.wire.tokens import AGENT_PREFIX
 
 PORT_MAX: Final = 65_535
+BUNDLES_BYTES: Final = 1024 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,8 @@ class Settings:
     )  # below which each job gets a control group; None: where one is delegated to the agent
     warm: bool  # whether python3 jobs are forked from an interpreter that runs already
     scripts: tuple[Script, ...]  # of the site itself
+    bundles_bytes: int  # what may be kept of what jobs import
+    prefetch: bool  # fetch what the scripts of our tags import before a job needs it
     status_port: int | None  # where the agent shows its status on this machine; None: nowhere
 
 
@@ -57,6 +60,7 @@ def read(
     policy: Path | None = None,
     warm: bool = True,
     status_port: int | None = None,
+    prefetch: bool = False,
 ) -> Settings:
     """Raises `ConfigError`, which names the setting, what it needs and what it got."""
     if env.get("MODE", "agent") != "agent":
@@ -77,6 +81,8 @@ def read(
         cgroup=_cgroup(env),
         warm=warm,
         scripts=_scripts(env),
+        bundles_bytes=_megabytes(env, "BUNDLES_MB") or BUNDLES_BYTES,
+        prefetch=prefetch,
         status_port=None if status_port is None else _port("--status-port", status_port),
     )
 

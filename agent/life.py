@@ -2,9 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import structlog
@@ -69,8 +70,11 @@ class Life:
         sleep: Sleep = asyncio.sleep,
         is_revoked: IsRevoked = lambda _proof, _enrolment: False,
         offer: Offer = offer_nothing,
+        platform: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`is_revoked`: whether a proof holds by the keys of an enrolment, and is to be heeded.
+        """`platform`: what this site says of its interpreters.
+
+        `is_revoked`: whether a proof holds by the keys of an enrolment, and is to be heeded.
 
         `offer`: what becomes of late results while the token is refused. Raises `LinkDown`.
         """
@@ -83,6 +87,7 @@ class Life:
         self._sleep = sleep
         self._is_revoked = is_revoked
         self._offer = offer
+        self._platform = dict(platform)
         self._restarted = True
         self._leaving = False  # this life is over HTTP for what is held, and the next is not
         self.link_up = False
@@ -166,7 +171,12 @@ class Life:
         try:
             enrolment = await self._enrol(
                 self._spool.folder.identity,
-                {"version": VERSION, "slots": self._slots, "wall_s": self._clock.wall_s()},
+                {
+                    "version": VERSION,
+                    "slots": self._slots,
+                    "wall_s": self._clock.wall_s(),
+                    "platform": self._platform,
+                },
             )
         except DeviceRefused:
             raise

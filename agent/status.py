@@ -50,7 +50,7 @@ def read(spool: Path) -> dict[str, Any]:
         )
         meta = {
             key: connection.execute(SQL["get_meta"], {"key": key}).fetchone()
-            for key in ("link", "worker", "enrolment")
+            for key in ("link", "worker", "enrolment", "bundles")
         }
         used_bytes = used_bytes_of(connection)
         quarantined = connection.execute(SQL["quarantined"]).fetchone()["rows"]
@@ -76,6 +76,7 @@ def read(spool: Path) -> dict[str, Any]:
         "backlog_age_s": round(time.time() - oldest) if oldest else None,
         "quarantined": quarantined,
         "spool": _room(spool, used_bytes),
+        "bundles": _bundles(meta["bundles"]) if running else {},
     }
 
 
@@ -86,6 +87,13 @@ def _link_noted(row: sqlite3.Row | None) -> tuple[str, float, str]:
             link, since, why = str(row["value"]).split("\n", 2)
             return link, float(since), why
     return "never up", 0.0, ""
+
+
+def _bundles(row: sqlite3.Row | None) -> dict[str, Any]:
+    """Jobs that wait for what they import, as the agent last said."""
+    with contextlib.suppress(ValueError):
+        return {} if row is None else dict(json.loads(row["value"]))
+    return {}
 
 
 def _worker(noted: sqlite3.Row | None, enrolment: sqlite3.Row | None) -> str | None:
@@ -135,6 +143,8 @@ def lines(status: dict[str, Any]) -> list[Line]:
     ]
     if room.get("fault"):
         found.append(Line("disk", room["fault"], "bad"))
+    if status["bundles"].get("jobs"):
+        found.append(Line("waiting", _waits(status["bundles"]), "warn"))
     if room.get("waiting_for_room"):
         found.append(Line("waiting", f"{room['waiting_for_room']} jobs wait for room in the spool", "warn"))
     if status["quarantined"]:
@@ -147,6 +157,12 @@ def _link(status: dict[str, Any]) -> Line:
     why = f": {status['link_reason']}" if status["link_reason"] else ""
     tone: Tone = "warn" if status["link"] != "up" or why else "good"
     return Line("link", f"{status['link']}{since}{why}", tone)
+
+
+def _waits(bundles: dict[str, Any]) -> str:
+    jobs, why = bundles["jobs"], f"; {bundles['why']}" if bundles["why"] else ""
+    of = f": {bundles['have'] / MIB:.1f} of {bundles['of'] / MIB:.1f} MB" if bundles["of"] else ""
+    return f"{jobs} {'job waits' if jobs == 1 else 'jobs wait'} for what they import{of}{why}"
 
 
 def _room_text(room: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ class Task:
     path: str | None  # of the script, such as "f/shop/rollup"
     hidden: tuple[str, ...] = ()  # secrets that its log must not show
     scripts: Mapping[str, str] = field(default_factory=dict)  # that its code imports, by their paths
+    packages: str = ""  # the folder of what it may import, which nobody writes to; empty: there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,6 +120,7 @@ class Book:
                     max_interruptions=job.max_interruptions,
                     expires_s=self._expires_s(deadline),
                     deadline=deadline,
+                    bundle=sys.intern(job.bundle),
                 )
             )
         if taken is not Taken.OVER:
@@ -337,6 +338,7 @@ class Book:
             started_at=row.started_at,
             started_sent=row.started_sent,
             log_chars=row.log_chars,
+            bundle=sys.intern(str(row.bundle)),
         )
 
 

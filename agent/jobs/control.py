@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -20,10 +20,13 @@ from agent.spool.spool import Spool
 from agent.wire.errors import WireError
 from agent.wire.messages import (
     OVER,
+    Bundle,
     Cancel,
     Check,
     Grant,
     Message,
+    Needed,
+    Part,
     Receipt,
     Rejected,
     Renew,
@@ -36,7 +39,13 @@ log = structlog.get_logger()
 NOT_HELD: Final = "NotHeld: the agent has restarted and its spool does not hold this attempt any more"
 READERS: Final = 4  # taken at once, so that their commits share an fsync
 
+Supply: TypeAlias = Bundle | Part | Needed
+HeedSupply = Callable[[Supply], Awaitable[None]]
 RejectOnce = Callable[[frozenset[str], Rejected], None]  # the kinds of message that a report is about
+
+
+async def ignore(_supply: Supply) -> None:
+    """Of an agent that fetches no bundles."""
 
 
 class Control:
@@ -50,7 +59,10 @@ class Control:
         told: Told,
         reject_once: RejectOnce,
         wishes: Wishes,
+        heed_supply: HeedSupply = ignore,
     ) -> None:
+        """`heed_supply`: takes what comes of bundles."""
+        self._heed_supply = heed_supply
         self._book = book
         self._spool = spool
         self._runner = runner
@@ -117,6 +129,8 @@ class Control:
             return
         if isinstance(message, Settings):
             await self._settings(message)
+        if isinstance(message, Supply):
+            await self._heed_supply(message)
         if isinstance(message, Grant | Revoke) and self._book.get((message.job_id, message.attempt)):
             await (self._grant(message) if isinstance(message, Grant) else self._revoke(message))
 

@@ -111,6 +111,7 @@ class Held:
     started_at: float | None = None  # wall seconds
     started_sent: bool = False
     log_chars: int = 0
+    bundle: str = ""  # of what it imports; it starts when that is complete
 
     @property
     def key(self) -> Key:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -18,6 +18,7 @@ from agent.jobs.joblog import JobLog
 from agent.jobs.model import Event, Held, Key, OutOfOrder, State
 from agent.jobs.reconciler import reconcile, why_abandoned
 from agent.jobs.serving import NoServing, Served, Serving
+from agent.jobs.supplied import Supplied, nothing, on_path
 from agent.spool.spool import Spool
 from agent.wire.messages import Job, Result, canceled_error
 
@@ -59,8 +60,13 @@ class Runner:
         link_is_up: Callable[[], bool],
         why_not: Callable[[Job], str],
         serving: Serving | None = None,
+        supplied: Callable[[str], Awaitable[Supplied]] = nothing,
     ) -> None:
-        """`why_not`: why the site's policy does not allow a job; empty when it does."""
+        """`why_not`: why the site's policy does not allow a job; empty when it does.
+
+        `supplied`: what is here of a bundle whose job may start.
+        """
+        self._supplied = supplied
         self._book = book
         self._spool = spool
         self._executor = executor
@@ -161,8 +167,16 @@ class Runner:
                 error = {"name": "NotAllowed", "message": f"{why_not}; it was not run"}
                 await self._end_unrun(held, Event.REFUSED, error)
                 return
+            supplied = await self._supplied(job.bundle)
+            if supplied.unmet:
+                log.warning("job.unsupplied", job_id=held.job_id, attempt=held.attempt, reason=supplied.unmet)
+                message = f"what it imports cannot be had here: {supplied.unmet}; it was not run"
+                await self._end_unrun(
+                    held, Event.REFUSED, {"name": "DependenciesMissing", "message": message}
+                )
+                return
             await self._book.apply(held.key, Event.STARTED)  # durable before the spawn: I2
-            await self._execute(job, self._book.get(held.key) or held, stop)
+            await self._execute(job, self._book.get(held.key) or held, stop, supplied.folder)
         except OutOfOrder as error:  # cancelled or revoked in the same moment (I7)
             log.info("job.not_started", job_id=held.job_id, reason=str(error))
         except WriteFailed as error:
@@ -173,7 +187,7 @@ class Runner:
             del self._running[held.key]
             self._book.changes.note()  # of a slot that is free
 
-    async def _execute(self, job: Job, held: Held, stop: Stop) -> None:
+    async def _execute(self, job: Job, held: Held, stop: Stop, packages: str) -> None:
         if held.canceled_by is not None:
             stop.request(held.canceled_by, held.cancel_reason or "")
         site = self._site()
@@ -186,7 +200,8 @@ class Runner:
         flusher = asyncio.create_task(joblog.run(), name=f"joblog {job.job_id}")
         with self._serving.serve(job) as served:
             try:
-                outcome = await self._executor.run(_task(job, site, served), joblog.write, stop)
+                task = _task(job, site, served, packages)
+                outcome = await self._executor.run(task, joblog.write, stop)
             finally:
                 joblog.end()
                 await asyncio.wait([flusher])
@@ -312,8 +327,9 @@ class Runner:
         return IDLE_S if seconds is None else seconds
 
 
-def _task(job: Job, site: Site, served: Served) -> Task:
+def _task(job: Job, site: Site, served: Served, packages: str) -> Task:
     env = dict(job.env) | {
+        **on_path(job.language, packages),
         "WM_TOKEN": job.token,
         "WM_JOB_ID": job.job_id,
         "WM_WORKSPACE": job.workspace,
@@ -334,4 +350,5 @@ def _task(job: Job, site: Site, served: Served) -> Task:
         path=job.path,
         hidden=(job.token, *job.hidden, *served.hidden),
         scripts=job.scripts,
+        packages=packages,
     )

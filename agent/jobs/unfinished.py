@@ -1,7 +1,7 @@
 """The jobs in custody that are not over, in memory and indexed: no event looks at all of them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from agent.jobs.model import UNSTARTED, Held, Key, State
 from agent.jobs.order import Order
@@ -18,6 +18,18 @@ class Unfinished:
         self._started: dict[Key, None] = {}
         self._untold: dict[Key, None] = {}  # starts that the bridge has not been told of
         self._unstarted: Counter[Tag] = Counter()
+        self._needs: dict[str, dict[Key, None]] = {}  # who needs which bundle, until it is over
+        self._is_supplied: Callable[[str], bool] = lambda _bundle: True
+        self._need_changed: Callable[[str], None] = lambda _bundle: None
+
+    def wait_for_bundles(
+        self, is_supplied: Callable[[str], bool], need_changed: Callable[[str], None]
+    ) -> None:
+        """From now on only those may start whose bundle is supplied.
+
+        `need_changed` hears of a bundle that the first job needs, or the last one no more.
+        """
+        self._is_supplied, self._need_changed = is_supplied, need_changed
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -33,7 +45,9 @@ class Unfinished:
         before = self._jobs.get(job.key)
         self._jobs[job.key] = job
         self._count(job.tag, (job.state in UNSTARTED) - (before is not None and before.state in UNSTARTED))
-        if job.state is State.READY:
+        if job.bundle:
+            self._note_need(job)
+        if job.state is State.READY and (not job.bundle or self._is_supplied(job.bundle)):
             self._ready.put(job.key, job.rank())
         else:
             self._ready.drop(job.key)
@@ -52,7 +66,18 @@ class Unfinished:
             self._expiring.drop(key)
             self._started.pop(key, None)
             self._untold.pop(key, None)
+            if job.bundle:
+                self._drop_need(job)
         return job
+
+    def bundles(self) -> Mapping[str, int]:
+        """How many jobs need each bundle; the one needed longest first."""
+        return {bundle: len(keys) for bundle, keys in self._needs.items()}
+
+    def supplied(self, bundle: str) -> None:
+        """Who waited for it may start, or may start to say why it cannot."""
+        for key in list(self._needs.get(bundle, ())):
+            self.put(self._jobs[key])
 
     def ready(self, most: int) -> Sequence[Held]:
         """The best of those that may start, in order."""
@@ -86,6 +111,19 @@ class Unfinished:
     def unstarted(self) -> Mapping[Tag, int]:
         """How many wait, by tag: what custody is bounded by (I6)."""
         return self._unstarted
+
+    def _note_need(self, job: Held) -> None:
+        is_new = job.bundle not in self._needs
+        self._needs.setdefault(job.bundle, {})[job.key] = None
+        if is_new:
+            self._need_changed(job.bundle)
+
+    def _drop_need(self, job: Held) -> None:
+        keys = self._needs[job.bundle]
+        del keys[job.key]
+        if not keys:
+            del self._needs[job.bundle]
+            self._need_changed(job.bundle)
 
     def _count(self, tag: Tag, change: int) -> None:
         self._unstarted[tag] += change

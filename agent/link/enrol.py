@@ -166,6 +166,7 @@ def from_json(text: str) -> Enrolment:
             introductions=tuple(raw.get("introductions", ())),
             signs_control=raw.get("signs_control") is True,
             ticket=raw.get("ticket", ""),
+            bundles=raw.get("bundles") is True,
             wall_s=raw.get("wall_s"),
             token=raw.get("token", ""),
         )

@@ -42,6 +42,7 @@ class Enrolment:
     introductions: tuple[str, ...] = ()  # of newer keys by older ones (`wire.proofs.Introduction`)
     signs_control: bool = False  # the bridge signs what it tells over RabbitMQ too; an older one does not
     ticket: str = field(default="", repr=False)  # what goes with the token of a device that proved itself
+    bundles: bool = False  # the bridge sends what jobs import; an older one does not
     wall_s: float | None = field(default=None, compare=False)  # the bridge's clock when it answered
     token: str = field(default="", repr=False)  # to be used from now on instead of the one that was sent
 

@@ -25,6 +25,7 @@ class Folder:
         self.database = path / "spool.db"
         self.blobs = path / "blobs"
         self.work = path / "work"
+        self.bundles = path / "bundles"
         try:
             _make(path)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -44,7 +45,7 @@ class Folder:
     def let_jobs_through(self) -> None:
         """Jobs of another user reach their directories here, and read nothing else. Raises OSError."""
         for path in self.path.iterdir():
-            if path != self.work and not path.is_symlink():
+            if path not in (self.work, self.bundles) and not path.is_symlink():
                 path.chmod(0o700 if path.is_dir() else 0o600)
         self.path.chmod(PASSAGE)
         self.work.chmod(PASSAGE)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -11,6 +11,8 @@ from agent.spool.budget import MIB, Bounds, Budget, Measured
 from agent.wire.claims import Attempt, JobId
 
 log = structlog.get_logger()
+
+KEPT_FREE: Final = 4  # jobs' smallest reservations: custody opens again at two
 
 Key = tuple[JobId, Attempt]
 
@@ -78,6 +80,10 @@ class Room:
         seen, bounds = self._measure(), self._budget.bounds
         disk = seen.used + max(0, seen.free - bounds.floor_bytes)
         return seen.used, disk if bounds.quota_bytes is None else min(bounds.quota_bytes, disk)
+
+    def spare_bytes(self) -> int:
+        """What may be kept beside custody: the next jobs still find room for their results (I6)."""
+        return self._budget.room(self._measure()) - KEPT_FREE * self._budget.need_bytes()
 
     def tell(self) -> None:
         """For `agent status`, which cannot see what is promised."""

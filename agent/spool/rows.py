@@ -47,6 +47,7 @@ class Row:
     canceled_by: str | None
     cancel_reason: str | None
     log_chars: int
+    bundle: str
 
 
 @dataclass(frozen=True, slots=True)

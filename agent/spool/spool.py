@@ -31,8 +31,7 @@ from agent.wire.messages import Job, Result
 
 HERE: Final = Path(__file__).parent
 MIGRATIONS: Final = tuple(
-    (HERE / name).read_text()
-    for name in ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql", "schema_6.sql")
+    (HERE / name).read_text() for name in ("schema.sql", *(f"schema_{number}.sql" for number in range(2, 8)))
 )
 
 SEEN_FOR_S: Final = 90 * 86_400  # of running: the dedupe memory outlives the longest outage, at any clock
@@ -71,6 +70,7 @@ class Spool:
         self.log_changes = Changes()  # one for every piece of log text kept
         self.room = Room(bounds or Bounds(), self._measure, folder.note_room)
         self.work_bytes = 0  # files of running jobs, as the watch saw them last
+        self.bundle_bytes: Callable[[], int] = lambda: 0  # what is kept of what jobs import
         self._log_sizes: dict[int, int] = {}  # of the chunks that are being sent
 
     @classmethod
@@ -129,7 +129,7 @@ class Spool:
             "job_id": job.job_id, "attempt": job.attempt, "tag": job.tag, "state": state,
             "delivery": str(job.delivery), "priority": job.priority,
             "max_interruptions": job.max_interruptions, "remaining_s": remaining,
-            "held_at": self._clock.wall_s(), "body": body, "body_crc": crc32(body),
+            "held_at": self._clock.wall_s(), "body": body, "body_crc": crc32(body), "bundle": job.bundle,
         }  # fmt: skip
 
         def insert(db: sqlite3.Connection) -> Taken:
@@ -432,7 +432,7 @@ class Spool:
         self.room.log_bytes = kept["size"]
 
     def _measure(self) -> Measured:
-        used = self._database.used_bytes + self.blobs.used_bytes + self.work_bytes
+        used = self._database.used_bytes + self.blobs.used_bytes + self.work_bytes + self.bundle_bytes()
         return Measured(used=used, free=self.folder.free_bytes())
 
     async def _execute(self, name: str, values: Sequence[Mapping[str, Any]]) -> int:

@@ -1,9 +1,9 @@
 -- name: hold
 -- Custody begins when this commits (hop 3, I3). A duplicate changes nothing.
 INSERT INTO held (job_id, attempt, tag, state, delivery, priority, max_interruptions, remaining_s, held_at,
-                  body, body_crc)
+                  body, body_crc, bundle)
 SELECT :job_id, :attempt, :tag, :state, :delivery, :priority, :max_interruptions, :remaining_s, :held_at,
-       :body, :body_crc
+       :body, :body_crc, :bundle
  WHERE NOT EXISTS (SELECT 1 FROM seen WHERE job_id = :job_id AND attempt = :attempt)
 ON CONFLICT DO NOTHING;
 
@@ -71,13 +71,13 @@ DELETE FROM seen WHERE job_id = :job_id AND attempt = :attempt;
 -- name: open_rows
 -- What a start reads: jobs that are not over, and acceptances that the bridge has not confirmed.
 SELECT job_id, attempt, tag, state, delivery, priority, max_interruptions, interruptions, remaining_s, held_at,
-       accepted_sent, started_at, started_sent, canceled_by, cancel_reason, log_chars
+       accepted_sent, started_at, started_sent, canceled_by, cancel_reason, log_chars, bundle
   FROM held INDEXED BY held_open
  WHERE state NOT IN ('finished', 'sent') OR accepted_sent = 0 ORDER BY held_at;
 
 -- name: one_row
 SELECT job_id, attempt, tag, state, delivery, priority, max_interruptions, interruptions, remaining_s, held_at,
-       accepted_sent, started_at, started_sent, canceled_by, cancel_reason, log_chars
+       accepted_sent, started_at, started_sent, canceled_by, cancel_reason, log_chars, bundle
   FROM held WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: state_of

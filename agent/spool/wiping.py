@@ -1,5 +1,6 @@
 """A device that was revoked keeps nothing of its jobs."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Final
@@ -38,11 +39,18 @@ def require_not_revoked(folder: Path, token_id: str) -> None:
     note.unlink()
 
 
+def _open_up(folder: Path) -> None:
+    """What jobs import is closed against them, and so against us."""
+    for place, _, _ in os.walk(folder):
+        Path(place).chmod(0o700)
+
+
 def _remove(folder: Path) -> None:
     for path in folder.iterdir():
         if path.name in KEPT:
             continue
         if path.is_dir():
+            _open_up(path)
             shutil.rmtree(path)
         else:
             path.unlink()

@@ -58,6 +58,7 @@ class Job:
     sealed_for: dict[str, str] = field(default_factory=dict)  # device → the key of `sealed`, for it alone
     withheld: dict[str, str] = field(default_factory=dict)  # what it asks for and does not get → why
     scripts: dict[str, str] = field(default_factory=dict)  # that it imports of its workspace: code by path
+    bundle: str = ""  # of what it imports (`wire.bundles`): complete here before it starts; empty: none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +133,41 @@ class Renew:
     """Down: enrol again, for a new token or other keys. It carries neither: RabbitMQ would keep it."""
 
     KIND: ClassVar[str] = "renew"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """Down: what a bundle consists of on one platform, or why that cannot be said.
+
+    `manifest` is signed by itself (`wire.bundles.stated`), so that it may come by any link and be kept (I4).
+    """
+
+    KIND: ClassVar[str] = "bundle"
+    bundle: str
+    platform: str
+    manifest: bytes = b""
+    kid: str = ""
+    sig: bytes = b""
+    error: str = ""  # why there is none
+    again_s: float = 0.0  # it may be there after so long; 0: the error is the last word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Down: bytes of an artefact, from `start` on; none: it is not to be had here now."""
+
+    KIND: ClassVar[str] = "part"
+    sha256: str
+    start: int
+    part: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needed:
+    """Down: the bundles of the scripts that have this agent's tags, to be fetched ahead of need."""
+
+    KIND: ClassVar[str] = "needed"
+    bundles: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +295,23 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """Up: send me the manifest of this bundle, or a part of an artefact of it; nothing named: say `needed`.
+
+    Once all of it is here (`have` is `of`) nothing is wanted. It may be lost: whoever wants asks again.
+    """
+
+    KIND: ClassVar[str] = "want"
+    bundle: str = ""
+    platform: str = ""
+    sha256: str = ""  # of the artefact; empty: the manifest
+    start: int = 0
+    size: int = 0  # bytes, at most
+    have: int = 0  # bytes of the whole bundle that are here, for who watches
+    of: int = 0  # and of how many; 0: that is not known yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bye:
     """Up: leaving on purpose; what I hold stays with me."""
 
@@ -266,15 +319,15 @@ class Bye:
     held: int
 
 
-Down: TypeAlias = Job | Grant | Revoke | Cancel | Check | Receipt | Settings | Renew
-Up: TypeAlias = Hello | Accepted | Rejected | Started | Log | Blob | Result | Ping | Bye
+Down: TypeAlias = Job | Grant | Revoke | Cancel | Check | Receipt | Settings | Renew | Bundle | Part | Needed
+Up: TypeAlias = Hello | Accepted | Rejected | Started | Log | Blob | Result | Ping | Want | Bye
 Message: TypeAlias = Down | Up
 
 KINDS: Final[dict[str, type[Message]]] = {
     kind.KIND: kind
     for kind in (
-        Job, Grant, Revoke, Cancel, Check, Receipt, Settings, Renew,
-        Hello, Accepted, Rejected, Started, Log, Blob, Result, Ping, Bye,
+        Job, Grant, Revoke, Cancel, Check, Receipt, Settings, Renew, Bundle, Part, Needed,
+        Hello, Accepted, Rejected, Started, Log, Blob, Result, Ping, Want, Bye,
     )
 }  # fmt: skip
 

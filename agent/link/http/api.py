@@ -17,7 +17,7 @@ from agent.tls.reasons import tls_error
 from agent.wire import proofs, quarantine
 from agent.wire.claims import JobId
 from agent.wire.errors import Unresolved
-from agent.wire.messages import Blob
+from agent.wire.messages import Blob, Want
 from agent.wire.repeatable import FIRST, REQUEST_ID
 
 CONNECT_S: Final = 10.0
@@ -126,6 +126,26 @@ class Api:
             raise Unresolved(f"{path} may not be read by this job") from None
         except Unwanted as error:
             raise Unresolved(str(error)) from error
+
+    async def bundle(self, want: Want) -> dict[str, Any]:
+        """What it consists of."""
+        place = {"platform": want.platform, "have": want.have, "of": want.of}
+        found: dict[str, Any] = await self._request("GET", f"{ALL}/bundle/{_word(want.bundle)}", params=place)
+        return found
+
+    async def needed_bundles(self) -> list[str]:
+        return list(map(str, await self._request("GET", f"{ALL}/bundles")))
+
+    async def artefact(self, want: Want) -> bytes:
+        """Its bytes from `start` on, `size` of them at most."""
+        path = f"{ALL}/artefact/{_word(want.sha256)}"
+        place = {"bundle": want.bundle, "platform": want.platform, "have": want.have, "of": want.of}
+        headers = {"Range": f"bytes={want.start}-{want.start + want.size - 1}"}
+        answer = await self._answer("GET", path, None, headers=headers, params=place)
+        _judge(answer, f"GET {path}")
+        if answer.status_code != httpx.codes.PARTIAL_CONTENT:  # a proxy that knows no ranges
+            return answer.content[want.start : want.start + want.size]
+        return answer.content
 
     async def deployed(self, path: str) -> dict[str, Any]:
         """Code that a job came without, with all that is told of it."""

@@ -8,6 +8,7 @@ from typing import Final
 from agent.errors import LinkDown
 from agent.link.enrol import keyring
 from agent.link.http.api import Api, client_for
+from agent.link.http.bundles import brought
 from agent.link.http.dialect import Dialect
 from agent.link.http.doubts import Doubts
 from agent.link.http.edge import Edge
@@ -23,7 +24,7 @@ from agent.tls.outbound import Outbound
 from agent.trust import SigningKey
 from agent.wire.claims import Attempt, JobId, Tag
 from agent.wire.envelope import pack
-from agent.wire.messages import Accepted, Blob, Bye, Delivery, Grant, Log, Message, Rejected, Result
+from agent.wire.messages import Accepted, Blob, Bye, Delivery, Grant, Log, Message, Rejected, Result, Want
 from agent.wire.tokens import bearer_of, with_ticket
 
 TOLD_MAX: Final = 1000  # messages that wait to be obeyed
@@ -72,7 +73,8 @@ class HttpLink:
         elif kind == "log":
             await self._uplink.push_logs([one for one in messages if isinstance(one, Log)])
         elif kind == "ping":
-            await self._dialect.still_there()
+            wants = [one for one in messages if isinstance(one, Want)]
+            await (self._bring(wants) if wants else self._dialect.still_there())
         elif kind == "blob":
             await self._uplink.send_parts([one for one in messages if isinstance(one, Blob)])
         else:
@@ -124,6 +126,18 @@ class HttpLink:
             await self._dialect.lost([(JobId(message.job_id), Attempt(message.attempt))])
         elif isinstance(message, Bye):
             await self._dialect.end()
+
+    async def _bring(self, wants: Sequence[Want]) -> None:
+        """Beside each other: a long way is no thin one."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for want in wants:
+                    group.create_task(self._bring_one(want), name="bundle")
+        except* LinkDown as errors:
+            raise errors.exceptions[0] from None
+
+    async def _bring_one(self, want: Want) -> None:
+        await self._tell([await brought(self._api, want)])
 
     async def _tell(self, messages: Sequence[Message]) -> None:
         for message in messages:

@@ -50,6 +50,7 @@ def job_of(
         origin=json.dumps({name: job[name] for name in COMPLETED_FIELDS if job.get(name) is not None}),
         hidden=listed(list(args.secrets)),
         scripts=dict(reply.get("scripts") or {}),
+        bundle=str(reply.get("bundle") or ""),
         **_taken_along(reply.get("taken_along")),
     )
 

@@ -1,0 +1,74 @@
+"""What this site says of itself, so that bundles can be made for it: its interpreters, libc and machine."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from typing import Final
+
+import structlog
+
+log = structlog.get_logger()
+
+ASK_S: Final = 10.0
+ABOUT: Final = """
+import json, platform, sys
+print(json.dumps({
+    "python": platform.python_version(),
+    "implementation": sys.implementation.name,
+    "libc": " ".join(platform.libc_ver()),
+}))
+"""
+
+
+def facts(python: str | None, node: str | None = None) -> dict[str, str]:
+    """Of the interpreters that jobs get. One that does not answer is left out: it runs no job either."""
+    found = {"machine": platform.machine(), **_of_python(python)}
+    if version := _said([node or shutil.which("node") or "", "--version"]):
+        found["node"] = version.lstrip("v")
+    return {name: value for name, value in found.items() if value}
+
+
+def _of_python(path: str | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    if path == sys.executable:
+        libc = " ".join(platform.libc_ver())
+        found = {"python": platform.python_version(), "implementation": sys.implementation.name, "libc": libc}
+    else:
+        try:
+            found = dict(json.loads(_said([path, "-I", "-c", ABOUT]) or "{}"))
+        except ValueError:
+            found = {}
+    return found | {"libc": _libc(found.get("libc", "").strip())}
+
+
+def _libc(said: str) -> str:
+    """The standard library knows of glibc only."""
+    if said.startswith("glibc"):
+        return said
+    loaders = [name for name in _names("/lib") if name.startswith("ld-musl-")]
+    text = _said([f"/lib/{loaders[0]}"], of_errors=True) if loaders else ""
+    version = next((line.split()[1] for line in text.splitlines() if line.startswith("Version ")), "")
+    return f"musl {version}" if version else ""
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 names only
+    except OSError:
+        return []
+
+
+def _said(command: list[str], *, of_errors: bool = False) -> str:
+    """What a program prints; empty when it is not there, fails or hangs."""
+    if not command[0]:
+        return ""
+    try:
+        ended = subprocess.run(command, capture_output=True, timeout=ASK_S, check=False, text=True)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        log.warning("interpreter.silent", program=command[0], reason=str(error))
+        return ""
+    return (ended.stderr if of_errors else ended.stdout).strip()
