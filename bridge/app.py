@@ -44,6 +44,7 @@ from bridge.wiring.enrolling import address_of, enrolments_of
 from bridge.wiring.relaying import desk_of, one_term, taker
 from bridge.wiring.rounds import announce, keep_up, look_for_untold, sweep
 from bridge.wiring.serving import together, until_signal
+from bridge.wiring.supplying import supplying_of
 from bridge.wiring.working import until_told, working_of
 
 log = structlog.get_logger()
@@ -59,6 +60,7 @@ async def serve(settings: Settings) -> None:
         ledger = Ledger(store, clock)
         signer = await Signer.load(ledger)
         cluster = await _cluster(settings, store, clock, signer)
+        supplying = supplying_of(settings, store, clock, signer, cluster)
         tokens, devices = cluster.tokens, cluster.devices
         is_revoked = partial(_is_revoked, tokens, cluster.successors)
         lead: dict[str, Part] = {
@@ -84,7 +86,8 @@ async def serve(settings: Settings) -> None:
             desk = desk_of(settings, settings.amqp_url, ledger)
             carriage = carriage_of(settings, desk, ledger, letters, recorder, quarantine, clock)
             relaying = partial(one_term, settings, desk, source, ledger, signer, quarantine, devices, clock)
-            lead["relay"] = partial(relaying, lambda relay: ending([*takers, taker(relay)]), letters)
+            relaying = partial(relaying, letters=letters, supply=supplying.supply)
+            lead["relay"] = partial(relaying, lambda relay: ending([*takers, taker(relay)]))
             stand_by["desk"] = desk.stand_by
             routes += BrokerAuth(devices.verify, tokens.seen, vhost_of(settings.amqp_url)).routes()
         enrolments = enrolments_of(
@@ -97,18 +100,19 @@ async def serve(settings: Settings) -> None:
             clock,
             desk,
             proof_of_revocation=Proofs(is_revoked, signer.sign).of,
+            sends_bundles=supplying.supply is not None,
         )
         pages = showing.pages_of(
             settings, cluster, store, ledger, clock, signer, desk, letters, quarantine, carriage
         )
         routes += deciding_routes(letters, quarantine, carriage, cluster)
         lead["fleet"] = showing.keeping_of(store, ledger, clock)
-        routes = [*enrolments.routes(), *routes, *cluster.routes, *pages.routes]
+        routes = [*enrolments.routes(), *routes, *cluster.routes, *supplying.routes, *pages.routes]
         beside: dict[str, Part] = {
             "leading": partial(leadership.run, partial(together, lead), partial(together, stand_by)),
             "renewal": Renewal(ledger, signer, desk).run,
             "wishes": pages.wishes,
-            **_always(cluster, settings),
+            **(_always(cluster, settings) | supplying.parts),
         }
         if settings.worker is not None:
             working = await working_of(settings, settings.worker, cluster, store, clock)

@@ -22,6 +22,7 @@ from bridge.web import tls
 from bridge.web.tls import Pair
 from bridge.worker.settings import WorkerSettings
 
+MIB: Final = 1024 * 1024
 SECRETS: Final = ("AGENT_TOKEN", "AMQP_URL", "PUBLIC_AMQP_URL")  # each also from a file: AMQP_URL_FILE
 
 
@@ -56,6 +57,7 @@ class Settings:
     devices: Rules
     worker: WorkerSettings | None  # the normal worker in this process; None: there is none
     registries: Mapping[str, str] = field(default_factory=dict, repr=False)  # as uv and npm are told
+    bundles_bytes: int  # what may be kept of what jobs import, for agents; 0: they are sent none
 
 
 def read(
@@ -96,7 +98,12 @@ def read(
         devices=devices,
         worker=worker,
         registries=environment_of(env),
+        bundles_bytes=_bundles_mb(env) * MIB,
     )
+
+
+def _bundles_mb(env: Mapping[str, str]) -> int:
+    return 0 if env.get("BUNDLES_MB", "").strip() == "0" else _whole(env, "BUNDLES_MB", 4096)
 
 
 def upstream_of(env: Mapping[str, str]) -> str:

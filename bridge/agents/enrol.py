@@ -1,7 +1,7 @@
 """Enrolment: an agent token in, the link to use out (DESIGN section 6); and who is enrolled, for people."""
 
 import base64
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Annotated, Any, Protocol
 
 import structlog
@@ -37,18 +37,28 @@ ProofOfRevocation = Callable[[str], Awaitable[str]]  # of a bearer's token; empt
 Admit = Callable[[WorkerName, frozenset[Tag]], Awaitable[None]]
 
 
+Fact = Annotated[str, Meta(max_length=100)]
+
+
 class About(Struct):
     """What an agent says of itself. Its clock may show any year; one of an older release shows no device."""
 
     version: str = ""
     slots: Annotated[int, Meta(ge=0, le=2**31)] = 1
     wall_s: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None
+    platform: Annotated[dict[Fact, Fact], Meta(max_length=20)] = {}
     device: Shown | None = None
 
 
 class Register(Protocol):
     async def enrol(
-        self, claims: Claims, version: str, slots: int, clock_offset_ms: int | None, token_id: str
+        self,
+        claims: Claims,
+        version: str,
+        slots: int,
+        clock_offset_ms: int | None,
+        token_id: str,
+        platform: Mapping[str, str],
     ) -> None: ...
 
     async def shared_tags(self, worker: WorkerName, tags: Iterable[Tag]) -> frozenset[Tag]: ...
@@ -95,6 +105,7 @@ class Enrolments:
         admissions_per_s: int,
         api_url: str = "",
         proof_of_revocation: ProofOfRevocation = no_proof,
+        sends_bundles: bool = False,
     ) -> None:
         """`public_amqp_url`: where agents find the broker, which may differ from where the bridge does.
 
@@ -112,6 +123,7 @@ class Enrolments:
         self._address = address
         self._clock = clock
         self._proof_of_revocation = proof_of_revocation
+        self._sends_bundles = sends_bundles
         self._admission = Admission(admissions_per_s, clock.monotonic_s())
 
     def routes(self) -> list[Route]:
@@ -147,7 +159,9 @@ class Enrolments:
         """What is read below the commit may be old, but whatever changes after it asks this agent again."""
         shared = await self._register.shared_tags(claims.worker, claims.tags)
         offset_ms = self._offset_ms(about.wall_s)
-        await self._register.enrol(claims, about.version, about.slots, offset_ms, token_id(bearer))
+        await self._register.enrol(
+            claims, about.version, about.slots, offset_ms, token_id(bearer), about.platform
+        )
         await self._successors.note_use(bearer, claims)
         return {
             "worker": claims.worker,
@@ -159,6 +173,7 @@ class Enrolments:
             "keys": {kid: base64.b64encode(raw).decode() for kid, raw in self._keys.public_keys().items()},
             "introductions": self._keys.introductions(),
             "signs_control": bool(self._amqp_url),
+            "bundles": self._sends_bundles,
             "ticket": ticket,
             "token": await self._successors.of(bearer) if ticket else "",
             "base_url": self._api_url,

@@ -192,16 +192,18 @@ class Pulled:
     token: str
     hidden: tuple[str, ...] = ()  # secrets among the arguments, which the job's log must not show
     scripts: Mapping[str, str] = field(default_factory=dict)  # that it imports of the workspace, by path
+    bundle: str = ""  # of what it imports, as an agent fetches it (`wire.bundles`)
 
     def as_json(self, taken_along: Mapping[str, Any] | None = None) -> bytes:
         """The JobAndPerms of agent-api.md 3.1, with the rules of its custody added to the job.
 
-        Code travels in `raw_code`, so a worker needs no second call, whatever the kind. `hidden`,
-        `scripts` and `taken_along` are ours.
+        Code travels in `raw_code`, so a worker needs no second call, whatever the kind. `hidden`, `scripts`,
+        `bundle` and `taken_along` are ours.
         """
         return msgspec.json.encode(
             ({"hidden": self.hidden} if self.hidden else {})
             | ({"scripts": self.scripts} if self.scripts else {})
+            | ({"bundle": self.bundle} if self.bundle else {})
             | ({} if taken_along is None else {"taken_along": taken_along})
             | {
                 "job": self._job(),

@@ -21,6 +21,7 @@ from bridge.errors import BadRequest, NotFound
 from bridge.jobs import joblog, push, repeats, transitions
 from bridge.jobs.arguments import Arguments, Unresolved
 from bridge.jobs.arrivals import Arrivals
+from bridge.jobs.carrying import Carry, carry_nothing
 from bridge.jobs.due import Due
 from bridge.jobs.giving_up import GivenUp, give_up
 from bridge.jobs.heartbeats import Heartbeats
@@ -87,6 +88,7 @@ class Jobs:
         self.endings = News()  # by job: of its runs
         self.cancels = News()  # by the worker that has the job
         self.closing = False
+        self.with_bundle: Carry = carry_nothing
         bulletin.on(Kind.PUSHED, self._pushed, self._wake)
         bulletin.on(Kind.READY, lambda _: self._wake(), self._wake)
         bulletin.on(Kind.LATER, lambda _: self._later(), self._wake)
@@ -169,7 +171,8 @@ class Jobs:
             ):  # whoever runs its steps resolves what they need
                 return pulled
             try:
-                return await with_scripts(self._store, await self._arguments.resolve(pulled))
+                resolved = await with_scripts(self._store, await self._arguments.resolve(pulled))
+                return await self.with_bundle(resolved)
             except Unresolved as error:
                 await self._end_unrun(pulled, "NotFound", str(error))
 

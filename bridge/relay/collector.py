@@ -1,8 +1,8 @@
 """Hop 6 and the events on the way: what agents send up reaches the ledger and the cluster."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
@@ -29,6 +29,7 @@ from agent.wire.messages import (
     Revoke,
     Settings,
     Started,
+    Want,
 )
 from agent.wire.routing import EVENTS, LOGS, PINGS, RESULTS
 from bridge.broker.channel import Broker, broker_errors
@@ -57,8 +58,21 @@ EVENT_WORKERS: Final = 4
 CLUSTER_RETRY_S: Final = 2.0
 
 Handle = Callable[[WorkerName, list[Message]], Awaitable[bool]]
+Tell = Callable[[WorkerName, Sequence[Message]], Awaitable[None]]
 # Worker, headers, the exact bytes, what they are. Raises `BadSignature` for what its device did not sign.
 RequireSigned = Callable[[WorkerName, Mapping[str, object], bytes, str], Awaitable[None]]
+
+
+class Supply(Protocol):
+    """Sends agents what jobs import, after everything else."""
+
+    def heed(self, worker: WorkerName, want: Want) -> None:
+        """Never waits. What it has no room for is asked for again."""
+        ...
+
+    async def run(self, tell: Tell) -> None:
+        """One life of the broker session. Raises `BrokerDown`."""
+        ...
 
 
 class Collector:
@@ -75,7 +89,9 @@ class Collector:
         clock: Clock,
         require_signed: RequireSigned,
         signer: Signer,
+        supply: Supply | None = None,
     ) -> None:
+        self._supply = supply
         self._require_signed = require_signed
         self._teller = Teller(broker, signer)
         self._source = source
@@ -289,15 +305,22 @@ class Collector:
                 await revoke_lost(self._ledger, self._teller, worker)
                 if message.restarted:
                     await check_held(self._ledger, self._teller, worker)
-            case Ping():
-                self._ledger.presence.note(worker, message)
-                await self._progress.note(worker, message.progress)
+            case Ping() | Want():
+                await self._heed(worker, message)
             case Bye():
                 await self._ledger.heard(worker, held=message.held, left=True)
             case Rejected():
                 await self._rejected(worker, message)
             case _:
                 log.warning("event.unexpected", worker=worker, kind=message.KIND)
+
+    async def _heed(self, worker: WorkerName, message: Ping | Want) -> None:
+        """What comes again by itself."""
+        if isinstance(message, Ping):
+            self._ledger.presence.note(worker, message)
+            await self._progress.note(worker, message.progress)
+        elif self._supply is not None:
+            self._supply.heed(worker, message)
 
     async def _accepted(self, worker: WorkerName, message: Accepted) -> Message | None:
         """Compare and set: the first acceptor of an attempt is its custodian (I1, I2)."""

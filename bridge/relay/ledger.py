@@ -260,11 +260,13 @@ class Ledger:
         slots: int,
         clock_offset_ms: int | None = None,
         token_id: str | None = None,
+        platform: Mapping[str, str] | None = None,
     ) -> None:
         await self._execute("enrol", {
             "worker": claims.worker, "worker_group": claims.worker_group,
             "tags": json.dumps(sorted(claims.tags)), "version": version, "slots": slots,
             "clock_offset_ms": clock_offset_ms, "token_id": token_id,
+            "platform": json.dumps(dict(platform)) if platform else None,
         })  # fmt: skip
         self.agent_came()
 

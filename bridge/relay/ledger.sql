@@ -224,10 +224,10 @@ DELETE FROM blob_part WHERE job_id = :job_id;
 
 -- name: enrol
 INSERT INTO enrolled_agent (worker, worker_group, tags, version, slots, enrolled_at, last_heard, clock_offset_ms,
-                            token_id)
-VALUES (:worker, :worker_group, :tags, :version, :slots, :now, :now, :clock_offset_ms, :token_id)
+                            token_id, platform)
+VALUES (:worker, :worker_group, :tags, :version, :slots, :now, :now, :clock_offset_ms, :token_id, :platform)
 ON CONFLICT (worker) DO UPDATE SET worker_group = excluded.worker_group, tags = excluded.tags,
-   token_id = excluded.token_id, renew = NULL,
+   token_id = excluded.token_id, renew = NULL, platform = excluded.platform,
    version = excluded.version, slots = excluded.slots, last_heard = excluded.last_heard, left_at = NULL,
    clock_offset_ms = coalesce(excluded.clock_offset_ms, enrolled_agent.clock_offset_ms);
 

@@ -12,7 +12,7 @@ from agent.database import WriteFailed
 from agent.wire.claims import Tag, WorkerName
 from bridge.broker.channel import Broker
 from bridge.errors import BrokerDown
-from bridge.relay.collector import Collector, RequireSigned
+from bridge.relay.collector import Collector, RequireSigned, Supply
 from bridge.relay.desk import Desk
 from bridge.relay.dispatcher import Dispatcher
 from bridge.relay.ledger import Ledger
@@ -23,6 +23,7 @@ from bridge.relay.quarantine import Quarantine
 from bridge.relay.recorder import Recorder
 from bridge.relay.signer import Signer
 from bridge.relay.sources.source import Source
+from bridge.relay.telling import Teller
 from bridge.relay.watch import Watch
 
 log = structlog.get_logger()
@@ -46,8 +47,13 @@ class Relay:
         *,
         ready_max: int,
         letters: DeadLetters | None = None,
+        supply: Supply | None = None,
     ) -> None:
-        """`letters`: where dead letters go; without, they stay in the broker."""
+        """`letters`: where dead letters go; without, they stay in the broker.
+
+        `supply`: what sends agents what jobs import; without, nothing is sent.
+        """
+        self._supply = supply
         self._desk = desk
         self._letters = letters
         self._require_signed = require_signed
@@ -114,6 +120,7 @@ class Relay:
             self._clock,
             self._require_signed,
             self._signer,
+            self._supply,
         )
         self._lost.listen_anew()
         up()
@@ -123,6 +130,8 @@ class Relay:
             group.create_task(self._say_blocked(broker), name="blocking")
             group.create_task(collector.run(), name="collector")
             group.create_task(dispatcher.run(), name="dispatcher")
+            if self._supply is not None:
+                group.create_task(self._supply.run(Teller(broker, self._signer).tell), name="bundles")
             if self._letters is not None:
                 group.create_task(self._letters.run(broker), name="dead letters")
 

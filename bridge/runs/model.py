@@ -107,6 +107,15 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """How much of what a job imports is at its site."""
+
+    have: int  # bytes
+    size: int  # 0: not known yet
+    why: str  # what holds it up; empty: nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     now_s: float
     job: Job
@@ -121,6 +130,7 @@ class Facts:
     lost_after_s: float = 86_400.0  # for how long a silent holder keeps it
     may_replace: bool = True
     quarantined: int = 0  # results of it that wait for a word
+    supply: Supply | None = None  # what its holder still fetches of what it imports
 
     @property
     def current(self) -> Attempt | None:

@@ -77,6 +77,16 @@ SELECT job.id, job.workspace_id, job.created_at, job.created_by, job.scheduled_f
   LEFT JOIN job_progress ON job_progress.job_id = job.id
  WHERE job.id = :id;
 
+-- name: lock
+SELECT coalesce(job.lock, script.lock) AS lock
+  FROM job LEFT JOIN script ON script.workspace_id = job.workspace_id AND script.hash = job.script_hash
+ WHERE job.id = :id;
+
+-- name: supply
+-- What an agent still fetches of what the job imports.
+SELECT have, size, why FROM bundle_progress
+ WHERE worker = :worker AND bundle = :bundle AND at > :since AND (size = 0 OR have < size);
+
 -- name: texts
 -- At most so many characters of each; and how many there are.
 SELECT substr(job.args, 1, CAST(:most AS INTEGER)) AS args, length(job.args) AS args_chars,

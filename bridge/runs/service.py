@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.clock import Clock
+from agent.wire.bundles import bundle_of
 from agent.wire.claims import Tag
 from agent.wire.messages import Delivery
 from bridge.errors import NotFound
@@ -15,13 +16,14 @@ from bridge.jobs import joblog
 from bridge.jobs.heartbeats import Heartbeats
 from bridge.relay.policy import Policies, Replace
 from bridge.runs.facts import attempt_of, job_of, may_serve, server_of
-from bridge.runs.model import Facts, Way, Where
+from bridge.runs.model import Facts, Supply, Way, Where
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
 
 SQL: Final = queries(Path(__file__).with_name("runs.sql"))
 
 PER_PAGE: Final = 50
+SUPPLY_FRESH_S: Final = 180.0  # who fetches says how far it is more often
 SCAN_MAX: Final = 10_000  # jobs that one page of a filtered list looks at
 SHOWN_MAX_CHARS: Final = 128 * 1024  # of arguments, code and result; the API has the whole
 TAIL_CHARS: Final = 64 * 1024  # of a log, at first
@@ -197,7 +199,7 @@ class Runs:
     async def facts(self, job_id: str) -> tuple[Facts, dict[str, Any]]:
         """All that is known of its custody now, and its record. Raises `NotFound`."""
         now_s = self._clock.wall_s()
-        found = await self._store.read(lambda db: _read_facts(db, job_id))
+        found = await self._store.read(lambda db: _read_facts(db, job_id, now_s))
         job = job_of(found.record, self._heartbeats.wall_s(job_id))
         attempts = [attempt_of(row) for row in found.attempts]
         way = self._carrying()
@@ -224,6 +226,7 @@ class Runs:
                 tag, self._policies.delivery(tag, delivery), None if wish is None else Replace(wish)
             ),
             quarantined=found.figures["quarantined"],
+            supply=found.supply,
         )
         return facts, found.record | {"retried_as": found.figures["retried_as"]}
 
@@ -234,9 +237,10 @@ class _Found:
     attempts: Sequence[Row]
     figures: Mapping[str, Any]
     ahead: int
+    supply: Supply | None
 
 
-def _read_facts(db: Connection, job_id: str) -> _Found:
+def _read_facts(db: Connection, job_id: str, now_s: float) -> _Found:
     row = db.execute(SQL["job"], {"id": job_id}).fetchone()
     if row is None:
         raise NotFound(f"there is no job {job_id}")
@@ -260,7 +264,26 @@ def _read_facts(db: Connection, job_id: str) -> _Found:
         attempts=attempts,
         figures=dict(db.execute(SQL["figures"], about).fetchone()),
         ahead=ahead,
+        supply=_read_supply(db, record, attempts, now_s),
     )
+
+
+def _read_supply(
+    db: Connection, record: Mapping[str, Any], attempts: Sequence[Row], now_s: float
+) -> Supply | None:
+    """Of a job that is at a site and has not begun; what was said long ago is not believed."""
+    if record["status"] is not None or any(row["started_at"] for row in attempts):
+        return None
+    worker = next(
+        (row["custodian"] for row in attempts if row["state"] == "accepted"), record["queue_worker"]
+    )
+    lock = db.execute(SQL["lock"], {"id": record["id"]}).fetchone()["lock"]
+    bundle = bundle_of(record["language"], lock)
+    if not worker or not bundle:
+        return None
+    about = {"worker": worker, "bundle": bundle, "since": now_s - SUPPLY_FRESH_S}
+    row = db.execute(SQL["supply"], about).fetchone()
+    return None if row is None else Supply(have=row["have"], size=row["size"], why=row["why"])
 
 
 def _number(text: str) -> float:

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from bridge.runs.model import AWAY, Attempt, Facts, Link, Server, Standing, Where
+from bridge.runs.model import AWAY, Attempt, Facts, Link, Server, Standing, Supply, Where
 
 DAY_S: Final = 86_400
+MB: Final = 1024 * 1024
 BRIDGE: Final = (
     "ag-bridge-"  # how the names of bridges begin, for whom the cluster's record is no more than that
 )
@@ -166,6 +167,12 @@ def _at_site(facts: Facts, attempt: Attempt, custodian: str) -> Why:
         return _not_heard(facts, attempt, holder)
     if attempt.started_at is not None:
         return Why(Mood.MOVES, (f"running at {custodian} since ", At(attempt.started_at), *_so_far(facts)))
+    return _not_begun(facts, custodian, holder)
+
+
+def _not_begun(facts: Facts, custodian: str, holder: Server) -> Why:
+    if facts.supply is not None:
+        return _waits(f"at {custodian}, {_supply(facts.supply)}")
     if _is_full(holder):
         return _waits(f"at {custodian}, {_busy(holder)}: it starts when a slot is free")
     return Why(Mood.MOVES, (f"at {custodian}, and starts there",))
@@ -195,7 +202,15 @@ def _handed_out(facts: Facts) -> Why:
     heard = job.last_ping_at or (holder.since if holder else None) or job.handed_out_at or facts.now_s
     if (holder is not None and holder.standing in AWAY) or facts.now_s - heard > SILENT_S:
         return _waits(f"held by {name}, which is not heard of since ", At(heard), *_in_the_end(facts, holder))
+    if facts.supply is not None:
+        return _waits(f"at {name}, {_supply(facts.supply)}")
     return Why(Mood.MOVES, (f"running at {name} since ", At(job.handed_out_at or heard), *_so_far(facts)))
+
+
+def _supply(supply: Supply) -> str:
+    of = f": {supply.have / MB:.1f} of {supply.size / MB:.1f} MB" if supply.size else ""
+    why = f" ({supply.why})" if supply.why else ""
+    return f"waits for its dependencies{of}{why}"
 
 
 def _nobody(facts: Facts) -> Why:

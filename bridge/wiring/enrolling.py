@@ -31,6 +31,7 @@ def enrolments_of(
     *,
     api_url: str = "",
     proof_of_revocation: ProofOfRevocation = no_proof,
+    sends_bundles: bool = False,
 ) -> Enrolments:
     """With a desk agents get a link over RabbitMQ, without one over HTTP.
 
@@ -49,6 +50,7 @@ def enrolments_of(
         admissions_per_s=settings.admissions_per_s,
         api_url=api_url,
         proof_of_revocation=proof_of_revocation,
+        sends_bundles=sends_bundles,
     )
 
 

@@ -10,6 +10,7 @@ from bridge.broker.channel import connect
 from bridge.broker.topology import Topology
 from bridge.config import Settings
 from bridge.devices.service import Devices
+from bridge.relay.collector import Supply
 from bridge.relay.desk import Desk
 from bridge.relay.ledger import Ledger
 from bridge.relay.letters import DeadLetters
@@ -36,11 +37,12 @@ async def one_term(
     clock: Clock,
     ending: Callable[[Relay], Coroutine[Any, Any, None]],
     letters: DeadLetters | None = None,
+    supply: Supply | None = None,
 ) -> None:
     """A new relay for each time of leading: what the last one remembered may be wrong by now.
 
     `ending`: what carries out the end of agents' tokens, and takes from the relay what they hold. `letters`:
-    where dead letters go; without, they stay in the broker.
+    where dead letters go; without, they stay in the broker. `supply`: what sends agents what jobs import.
     """
     relay = Relay(
         desk,
@@ -53,6 +55,7 @@ async def one_term(
         devices.require_signed,
         ready_max=settings.ready_max,
         letters=letters,
+        supply=supply,
     )
     await together({"jobs": relay.run, "revocations": lambda: ending(relay)})
 

@@ -223,6 +223,10 @@ class Cluster:
         """The answer's JSON."""
         return self._get(path).json()
 
+    def page(self, path: str) -> str:
+        """As a person is shown it."""
+        return self._get(path).text
+
     def token(self, *tags: str, group: str = "site", lives_s: int = 3600) -> str:
         """A new agent token for these tags."""
         body = {"worker_group": group, "tags": list(tags), "exp": int(time.time()) + lives_s}

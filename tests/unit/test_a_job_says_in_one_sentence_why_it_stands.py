@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.runs.model import Attempt, Facts, Job, Link, Server, Standing, Way, Where
+from bridge.runs.model import Attempt, Facts, Job, Link, Server, Standing, Supply, Way, Where
 from bridge.runs.why import Mood, why
 
 NOW = 20 * 86_400.0 + 12 * 3600.0  # noon
@@ -207,6 +207,16 @@ SENTENCES = {
         Mood.MOVES,
         "at ag-pos-suva, and starts there",
     ),
+    "at a site that fetches what it imports": (
+        facts(OUT, ACCEPTED, holder=server(), supply=Supply(have=3 * 2**20, size=8 * 2**20, why="")),
+        Mood.WAITS,
+        "at ag-pos-suva, waits for its dependencies: 3.0 of 8.0 MB",
+    ),
+    "at a site whose bundle is not made yet": (
+        facts(OUT, ACCEPTED, holder=server(), supply=Supply(have=0, size=0, why="the bridge fetches it")),
+        Mood.WAITS,
+        "at ag-pos-suva, waits for its dependencies (the bridge fetches it)",
+    ),
     "at a site without a slot": (
         facts(OUT, ACCEPTED, holder=server(held=5)),
         Mood.WAITS,
@@ -288,6 +298,14 @@ SENTENCES = {
         facts(replace(OUT, worker="ag-shop"), parts=1),
         Mood.MOVES,
         "its result is on its way from ag-shop: 1 part came",
+    ),
+    "over HTTP, and it fetches what it imports": (
+        facts(
+            replace(OUT, worker="ag-pos-suva", last_ping_at=NOW - 5),
+            supply=Supply(have=2**20, size=2**21, why=""),
+        ),
+        Mood.WAITS,
+        "at ag-pos-suva, waits for its dependencies: 1.0 of 2.0 MB",
     ),
     "a worker over HTTP that is silent": (
         facts(replace(OUT, worker="ag-shop", last_ping_at=NINE), lost_after_s=600.0),

@@ -55,7 +55,7 @@ class LocalSource:
         job = await self._jobs.pull(WORKER, sorted(lane))
         if job is None:
             return None
-        pulled = replace(pulled_from(json.loads(job.as_json()), None), takes_states=True)
+        pulled = replace(pulled_from(json.loads(job.as_json()), None), takes_states=True, bundle=job.bundle)
         if self._luggage is not None:
             pulled = replace(pulled, **asdict(await self._luggage(job)))
         if self._environments is None:

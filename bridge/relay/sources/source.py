@@ -45,6 +45,7 @@ class Pulled:
     sealed_for: Mapping[str, str] = field(default_factory=dict)
     withheld: Mapping[str, str] = field(default_factory=dict)
     scripts: Mapping[str, str] = field(default_factory=dict)
+    bundle: str = ""  # of what it imports, where the bridge sends that
 
     def as_job(self, attempt: Attempt, now: float) -> Job:
         """What travels; `now` is in wall seconds."""
@@ -76,6 +77,7 @@ class Pulled:
             sealed_for=dict(self.sealed_for),
             withheld=dict(self.withheld),
             scripts=dict(self.scripts),
+            bundle=self.bundle,
         )
 
     def as_custody(self, attempt: Attempt) -> Custody:
