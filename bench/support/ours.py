@@ -74,8 +74,8 @@ class Ours:
         self.agent = agent
         self.spool = spool
 
-    def submit(self, work: Work, source: str | None = None) -> str:
-        order = {"content": source or SOURCE[work], "language": str(work), "tag": TAG}
+    def submit(self, work: Work, source: str | None = None, lock: str | None = None) -> str:
+        order = {"content": source or SOURCE[work], "language": str(work), "tag": TAG, "lock": lock}
         return self._api.call("POST", f"{JOBS}/run/preview", order)
 
     def are_recorded(self, total: int) -> bool:
@@ -126,11 +126,12 @@ def ours(
     public_amqp_url: str | None = None,
     port: int | None = None,
     base_url: str | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Ours]:
     """Both processes up and enrolled. `under`: words before `-m bridge` or `-m agent`, such as a profiler.
 
     `public_amqp_url`, `base_url`: the ways that the agent takes to the broker and to the bridge at `port`,
-    when they are not the straight ones.
+    when they are not the straight ones. `more`: of the bridge's settings.
     """
     under = under or {}
     port = port or free_ports(1)[0]
@@ -145,6 +146,7 @@ def ours(
         "ADMIN_PASSWORD_FILE": str(password),
         "PUBLIC_AMQP_URL": public_amqp_url or amqp_url,
         **introduce(amqp_url, f"http://127.0.0.1:{port}", folder / "bridge.db"),
+        **(more or {}),
     }
     bridge_words = [sys.executable, *under.get("bridge", ()), "-m", "bridge", "serve"]
     with Running(bridge_words, env=bridge_env, log=folder / "bridge.log", cwd=ROOT) as bridge:
