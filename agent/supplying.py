@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
+from typing import Final
 
 from agent.bundles import platform
 from agent.bundles.fetching import Fetching
@@ -19,6 +20,8 @@ from agent.link.link import Enrolment, Link
 from agent.spool.spool import Spool
 from agent.trust import Keyring
 from agent.wire.bundles import FAMILIES, platform_of
+
+SENDS_NONE: Final = "the bridge sends none now: it is of an older release, or its BUNDLES_MB is 0"
 
 
 class Supplying:
@@ -64,7 +67,10 @@ class Supplying:
 
     async def fetch(self, link: Link, enrolment: Enrolment) -> None:
         """One life of the link. Raises `LinkDown`."""
-        if self._supplies is not None and enrolment.bundles:
+        if self._supplies is None:
+            return
+        self._supplies.why_none = "" if enrolment.bundles else SENDS_NONE
+        if enrolment.bundles:
             await Fetching(self._supplies, link, self._families, prefetch=self._prefetch).run()
 
     def heed(self, keys: Keyring) -> HeedSupply:

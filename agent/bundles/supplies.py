@@ -55,6 +55,7 @@ class Supplies:
         self._settled: Callable[[str], None] = lambda _bundle: None
         self.known: dict[str, Known] = {}
         self.arriving: Arriving | None = None
+        self.why_none = ""  # why nothing is fetched at all
         self.untold: list[str] = []  # complete, and the bridge has not heard of it
         self.changes = Changes()  # one for whatever may make something possible
 
@@ -125,7 +126,7 @@ class Supplies:
         sizes = [self.about(bundle) for bundle in waiting]
         reasons = [one.why for bundle in waiting if (one := self.known.get(bundle)) and one.why]
         have, of = sum(have for have, _ in sizes), sum(of for _, of in sizes)
-        return sum(waiting.values()), have, of, "".join(reasons[:1])
+        return sum(waiting.values()), have, of, "".join(reasons[:1]) or self.why_none
 
     async def heed(self, message: Bundle | Part | Needed, keys: Keyring) -> None:
         """What the bridge said. `keys`: those that a manifest must be signed with (I4)."""

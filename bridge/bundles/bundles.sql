@@ -33,6 +33,9 @@ SELECT tag, language, lock FROM script
 -- name: bundle
 SELECT manifest, error, made_at FROM bundle WHERE bundle = :bundle AND platform = :platform;
 
+-- name: made
+SELECT platform, manifest IS NOT NULL AS is_made, error FROM bundle WHERE bundle = :bundle ORDER BY platform;
+
 -- name: keep
 INSERT INTO bundle (bundle, platform, manifest, error, made_at) VALUES (:bundle, :platform, :manifest, :error, :now)
 ON CONFLICT (bundle, platform) DO UPDATE SET manifest = excluded.manifest, error = excluded.error,

@@ -13,6 +13,7 @@ from agent.wire.messages import Want
 from agent.wire.proofs import signature_text
 from bridge.bundles.service import Bundles
 from bridge.errors import BadRequest, NotFound
+from bridge.jobs.scripts import Scripts
 from bridge.tokens.gate import Gate
 from bridge.web.bodies import json_reply, typed_query
 from bridge.web.described import Described
@@ -44,9 +45,17 @@ class Said(Struct):
     again_s: float
 
 
+class MadeFor(Struct):
+    """What a script's lock asks for, on one platform. `error`: why it cannot be had there; null: it can."""
+
+    platform: str
+    error: str | None
+
+
 class BundleRoutes:
-    def __init__(self, bundles: Bundles, gate: Gate) -> None:
+    def __init__(self, bundles: Bundles, scripts: Scripts, gate: Gate) -> None:
         self._bundles = bundles
+        self._scripts = scripts
         self._gate = gate
 
     def all(self) -> list[Described]:
@@ -62,7 +71,17 @@ class BundleRoutes:
                 status=206,
                 media=BYTES,
             ),
+            Described(
+                "GET", "/api/w/{workspace}/scripts/bundles/p/{path:path}", self.made, gives=list[MadeFor]
+            ),
         ]
+
+    async def made(self, request: Request) -> Response:
+        """For which platforms of sites what the script imports has been fetched, or why it cannot be."""
+        await self._gate.member(request)
+        script = await self._scripts.at_path(request.path_params["workspace"], request.path_params["path"])
+        made = await self._bundles.made_for(script["language"], script["lock"])
+        return json_reply([MadeFor(platform, error or None) for platform, error in made])
 
     async def needed(self, request: Request) -> Response:
         """The bundles of deployed scripts that have one of the token's tags."""

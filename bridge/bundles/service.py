@@ -180,6 +180,14 @@ class Bundles:
         self.order(order)
         return _no(order, "the bridge fetches it", MAKING_S)
 
+    async def made_for(self, language: str, lock: str | None) -> list[tuple[str, str]]:
+        """By platform: why what this lock asks for cannot be had there; empty: it can, and is made."""
+        rows = await self._rows("made", {"bundle": bundle_of(language, lock)})
+        found = {row["platform"]: row["error"] or "" for row in rows if row["is_made"] or row["error"]}
+        found |= {order.platform: why for order, (_, why) in self._down.items()
+                  if order.bundle == bundle_of(language, lock)}  # fmt: skip
+        return sorted(found.items())
+
     async def part(self, want: Want, most: int) -> bytes:
         """Of an artefact of the bundle that it names; empty when it is none of it, or not here any more."""
         manifest = await self._manifest(Order(want.bundle, want.platform))

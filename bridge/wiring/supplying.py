@@ -54,7 +54,9 @@ def supplying_of(
 
     cluster.jobs.with_bundle = with_bundle
     return Supplying(
-        Supply(bundles, clock), BundleRoutes(bundles, cluster.gate).all(), {"bundles": bundles.run}
+        Supply(bundles, clock),
+        BundleRoutes(bundles, cluster.scripts, cluster.gate).all(),
+        {"bundles": bundles.run},
     )
 
 

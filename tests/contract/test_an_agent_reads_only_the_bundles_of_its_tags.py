@@ -99,7 +99,9 @@ async def bundled(cluster: Running, tmp_path: Path) -> AsyncIterator[Bundled]:
         return replace(pulled, bundle=await bundles.note(pulled.language, pulled.lock, pulled.tag))
 
     cluster.cluster.jobs.with_bundle = with_bundle
-    app = build([*cluster.cluster.routes, *BundleRoutes(bundles, cluster.cluster.gate).all()])
+    app = build(
+        [*cluster.cluster.routes, *BundleRoutes(bundles, cluster.cluster.scripts, cluster.cluster.gate).all()]
+    )
     running = asyncio.ensure_future(bundles.run())
     try:
         yield Bundled(cluster, bundles, index, cache, app)
@@ -214,6 +216,16 @@ async def test_it_is_made_for_the_sites_of_its_tag_before_they_ask(bundled: Bund
     agent = await bundled.agent("pos")
     assert (await agent.get(f"{ALL}/bundles")).json() == [BUNDLE]
     await until(lambda: len(bundled.index.asked) == 2)
+
+    async def made() -> bool:
+        admin = bundled.cluster.admin.headers["authorization"].removeprefix("Bearer ")
+        path = f"/api/w/main/scripts/bundles/p/{DEPLOYED['path']}"
+        shown = (await client_of(bundled.app, admin).get(path)).json()
+        return bool(
+            shown == [{"platform": one, "error": None} for one in (PLATFORM.replace("36", "28"), PLATFORM)]
+        )
+
+    await until(made)
     assert {platform for _, platform in bundled.index.asked} == {PLATFORM, PLATFORM.replace("36", "28")}
 
 
