@@ -69,8 +69,11 @@ class Supplies:
     def need_changed(self, bundle: str) -> None:
         """A first job needs it, or none does any more: the next finds out for itself why it cannot be had."""
         one = self.known.get(bundle)
-        if one is not None and one.unmet and bundle not in self._needed():
-            self.known[bundle] = Known() if one.manifest is None else self._standing(one.manifest)
+        if one is not None and bundle not in self._needed():
+            if one.manifest is None:
+                del self.known[bundle]
+            elif one.unmet:
+                self.known[bundle] = self._standing(one.manifest)
         self.changes.note()
 
     @property
@@ -161,7 +164,11 @@ class Supplies:
         if self.used_bytes + size > self._room.most_bytes and not kept - {bundle}:
             self._never(bundle, f"with {artefact.name} it has more than the {most} MB of BUNDLES_MB here")
         else:
-            self._later(self.known[bundle], DISK_RETRY_S, "there is no room on the site's disk for it")
+            self._later(
+                self.known.setdefault(bundle, Known()),
+                DISK_RETRY_S,
+                "there is no room on the site's disk for it",
+            )
         return False
 
     def _kept_before(self, bundle: str) -> set[str]:
@@ -195,7 +202,6 @@ class Supplies:
 
     def refuse(self, bundle: str, why: str) -> None:
         """It can never be had here."""
-        self.known.setdefault(bundle, Known())
         self._never(bundle, why)
 
     def lost(self, bundle: str) -> None:
@@ -301,7 +307,7 @@ class Supplies:
 
     def _never(self, bundle: str, why: str) -> None:
         """Its jobs end with this. Who comes after them asks once more."""
-        one = self.known[bundle]
+        one = self.known.setdefault(bundle, Known())  # or it was dropped in this moment
         one.unmet, one.why = why, ""
         log.warning("bundle.unmet", bundle=bundle, reason=why)
         self._settled(bundle)
