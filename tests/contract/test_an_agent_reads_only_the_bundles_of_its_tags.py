@@ -229,6 +229,15 @@ async def test_it_is_made_for_the_sites_of_its_tag_before_they_ask(bundled: Bund
     assert {platform for _, platform in bundled.index.asked} == {PLATFORM, PLATFORM.replace("36", "28")}
 
 
+async def test_it_is_made_as_soon_as_a_script_has_its_lock(bundled: Bundled) -> None:
+    ledger = Ledger(bundled.cluster.store, bundled.cluster.clock)
+    claims = Claims(worker=WorkerName("ag-x-a"), worker_group="x", tags=frozenset({Tag("pos")}), expires_s=0)
+    await ledger.enrol(claims, "0", 1, platform=FACTS)
+    await bundled.cluster.admin.post("/api/w/main/scripts/create", json=DEPLOYED | {"tag": "pos"})
+    bundled.bundles.locked()
+    await until(lambda: bundled.index.asked == [(LOCK, PLATFORM)])
+
+
 async def test_what_the_bound_took_is_fetched_anew(bundled: Bundled) -> None:
     agent = await bundled.agent("pos")
     await bundled.pulled(agent)
