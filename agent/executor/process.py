@@ -62,14 +62,15 @@ class Executor:
         account: Account | None = None,
         umask: int = -1,
         hidden: Callable[[], Sequence[str]] = tuple,
+        languages: Mapping[str, Language] | None = None,
         warm: bool = False,
         cgroup: Path | None = None,
     ) -> None:
         """`work_dir`: a folder of the executor's own. `environment`: what every job gets beside its
         reserved variables; by default PATH, HOME, TZ, the proxies and the store of CAs of this process.
         `account`: whose the jobs' processes are; None, as `umask` -1: our own. `hidden`: what no job's log
-        may show by now. `warm`: whether python3 jobs are forked from an interpreter that runs already.
-        `cgroup`: a control group below which each job gets one of its own.
+        may show by now. `languages`: beside bash and python3. `warm`: whether python3 jobs are forked from an
+        interpreter that runs already. `cgroup`: a control group below which each job gets one of its own.
         """
         found = Interpreters.found() if interpreters is None else interpreters
         self._work_dir = work_dir.absolute()  # it is part of the mark of each job's processes
@@ -83,6 +84,7 @@ class Executor:
         self._languages: Mapping[str, Language] = {
             "bash": bash.Bash(found.bash),
             "python3": python.Python(found.python3),
+            **(languages or {}),
         }
         self._cgroups = None if cgroup is None else Cgroups(cgroup, self._work_dir)
         self._crowd = Crowd(os.geteuid() if account is None else account.uid)
@@ -155,7 +157,8 @@ class Executor:
     def _language(self, name: str) -> Language:
         if language := self._languages.get(name):
             return language
-        known = " and ".join(self._languages)
+        *others, last = self._languages
+        known = f"{', '.join(others)} and {last}"
         raise JobFailed(
             "UnknownLanguage",
             f"this agent does not run the language {name!r}; it runs {known}. "

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent.executor.languages.language import Language
 from agent.executor.limits import Limits
 from agent.executor.process import Executor, Interpreters
 from agent.executor.task import Outcome, Stop, Task
@@ -66,10 +67,17 @@ class Site:
         hidden: Callable[[], Sequence[str]] = tuple,
         *,
         warm: bool = False,
+        languages: Mapping[str, Language] | None = None,
     ) -> None:
         self.work_dir = work_dir
         self.executor = Executor(
-            work_dir, limits or Limits(), interpreters, environment, hidden=hidden, warm=warm
+            work_dir,
+            limits or Limits(),
+            interpreters,
+            environment,
+            hidden=hidden,
+            warm=warm,
+            languages=languages,
         )
 
     async def run(self, wanted: Task, running: Running | None = None) -> Ran:

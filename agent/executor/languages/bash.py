@@ -5,10 +5,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from agent.executor import results
 from agent.executor.directory import JobDirectory
-from agent.executor.errors import JobFailed
-from agent.executor.languages.language import Exit, Verdict, failure, interpreter
+from agent.executor.languages.language import Exit, Verdict, interpreter
+from agent.executor.languages.lines import last_line_verdict
 from agent.executor.task import Task
 
 MAX_POSITION: Final = 999
@@ -40,17 +39,7 @@ class Bash:
         return command
 
     def judge(self, directory: JobDirectory, exit_: Exit, most_bytes: int) -> Verdict:
-        """A non-empty result.json, then result.out, then the last line of the output."""
-        if exit_.code != 0:
-            return Verdict(False, _error(directory, exit_, most_bytes))
-        if found := results.document(directory.path / "result.json", most_bytes):
-            return Verdict(True, found)
-        if text := results.content(directory.path / "result.out", most_bytes):
-            return Verdict(True, _quoted(text.decode("utf-8", "replace"), most_bytes))
-        last_line = exit_.output.last_line
-        if last_line is None:
-            raise results.too_large(most_bytes)
-        return Verdict(True, _quoted(last_line.strip(), most_bytes))
+        return last_line_verdict(directory, exit_, most_bytes, "bash run")
 
 
 def parameters(code: str) -> list[str]:
@@ -77,20 +66,3 @@ def _text(args: Mapping[str, Any], name: str) -> str:
         return ""
     value = args[name]
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def _error(directory: JobDirectory, exit_: Exit, most_bytes: int) -> bytes:
-    try:
-        found = results.document(directory.path / "result.json", most_bytes)
-    except JobFailed as failed:
-        if failed.name == "ResultTooLarge":
-            raise
-        found = b""  # half written, or no JSON at all: the log tells more
-    return found or failure("bash run", exit_)
-
-
-def _quoted(text: str, most_bytes: int) -> bytes:
-    document = json.dumps(text, ensure_ascii=False).encode()
-    if len(document) > most_bytes:
-        raise results.too_large(most_bytes)
-    return document

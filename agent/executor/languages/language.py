@@ -28,8 +28,13 @@ class Verdict:
 
 
 class Language(Protocol):
-    setting: str  # the name of the setting that says where the interpreter is
-    result_is_last_line: bool
+    @property
+    def setting(self) -> str:
+        """The name of the setting that says where the interpreter is."""
+        ...
+
+    @property
+    def result_is_last_line(self) -> bool: ...
 
     def prepare(self, task: Task, args: Mapping[str, Any], directory: JobDirectory) -> Sequence[str]:
         """Write what the interpreter needs; return its command line. Raises `JobFailed`, OSError.
