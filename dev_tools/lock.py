@@ -1,4 +1,4 @@
-"""Writes constraints.txt: one exact version of everything that `.[bridge,dev,look]` brings."""
+"""Writes constraints.txt: one exact version of everything that `.[bridge,dev,look,sql]` brings."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def write_constraints() -> None:
     settings = RUN / "build" / "setup.cfg"  # keeps setuptools from writing beside pyproject.toml
     python = str(folder / "bin" / "python")
     env = {**os.environ, "DIST_EXTRA_CONFIG": str(settings)}
-    _run([python, "-m", "pip", "install", "-qq", "--editable", f"{ROOT}[bridge,dev,look]"], env)
+    _run([python, "-m", "pip", "install", "-qq", "--editable", f"{ROOT}[bridge,dev,look,sql]"], env)
     frozen = _run([python, "-m", "pip", "freeze", "--exclude-editable"])
     CONSTRAINTS.write_text(HEAD + frozen)
     shutil.rmtree(folder)
