@@ -81,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m agent",
         description="Takes custody of jobs, runs them with or without a link, and keeps their results.",
         epilog="Settings: MODE=agent AGENT_TOKEN BASE_INTERNAL_URL; "
-        "BASH_PATH and PYTHON_PATH choose interpreters; "
+        "BASH_PATH, PYTHON_PATH, NODE_BIN, BUN_PATH, DENO_PATH and POWERSHELL_PATH choose interpreters, "
+        "LANGUAGES_FILE declares more languages; "
         "SPOOL_QUOTA_MB, SPOOL_FLOOR_MB and SPOOL_LOG_MB bound the spool, "
         "BUNDLES_MB what is kept of what jobs import; SPOOL_KEY_FILE holds the spool's key. "
         "AGENT_TOKEN_FILE stands for AGENT_TOKEN. JOB_CGROUP: below it each job gets a control group. "

@@ -340,6 +340,7 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         hidden=credentials.tokens,
         warm=settings.warm,
         cgroup=settings.cgroup or delegated(),
+        languages=settings.repertoire.known,
     )
     log.info("leftovers.killed", processes=executor.kill_leftovers())
     scripts = SiteScripts(settings.scripts, executor, SystemClock())

@@ -12,6 +12,7 @@ from agent.credentials import read as read_secret
 from agent.errors import ConfigError
 from agent.executor.account import Account
 from agent.executor.cgroup import why_unusable
+from agent.executor.languages.repertoire import Repertoire, repertoire_of
 from agent.logs import Secret, hide
 from agent.policy import Policy, policy_of
 from agent.scripts.script import Script, scripts_of
@@ -35,6 +36,7 @@ class Settings:
     ahead: int | None  # unstarted jobs to hold per tag; None = auto
     bash_path: str | None
     python_path: str | None
+    repertoire: Repertoire  # the languages beside bash and python3
     bounds: Bounds  # of the spool
     outbound: Outbound
     seal: Seal  # of what the spool keeps
@@ -73,6 +75,7 @@ def read(
         ahead=None if ahead is None else _positive("--ahead", ahead, 1),
         bash_path=env.get("BASH_PATH"),
         python_path=env.get("PYTHON_PATH"),
+        repertoire=_repertoire(env),
         bounds=_bounds(env),
         outbound=_outbound(env),
         seal=seal(env, spool),
@@ -108,6 +111,13 @@ def _outbound(env: Mapping[str, str]) -> Outbound:
         return outbound.read(env)
     except BadTls as error:
         raise ConfigError(str(error)) from error
+
+
+def _repertoire(env: Mapping[str, str]) -> Repertoire:
+    try:
+        return repertoire_of(env)
+    except ValueError as error:
+        raise ConfigError(f"LANGUAGES_FILE: {error}.") from error
 
 
 def account_of(name: str) -> Account:

@@ -23,7 +23,7 @@ from agent.site.checks import Check, Verdict, fail, failed, ok, warn
 from agent.site.disk import account_check, folder_check, space_check, speed_check
 from agent.site.known import Known, clock_offset_s, known
 from agent.site.network import proxy_for, way_to
-from agent.site.programs import program_checks
+from agent.site.programs import languages_check, program_checks
 from agent.spool.budget import Bounds
 from agent.spool.key_note import opened
 from agent.spool.wiping import NOTE as REVOKED
@@ -98,6 +98,7 @@ def _of_this_machine(
         space_check(asked.spool, bounds, used_mb),
         speed_check(asked.spool),
         *program_checks(found, policy, account),
+        *([] if settings is None else [languages_check(settings.repertoire, policy)]),
         *seen,
     ]
 

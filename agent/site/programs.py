@@ -10,6 +10,7 @@ from typing import Final
 from agent.executor.account import Account
 from agent.executor.languages.bash import Bash
 from agent.executor.languages.python import Python
+from agent.executor.languages.repertoire import Repertoire
 from agent.executor.process import Interpreters
 from agent.policy import Policy
 from agent.site.checks import Check, fail, ok
@@ -27,6 +28,13 @@ def program_checks(found: Interpreters, policy: Policy, account: Account | None)
         if policy.languages is None or name in policy.languages
     }
     return [_program(name, path, account) for name, path in wanted.items()]
+
+
+def languages_check(repertoire: Repertoire, policy: Policy) -> Check:
+    """Those beside bash and python3; none of them has to be there."""
+    runs = [name for name in repertoire.runs if policy.languages is None or name in policy.languages]
+    missing = "; ".join(f"{name}: {why}" for name, why in repertoire.missing.items())
+    return ok("languages", ", ".join(runs) + (f" (not here: {missing})" if missing else ""))
 
 
 def _program(language: str, path: str | None, account: Account | None) -> Check:

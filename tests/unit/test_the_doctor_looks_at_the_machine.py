@@ -116,6 +116,21 @@ async def test_the_programs_of_the_languages_that_the_site_runs(spool: Path, tmp
     is_failed((await told(spool, here, policy=policy))["policy"], "must be a list of texts")
 
 
+async def test_the_languages_beside_those_that_can_be_run_here(spool: Path, tmp_path: Path) -> None:
+    here = settings("http://127.0.0.1:1") | {"DENO_PATH": "/no/such/deno"}
+    declared = tmp_path / "languages.toml"
+    declared.write_text('perl = { command = ["perl", "{file}"], file = "main.pl" }')
+    allow(declared, 0o644)
+    found = (await told(spool, here | {"LANGUAGES_FILE": str(declared)}))["languages"]
+    assert "perl" in found.said
+    assert "sqlite" in found.said
+    assert "deno: no deno (DENO_PATH)" in found.said
+    declared.write_text("perl = 1")
+    is_failed(
+        (await told(spool, here | {"LANGUAGES_FILE": str(declared)}))["settings"], "LANGUAGES_FILE", "perl"
+    )
+
+
 def test_each_language_has_its_setting() -> None:
     assert SETTINGS.keys() == {field.name for field in fields(Interpreters)}
 
