@@ -132,14 +132,17 @@ class AgentApi:
         request_id = request.headers.get(REQUEST_ID)
         if request_id is not None and not 0 < len(request_id) <= REQUEST_ID_MAX:
             raise BadRequest(f"Idempotency-Key must have 1 to {REQUEST_ID_MAX} characters")
-        tags = sorted(typed_query(request, PullFrom).wanted(claims.tags))
+        asked = typed_query(request, PullFrom)
+        tags = sorted(asked.wanted(claims.tags))
         if await self._workers.drained.holds(claims.worker):
             tags = []
         wait_s = wait_s_of(request)
         if wait_s:
             self._workers.heard(claims)
         is_repeat = FIRST not in request.headers
-        pulling = self._jobs.pull_in_time(claims.worker, tags, request_id, wait_s, is_repeat=is_repeat)
+        pulling = self._jobs.pull_in_time(
+            claims.worker, tags, request_id, wait_s, is_repeat=is_repeat, languages=asked.runs()
+        )
         pulled = await unless_gone(request, pulling, self._gate.until_ended(claims))
         reply = unit() if pulled is None else raw_json(await self._packed(pulled, claims))
         if pulled is not None and request_id is not None:

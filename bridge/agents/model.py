@@ -157,9 +157,14 @@ class TagsAsked(Struct):
 
 
 class PullFrom(Struct):
-    """Query of pull_job, ours: only jobs of these tags, with commas between them; percent-encoded each."""
+    """Query of pull_job, ours: only jobs of these, with commas between them; percent-encoded each."""
 
     tags: str | None = None
+    languages: str | None = None  # that the agent runs; a job of another waits for one that does
+
+    def runs(self) -> frozenset[str] | None:
+        """None: it does not tell."""
+        return None if self.languages is None else frozenset(map(unquote, self.languages.split(",")))
 
     def wanted(self, held: frozenset[Tag]) -> frozenset[Tag]:
         """Of what the token holds (I4); without the query all of it."""

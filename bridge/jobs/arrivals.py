@@ -7,6 +7,7 @@ agent costs the store nothing, however often it asks.
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import dropwhile
 
 
 class Arrivals:
@@ -51,6 +52,14 @@ class Arrivals:
             self._looks.remove(look)
         if look.found_none and not look.met_news:
             self.empty.update(tags)
+
+    def pass_on(self, tags: Iterable[str], event: asyncio.Event) -> None:
+        """Who waits with this event cannot take what is there: the next in each line is told."""
+        for tag in tags:
+            behind = dropwhile(lambda one: one is not event, self._lines.get(tag, ()))
+            after = next((one for one in behind if one is not event and not one.is_set()), None)
+            if after is not None:
+                after.set()
 
     def note_to_all(self) -> None:
         for line in self._lines.values():

@@ -35,6 +35,7 @@ SELECT queue.id, queue.priority, queue.scheduled_for, queue.created_at,
        CASE WHEN queue.started_at IS NULL THEN job.not_after END AS not_after
   FROM queue JOIN job USING (id)
  WHERE queue.state = 'ready' AND queue.waits_for IS NULL AND queue.tag = :tag
+   AND (CAST(:runs AS TEXT) IS NULL OR job.language IS NULL OR :runs LIKE '%,' || job.language || ',%')
  ORDER BY queue.priority DESC NULLS LAST, queue.scheduled_for, queue.created_at
  LIMIT 1;
 
@@ -43,6 +44,7 @@ SELECT queue.id, queue.priority, queue.scheduled_for, queue.created_at,
 SELECT queue.id, CASE WHEN queue.started_at IS NULL THEN job.not_after END AS not_after, job.concurrency_key
   FROM queue JOIN job USING (id)
  WHERE queue.state = 'ready' AND queue.waits_for IS NULL AND queue.tag = :tag
+   AND (CAST(:runs AS TEXT) IS NULL OR job.language IS NULL OR :runs LIKE '%,' || job.language || ',%')
  ORDER BY queue.priority DESC NULLS LAST, queue.scheduled_for, queue.created_at
  LIMIT 1
  FOR UPDATE OF queue SKIP LOCKED;

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from agent.database import WriteFailed
 from agent.wire.claims import Claims, Tag
 from agent.wire.messages import Delivery
 from bridge.dependencies.finding import with_scripts
-from bridge.errors import BadRequest, NotFound
+from bridge.errors import NotFound
 from bridge.jobs import joblog, push, repeats, transitions
 from bridge.jobs.arguments import Arguments, Unresolved
 from bridge.jobs.arrivals import Arrivals
@@ -29,14 +29,14 @@ from bridge.jobs.lanes import is_reserved, lane_of, of_agents
 from bridge.jobs.model import Cancel, Completed, Completion, Order, PingReply, Pulled, error_object
 from bridge.jobs.news import READY, Kind, News
 from bridge.jobs.patience import patience_with
+from bridge.jobs.results import checked_result
 from bridge.jobs.rules import Rules
 from bridge.jobs.tag_rules import TagRules
-from bridge.jobs.transitions import Also, Storable
+from bridge.jobs.transitions import Also, runs_of
 from bridge.store.bulletin import Bulletin, Note, Tell
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
 from bridge.tokens.jobs import JobTokens
-from bridge.web.bodies import strict_json
 
 SQL: Final = queries(Path(__file__).with_name("jobs.sql"))
 
@@ -45,20 +45,12 @@ HEARTBEATS_S: Final = 1.0  # as many as were heard in that time are told at once
 log = structlog.get_logger()
 
 
-def checked_result(completion: Completion) -> tuple[Completion, Storable]:
-    """The result as JSON text that every reader understands, verbatim where it is already.
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """With a pull: its name, if it may come again, and the languages that count (`transitions.runs_of`)."""
 
-    What is no JSON at all becomes a failure that says so: a job must not stay open for it (I1).
-    """
-    text = completion.result
-    with suppress(BadRequest):
-        return completion, Storable(strict_json(text).decode())
-    shown = text[:200].decode(errors="replace")
-    error = error_object("BadResult", f"the worker sent a result that is not JSON: {shown}")
-    return (
-        Completion(success=False, result=b"", duration_ms=completion.duration_ms),
-        Storable(json.dumps(error)),
-    )
+    request_id: str | None = None
+    runs: str | None = None
 
 
 class Jobs:
@@ -140,25 +132,32 @@ class Jobs:
             self._pushed(tag)
 
     async def pull(
-        self, worker: str, tags: Sequence[str], request_id: str | None = None, *, is_repeat: bool = True
+        self,
+        worker: str,
+        tags: Sequence[str],
+        request_id: str | None = None,
+        *,
+        is_repeat: bool = True,
+        languages: AbstractSet[str] | None = None,
     ) -> Pulled | None:
         """The best ready job of these tags, now running on `worker`; None when there is none.
 
         Best: highest priority, then longest due, then oldest (agent-api.md 2.2). Asked again with the same
         `request_id`, it is the same job, so that a lost answer strands none; `is_repeat`: it may have been
         asked before. A job whose arguments name what is not there ends here instead. Never one that is for
-        normal workers.
+        normal workers, nor of a language that is not among `languages`.
         """
-        return await self._pull(worker, of_agents(tags), request_id, is_repeat=is_repeat)
+        asked = _Asked(request_id, runs_of(languages))
+        return await self._pull(worker, of_agents(tags), asked, is_repeat=is_repeat)
 
     async def _pull(
-        self, worker: str, tags: Sequence[str], request_id: str | None, *, is_repeat: bool
+        self, worker: str, tags: Sequence[str], asked: _Asked, *, is_repeat: bool
     ) -> Pulled | None:
         while True:
             await self._due.until_s()
-            if self._arrivals.are_empty(tags) and (request_id is None or not is_repeat):
+            if self._arrivals.are_empty(tags) and (asked.request_id is None or not is_repeat):
                 return None
-            row = await self._take(worker, tags, request_id)
+            row = await self._take(worker, tags, asked)
             if row is None:
                 return None
             self.heartbeats.note(row["job_id"])
@@ -166,10 +165,8 @@ class Jobs:
             if pulled.pre_run_error is not None:
                 await self._end_unrun(pulled, "PreRunError", pulled.pre_run_error)
                 continue
-            if is_reserved(
-                lane_of(pulled.kind, pulled.tag)
-            ):  # whoever runs its steps resolves what they need
-                return pulled
+            if is_reserved(lane_of(pulled.kind, pulled.tag)):
+                return pulled  # whoever runs its steps resolves what they need
             try:
                 resolved = await with_scripts(self._store, await self._arguments.resolve(pulled))
                 return await self.with_bundle(resolved)
@@ -177,21 +174,28 @@ class Jobs:
                 await self._end_unrun(pulled, "NotFound", str(error))
 
     async def _end_unrun(self, pulled: Pulled, name: str, why: str) -> None:
-        ended = Completion(success=False, result=_error_text(name, why))
+        ended = Completion(success=False, result=json.dumps(error_object(name, why)).encode())
         await self.complete(pulled.workspace, pulled.job_id, ended)
 
-    async def _take(self, worker: str, tags: Sequence[str], request_id: str | None) -> Row | None:
-        """Ask the store."""
-        asked = (worker, tags, self._clock.wall_s(), request_id)
+    async def _take(self, worker: str, tags: Sequence[str], asked: _Asked) -> Row | None:
+        """Ask the store. Where jobs of other languages are ready, the tags are not empty."""
+        about = (worker, tags, self._clock.wall_s(), asked.request_id)
+        best = partial(transitions.take_best, runs=asked.runs)
+        beside = partial(transitions.take_beside, runs=asked.runs)
 
         def alone(connection: Connection, tell: Tell) -> Row | None:
-            return repeats.take(connection, *asked, partial(transitions.take_best, tell=tell))
+            return repeats.take(connection, *about, partial(best, tell=tell))
 
         with self._arrivals.look(tags) as look:
             row = await self._bulletin.write_beside(
-                lambda connection, _: repeats.take(connection, *asked, transitions.take_beside), alone
+                lambda connection, _: repeats.take(connection, *about, beside), alone
             )
-            look.found_none = row is None
+            others = (
+                row is None
+                and asked.runs is not None
+                and await self._store.read(lambda connection: transitions.any_ready(connection, tags))
+            )
+            look.found_none = row is None and not others
         return row
 
     async def pull_in_time(
@@ -202,27 +206,31 @@ class Jobs:
         wait_s: float,
         *,
         is_repeat: bool = True,
+        languages: AbstractSet[str] | None = None,
     ) -> Pulled | None:
         """As `pull`, but when there is none, wait for one up to `wait_s`."""
-        return await self._pull_in_time(worker, of_agents(tags), request_id, wait_s, is_repeat=is_repeat)
+        asked = _Asked(request_id, runs_of(languages))
+        return await self._pull_in_time(worker, of_agents(tags), asked, wait_s, is_repeat=is_repeat)
 
     async def pull_for_normal_worker(self, worker: str, tags: Sequence[str], wait_s: float) -> Pulled | None:
         """As `pull_in_time`, for a normal worker of this cluster: reserved lanes are tags like others."""
-        return await self._pull_in_time(worker, tags, None, wait_s, is_repeat=False)
+        return await self._pull_in_time(worker, tags, _Asked(), wait_s, is_repeat=False)
 
     async def _pull_in_time(
-        self, worker: str, tags: Sequence[str], request_id: str | None, wait_s: float, *, is_repeat: bool
+        self, worker: str, tags: Sequence[str], asked: _Asked, wait_s: float, *, is_repeat: bool
     ) -> Pulled | None:
         until_s = self._clock.monotonic_s() + wait_s
         with self._arrivals.awaited(tags) as news:
             while True:
                 news.clear()
                 try:
-                    pulled = await self._pull(worker, tags, request_id, is_repeat=is_repeat)
+                    pulled = await self._pull(worker, tags, asked, is_repeat=is_repeat)
                 except BaseException:
                     news.set()  # it was told for somebody who can take the job
                     raise
                 is_repeat = False  # what it got before would have been found
+                if pulled is None and not self._arrivals.are_empty(tags):
+                    self._arrivals.pass_on(tags, news)  # what is there is of a language that another may run
                 left_s = until_s - self._clock.monotonic_s()
                 if pulled is not None or left_s <= 0 or self.closing:
                     news.set() if pulled else news.clear()
@@ -443,7 +451,3 @@ def _ping_reply(row: Row | None) -> PingReply:
     return PingReply(
         canceled_by=row["canceled_by"], canceled_reason=row["canceled_reason"], already_completed=False
     )
-
-
-def _error_text(name: str, message: str) -> bytes:
-    return json.dumps(error_object(name, message)).encode()

@@ -1,7 +1,7 @@
 """Each change of a job's record, inside the writer's transaction that it is given."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NewType
@@ -57,16 +57,28 @@ def error_text(error: Mapping[str, Any]) -> Storable:
     return Storable(msgspec.json.encode({"error": error}).decode())
 
 
+def runs_of(languages: Iterable[str] | None) -> str | None:
+    """As `take_best` takes them; None: all."""
+    return None if languages is None else f",{','.join(sorted(languages))},"
+
+
 def take_best(
-    connection: Connection, worker: str, tags: Sequence[str], now_s: float, tell: Tell
+    connection: Connection,
+    worker: str,
+    tags: Sequence[str],
+    now_s: float,
+    tell: Tell,
+    runs: str | None = None,
 ) -> Row | None:
     """Hand the best ready job of these tags to `worker`; None: none of them is ready.
+
+    `runs`: the languages that count, with commas between them and at both ends; None: all.
 
     One whose `not_after` passed ends here instead, one whose key is full is held back.
     """
     promote(connection, now_s, tell)
     for _ in range(PASSED_OVER_MAX):
-        best = _best(connection, tags)
+        best = _best(connection, tags, runs)
         if best is None:
             return None
         if best["not_after"] is not None and best["not_after"] <= now_s:
@@ -78,7 +90,9 @@ def take_best(
     return None
 
 
-def take_beside(connection: Connection, worker: str, tags: Sequence[str], now_s: float) -> Row | None:
+def take_beside(
+    connection: Connection, worker: str, tags: Sequence[str], now_s: float, runs: str | None = None
+) -> Row | None:
     """As `take_best`, for pulls that run beside each other: each skips the rows that another has in hand.
 
     So of one job they touch its own row of the queue alone, and never wait for one another. Where more is at
@@ -88,8 +102,8 @@ def take_beside(connection: Connection, worker: str, tags: Sequence[str], now_s:
     due_s = next_due(connection)
     if due_s is not None and due_s <= now_s:
         raise NotBeside
-    for tag in _ranked(connection, tags):
-        best = connection.execute(SQL["lock_best_of_tag"], {"tag": tag}).fetchone()
+    for tag in _ranked(connection, tags, runs):
+        best = connection.execute(SQL["lock_best_of_tag"], {"tag": tag, "runs": runs}).fetchone()
         if best is None:
             continue
         if best["not_after"] is not None or best["concurrency_key"] is not None:
@@ -113,16 +127,22 @@ def next_due(connection: Connection) -> float | None:
     return min((one for one in (due_s, limits.next_free(connection)) if one is not None), default=None)
 
 
-def _best(connection: Connection, tags: Sequence[str]) -> Row | None:
-    found = (connection.execute(SQL["best_of_tag"], {"tag": tag}).fetchone() for tag in tags)
+def any_ready(connection: Connection, tags: Sequence[str]) -> bool:
+    """Of whatever language."""
+    return _best(connection, tags, None) is not None
+
+
+def _best(connection: Connection, tags: Sequence[str], runs: str | None) -> Row | None:
+    found = (connection.execute(SQL["best_of_tag"], {"tag": tag, "runs": runs}).fetchone() for tag in tags)
     return min((row for row in found if row is not None), key=_rank, default=None)
 
 
-def _ranked(connection: Connection, tags: Sequence[str]) -> Sequence[str]:
+def _ranked(connection: Connection, tags: Sequence[str], runs: str | None) -> Sequence[str]:
     """The tags that have a ready job, the best job's first."""
     if len(tags) == 1:
         return tags
-    found = {tag: connection.execute(SQL["best_of_tag"], {"tag": tag}).fetchone() for tag in tags}
+    asked = ({"tag": tag, "runs": runs} for tag in tags)
+    found = {one["tag"]: connection.execute(SQL["best_of_tag"], one).fetchone() for one in asked}
     return sorted((tag for tag in tags if found[tag] is not None), key=lambda tag: _rank(found[tag]))
 
 

@@ -46,6 +46,7 @@ class Api:
         key: str = "",
         is_first: bool = False,
         tags: str | None = None,
+        languages: str | None = None,
         wait_s: float = 0.0,
         check: Check | None = None,
     ) -> dict[str, Any] | None:
@@ -54,7 +55,8 @@ class Api:
         `check` sees the answer's bytes before they are read.
         """
         headers = _waiting(wait_s) | ({REQUEST_ID: key} if key else {}) | ({FIRST: "1"} if is_first else {})
-        params = {} if tags is None else {"tags": tags}
+        wanted = {"tags": tags, "languages": languages}
+        params = {name: text for name, text in wanted.items() if text is not None}
         with _always_there():
             pulled: dict[str, Any] | None = await self._post(
                 f"{ALL}/pull_job", None, headers=headers, params=params, wait_s=wait_s, check=check

@@ -1,7 +1,7 @@
 """The agent API as a bridge of ours speaks it: pulls that wait and repeat, and one question for all jobs."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -42,8 +42,12 @@ class Edge:
         hostname: str,
         tags: frozenset[Tag],
         bridge_keys: Keyring | None = None,
+        languages: Sequence[str] = (),
     ) -> None:
-        """`bridge_keys`: without them, at an older bridge, what it hands out carries no signature."""
+        """`bridge_keys`: without them, at an older bridge, what it hands out carries no signature.
+
+        `languages`: that can be run here, so that no job of another is handed out; none: whatever comes.
+        """
         self._api = api
         self._bridge_keys = bridge_keys
         self._holdings = holdings
@@ -51,6 +55,7 @@ class Edge:
         self._worker = worker
         self._hostname = hostname
         self._tags = tags
+        self._languages = _listed(languages) or None
         self._canceled: set[Key] = set()  # the agent has been told
         self._gone: set[Key] = set()  # not this worker's any more
 
@@ -72,12 +77,17 @@ class Edge:
         is_first = not self._keys.any_unanswered
         key = self._keys.next()
         wait_s = PULL_S if waits and not self._keys.any_unanswered else 0.0
-        wanted = (
-            None if frozenset(tags) == self._tags else ",".join(quote(tag, safe="") for tag in sorted(tags))
-        )
+        wanted = None if frozenset(tags) == self._tags else _listed(tags)
         check = partial(self._require_signed, key)
         pulling = asyncio.ensure_future(
-            self._api.pull(key=key, is_first=is_first, tags=wanted, wait_s=wait_s, check=check)
+            self._api.pull(
+                key=key,
+                is_first=is_first,
+                tags=wanted,
+                languages=self._languages,
+                wait_s=wait_s,
+                check=check,
+            )
         )
         changing = asyncio.ensure_future(changed.wait())
         try:
@@ -170,6 +180,10 @@ class Edge:
                 Revoke(job_id=one["id"], attempt=one["attempt"], over=name == "over") for one in reply[name]
             ]
         return news
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ",".join(quote(word, safe="") for word in sorted(words))
 
 
 def _named(key: Key) -> dict[str, Any]:

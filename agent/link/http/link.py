@@ -156,8 +156,9 @@ class Links:
         holdings: Holdings,
         outbound: Outbound,
         device: SigningKey | None = None,
+        languages: Sequence[str] = (),
     ) -> None:
-        """`token`: the newest one, which may be another in the next life."""
+        """`token`: the newest one, which may be another in the next life. `languages`: see `Edge`."""
         self._base_url = base_url
         self._outbound = outbound
         self._token = token
@@ -165,6 +166,7 @@ class Links:
         self._suffix = suffix
         self._hostname = hostname
         self._holdings = holdings
+        self._languages = languages
         self._keys = PullKeys()
         self._doubts = Doubts(holdings)
 
@@ -190,4 +192,5 @@ class Links:
             hostname=self._hostname,
             tags=tags,
             bridge_keys=keyring(enrolment) if enrolment.keys else None,
+            languages=self._languages,
         )
