@@ -5,7 +5,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -108,6 +108,7 @@ class Parts:
     repeat_script: Repeat = no_script
     tell_scripts: Tell = no_script
     supplying: Supplying = field(default_factory=Supplying)
+    languages: Sequence[str] = ()  # that can be run here; none: whatever comes is tried
 
 
 class Agent:
@@ -137,7 +138,9 @@ class Agent:
             is_revoked=parts.is_revoked,
             offer=lambda enrolment: parts.offer(enrolment, holdings),
             platform=parts.supplying.platform,
+            languages=parts.languages,
         )
+        self._languages = frozenset(parts.languages)
         self._site = Site("", socket.gethostname(), base_url, "")
         self._runner = Runner(
             self._book,
@@ -242,7 +245,10 @@ class Agent:
         limits = ahead_limits(enrolment, self._slots, self._ahead)
         reject, keys = self._reporter.reject, keyring(enrolment)
         may_take = self._wishes.may_take
-        intake = Intake(self._book, self._spool, link, keys, limits, reject, self._why_not, may_take)
+        runs = self._languages if enrolment.routes_languages else None
+        intake = Intake(
+            self._book, self._spool, link, keys, limits, reject, self._why_not, may_take, languages=runs
+        )
         async with asyncio.TaskGroup() as outer:  # falls last: finished results still leave
             outer.create_task(link.lost(), name="link")
             outer.create_task(self._reporter.run(link), name="reporter")
@@ -259,6 +265,7 @@ class Agent:
                 told,
                 self._reporter.reject_once,
                 self._wishes,
+                intake.take_sent,
                 self._supplying.heed(keys),
             )
             outer.create_task(self._supplying.fetch(link, enrolment), name="bundles")
@@ -343,11 +350,12 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         languages=settings.repertoire.known,
     )
     log.info("leftovers.killed", processes=executor.kill_leftovers())
+    languages = settings.repertoire.beside({"bash": interpreters.bash, "python3": interpreters.python3})
     scripts = SiteScripts(settings.scripts, executor, SystemClock())
     telling = Telling(
         scripts, settings.base_url, credentials, spool.folder.identity, settings.outbound, SystemClock()
     )
-    links = Links(settings, credentials, spool.folder.identity)
+    links = Links(settings, credentials, spool.folder.identity, languages)
     parts = Parts(
         clock=SystemClock(),
         executor=executor,
@@ -360,6 +368,7 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         repeat_script=scripts.repeat,
         tell_scripts=telling.run,
         supplying=await supplying_of(settings, spool, SystemClock(), interpreters.python3),
+        languages=languages,
         is_revoked=lambda proof, enrolment: (
             bool(settings.seal.key_id)
             and is_proved(proof, credentials.token.reveal(), keyring(enrolment).verify)

@@ -100,5 +100,9 @@ class NotAllowed(Refused):
     """The site's own policy does not allow the job."""
 
 
+class LanguageNotRun(Refused):
+    """What the job is written in cannot be run here; another agent of its tag may."""
+
+
 class Replayed(Refused):
     """This attempt was here before, and is over."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from types import MappingProxyType
@@ -71,8 +71,10 @@ class Life:
         is_revoked: IsRevoked = lambda _proof, _enrolment: False,
         offer: Offer = offer_nothing,
         platform: Mapping[str, str] = MappingProxyType({}),
+        languages: Sequence[str] = (),
     ) -> None:
-        """`platform`: what this site says of its interpreters.
+        """`platform`: what this site says of its interpreters. `languages`: that can be run here, as the
+        bridge is told; none: it is not told.
 
         `is_revoked`: whether a proof holds by the keys of an enrolment, and is to be heeded.
 
@@ -88,6 +90,7 @@ class Life:
         self._is_revoked = is_revoked
         self._offer = offer
         self._platform = dict(platform)
+        self._languages = list(languages)
         self._restarted = True
         self._leaving = False  # this life is over HTTP for what is held, and the next is not
         self.link_up = False
@@ -176,6 +179,7 @@ class Life:
                     "slots": self._slots,
                     "wall_s": self._clock.wall_s(),
                     "platform": self._platform,
+                    "languages": self._languages,
                 },
             )
         except DeviceRefused:
@@ -232,6 +236,7 @@ class Life:
             restarted=self._restarted,
             hello_id=self._book.bridge_time.ask(),
             clock_offset_ms=self._book.bridge_time.clock_offset_ms(),
+            languages=self._languages,
         )
 
     async def _set_link(self, state: str, why: str) -> None:

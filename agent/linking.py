@@ -1,6 +1,7 @@
-"""Which link an agent opens. What it is made of is imported when it is first opened: most of its memory."""
+"""The link that an enrolment names. What it is made of is imported then: it is most of an idle agent."""
 
 import socket
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -24,13 +25,16 @@ log = structlog.get_logger()
 
 
 class Links:
-    """Opens the link that an enrolment names."""
+    """Opens the link that an enrolment names. What it is made of is imported then: most of an idle agent."""
 
-    def __init__(self, settings: Settings, credentials: Credentials, suffix: str) -> None:
+    def __init__(
+        self, settings: Settings, credentials: Credentials, suffix: str, languages: Sequence[str]
+    ) -> None:
         self._base_url = settings.base_url
         self._outbound = settings.outbound
         self._credentials = credentials
         self._suffix = suffix
+        self._languages = languages
         self._over_http: http.Links | None = None
         self._offering: Offering | None = None
         self._warned: set[str] = set()
@@ -56,6 +60,7 @@ class Links:
                 holdings,
                 self._outbound,
                 mine.device,
+                self._languages,
             )
         return self._over_http.connect(enrolment)
 

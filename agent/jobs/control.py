@@ -1,4 +1,4 @@
-"""What the bridge tells this agent: grant, revoke, cancel, check, receipt, settings."""
+"""What the bridge tells this agent: grant, revoke, cancel, check, receipt, settings; a job for it alone."""
 
 import asyncio
 import contextlib
@@ -17,13 +17,14 @@ from agent.jobs.told import Told, claimed_kinds
 from agent.jobs.wishes import Wishes
 from agent.link.link import Delivery, Link
 from agent.spool.spool import Spool
-from agent.wire.errors import WireError
+from agent.wire.errors import BadSignature, WireError
 from agent.wire.messages import (
     OVER,
     Bundle,
     Cancel,
     Check,
     Grant,
+    Job,
     Message,
     Needed,
     Part,
@@ -41,6 +42,7 @@ READERS: Final = 4  # taken at once, so that their commits share an fsync
 
 Supply: TypeAlias = Bundle | Part | Needed
 HeedSupply = Callable[[Supply], Awaitable[None]]
+TakeSent = Callable[[Job, Delivery], Awaitable[None]]
 RejectOnce = Callable[[frozenset[str], Rejected], None]  # the kinds of message that a report is about
 
 
@@ -59,6 +61,7 @@ class Control:
         told: Told,
         reject_once: RejectOnce,
         wishes: Wishes,
+        take_sent: TakeSent,
         heed_supply: HeedSupply = ignore,
     ) -> None:
         """`heed_supply`: takes what comes of bundles."""
@@ -71,6 +74,7 @@ class Control:
         self._told = told
         self._reject_once = reject_once
         self._wishes = wishes
+        self._take_sent = take_sent
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -93,10 +97,19 @@ class Control:
             await self._book.forget(recorded)  # what is over is known on disk only
         for message in sorted(messages, key=self._frees_a_slot):
             await self._one(message)
+        for job in (one for one in messages if isinstance(one, Job)):
+            await self._take_job(job, delivery)
         await self._disown([one for one in messages if isinstance(one, Check)])
         await delivery.ack()
         if any(isinstance(one, Renew) for one in messages):
             raise LinkDown("the bridge asks this agent to enrol again")
+
+    async def _take_job(self, job: Job, delivery: Delivery) -> None:
+        """I4: code that no bridge has signed is not run, whichever way it comes."""
+        if self._told.is_signed:
+            await self._take_sent(job, delivery)
+        else:
+            self._refuse(delivery, BadSignature("a job came by the control queue and is not signed"))
 
     def _refuse(self, delivery: Delivery, error: WireError) -> None:
         """A flood of forgeries is a line each in our log; the dead letters get the first of each kind."""

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from agent.compression import decompress
-from agent.errors import NotAllowed, Refused, Replayed, TagNotHeld
+from agent.errors import LanguageNotRun, NotAllowed, Refused, Replayed, TagNotHeld
 from agent.jobs.book import Book
 from agent.jobs.chooser import wanted_tags
 from agent.jobs.model import Event, OutOfOrder, State
@@ -21,7 +21,7 @@ from agent.spool.rows import Taken
 from agent.spool.spool import Spool
 from agent.trust import Keyring
 from agent.wire.claims import Attempt, JobId, Tag
-from agent.wire.envelope import INTRODUCED, claimed_job, job_in, open_job, unseal
+from agent.wire.envelope import INTRODUCED, claimed_job, job_in, open_job, pack, unseal
 from agent.wire.errors import WireError
 from agent.wire.messages import Job, Rejected
 
@@ -46,10 +46,13 @@ class Intake:
         reject: Callable[[Rejected], None],
         why_not: Callable[[Job], str],
         may_take: Callable[[], bool] = lambda: True,
+        *,
+        languages: frozenset[str] | None = None,
     ) -> None:
         """`limits`: per tag, how many unstarted jobs to hold. `reject` hands a report to the reporter.
         `why_not`: why the site's policy does not allow a job; empty when it does. `may_take`: whether the
-        bridge wishes that new jobs are taken; a change of it is a change of the book.
+        bridge wishes that new jobs are taken; a change of it is a change of the book. `languages`: a job of
+        another goes back to a bridge that has them run elsewhere; None: to no such bridge.
         """
         self._book = book
         self._spool = spool
@@ -59,6 +62,7 @@ class Intake:
         self._reject = reject
         self._why_not = why_not
         self._may_take = may_take
+        self._languages = languages
 
     async def run(self) -> None:
         await self._give_back()
@@ -71,14 +75,42 @@ class Intake:
         body = b""
         try:
             body = unseal(delivery.body, delivery.content_encoding, decompress)
-            job = self._admit(self._proved(delivery, body))  # I4
-            taken = await self._book.hold(job, body)  # returns after the fsync
-            if taken is Taken.OVER:
-                raise Replayed(f"attempt {job.attempt} of job {job.job_id} was here before, and is over")
+            await self._hold(self._proved(delivery, body), body)
+        except LanguageNotRun as error:
+            await self._send_back(error)
         except (WireError, Refused) as error:
             log.warning("job.refused", reason=f"{type(error).__name__}: {error.args[0]}")
             self._reject(_report(delivery, body, error))
         await delivery.ack()  # I3: milliseconds after arrival, never after the run
+
+    async def take_sent(self, job: Job, delivery: Delivery) -> None:
+        """One that the bridge has sent to this agent alone, and proved, because others do not run it.
+
+        The caller acknowledges it. Raises `LinkDown`.
+        """
+        body = pack([job])
+        try:
+            await self._hold(job, body)
+        except LanguageNotRun as error:
+            await self._send_back(error)
+        except Refused as error:
+            log.warning("job.refused", reason=f"{type(error).__name__}: {error.args[0]}")
+            self._reject(_report(delivery, body, error))
+
+    async def _send_back(self, error: LanguageNotRun) -> None:
+        """No dead letter: nothing is wrong with it, and the bridge has its bytes.
+
+        It leaves before the acknowledgement, so that a death in between costs nothing but a second look (I3).
+        """
+        reason, job = f"{type(error).__name__}: {error.args[0]}", error.args[1]
+        log.info("job.sent_back", job_id=job.job_id, attempt=job.attempt, reason=reason)
+        report = Rejected(reason=reason, job_id=job.job_id, attempt=job.attempt, language=job.language)
+        await self._link.publish("event", [report])
+
+    async def _hold(self, job: Job, body: bytes) -> None:
+        taken = await self._book.hold(self._admit(job), body)  # I4; returns after the fsync
+        if taken is Taken.OVER:
+            raise Replayed(f"attempt {job.attempt} of job {job.job_id} was here before, and is over")
 
     def _proved(self, delivery: Delivery, body: bytes) -> Job:
         """Raises `WireError`. The link over HTTP has proved what it hands over (I4)."""
@@ -108,6 +140,8 @@ class Intake:
             raise TagNotHeld(f"the token of this agent does not hold the tag {shown(job.tag)}", job)
         if not self._link.vouches and (why_not := self._why_not(job)):
             raise NotAllowed(why_not, job)  # else it was pulled, so it is ours to end: the runner does
+        if self._languages is not None and not self._link.vouches and job.language not in self._languages:
+            raise LanguageNotRun(f"this agent does not run {shown(job.language)}", job)
         return job
 
     async def _take_all(self) -> None:

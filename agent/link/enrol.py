@@ -169,6 +169,7 @@ def from_json(text: str) -> Enrolment:
             bundles=raw.get("bundles") is True,
             wall_s=raw.get("wall_s"),
             token=raw.get("token", ""),
+            routes_languages=raw.get("routes_languages") is True,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise LinkDown(

@@ -44,6 +44,7 @@ class Enrolment:
     ticket: str = field(default="", repr=False)  # what goes with the token of a device that proved itself
     bundles: bool = False  # the bridge sends what jobs import; an older one does not
     wall_s: float | None = field(default=None, compare=False)  # the bridge's clock when it answered
+    routes_languages: bool = False  # a job that cannot be run here may go back: another agent gets it
     token: str = field(default="", repr=False)  # to be used from now on instead of the one that was sent
 
 

@@ -98,7 +98,7 @@ def _of_this_machine(
         space_check(asked.spool, bounds, used_mb),
         speed_check(asked.spool),
         *program_checks(found, policy, account),
-        *([] if settings is None else [languages_check(settings.repertoire, policy)]),
+        *([] if settings is None else [languages_check(settings.repertoire)]),
         *seen,
     ]
 

@@ -30,11 +30,12 @@ def program_checks(found: Interpreters, policy: Policy, account: Account | None)
     return [_program(name, path, account) for name, path in wanted.items()]
 
 
-def languages_check(repertoire: Repertoire, policy: Policy) -> Check:
+def languages_check(repertoire: Repertoire) -> Check:
     """Those beside bash and python3; none of them has to be there."""
-    runs = [name for name in repertoire.runs if policy.languages is None or name in policy.languages]
     missing = "; ".join(f"{name}: {why}" for name, why in repertoire.missing.items())
-    return ok("languages", ", ".join(runs) + (f" (not here: {missing})" if missing else ""))
+    return ok(
+        "languages", (", ".join(repertoire.runs) or "none") + (f" (not here: {missing})" if missing else "")
+    )
 
 
 def _program(language: str, path: str | None, account: Account | None) -> Check:

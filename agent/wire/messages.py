@@ -186,6 +186,7 @@ class Hello:
     restarted: bool = False  # the first one since the spool was read: rows may be missing from it
     hello_id: str = ""  # comes back with the answer; an older agent asks for none
     clock_offset_ms: int | None = None  # our wall clock minus the bridge's, when we know it
+    languages: list[str] = field(default_factory=list)  # that it can run; an older agent does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +211,7 @@ class Rejected:
     sha256: str = ""  # of the bytes that should have been signed, when they could be read so far
     claimed_job_id: str = ""  # what an unproved body says it is: a hint, checked against the ledger
     claimed_attempt: int = 0
+    language: str = ""  # that this agent does not run: the job is as good as it was, for another agent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

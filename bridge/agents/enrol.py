@@ -1,8 +1,8 @@
 """Enrolment: an agent token in, the link to use out (DESIGN section 6); and who is enrolled, for people."""
 
 import base64
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Annotated, Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Final, Protocol
 
 import structlog
 from msgspec import Meta, Struct
@@ -32,6 +32,8 @@ from bridge.web.bodies import typed_body
 
 log = structlog.get_logger()
 
+LANGUAGES_MAX: Final = 200
+Word = Annotated[str, Meta(max_length=100)]
 Address = Callable[[str, Claims], str]  # of the broker, for this agent
 ProofOfRevocation = Callable[[str], Awaitable[str]]  # of a bearer's token; empty: it was not taken away
 Admit = Callable[[WorkerName, frozenset[Tag]], Awaitable[None]]
@@ -48,6 +50,7 @@ class About(Struct):
     wall_s: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None
     platform: Annotated[dict[Fact, Fact], Meta(max_length=20)] = {}
     device: Shown | None = None
+    languages: Annotated[list[Word], Meta(max_length=LANGUAGES_MAX)] | None = None  # null: it does not tell
 
 
 class Register(Protocol):
@@ -59,6 +62,7 @@ class Register(Protocol):
         clock_offset_ms: int | None,
         token_id: str,
         platform: Mapping[str, str],
+        languages: Sequence[str] | None,
     ) -> None: ...
 
     async def shared_tags(self, worker: WorkerName, tags: Iterable[Tag]) -> frozenset[Tag]: ...
@@ -160,7 +164,13 @@ class Enrolments:
         shared = await self._register.shared_tags(claims.worker, claims.tags)
         offset_ms = self._offset_ms(about.wall_s)
         await self._register.enrol(
-            claims, about.version, about.slots, offset_ms, token_id(bearer), about.platform
+            claims,
+            about.version,
+            about.slots,
+            offset_ms,
+            token_id(bearer),
+            about.platform,
+            about.languages or None,
         )
         await self._successors.note_use(bearer, claims)
         return {
@@ -178,6 +188,7 @@ class Enrolments:
             "token": await self._successors.of(bearer) if ticket else "",
             "base_url": self._api_url,
             "wall_s": self._clock.wall_s(),
+            "routes_languages": bool(self._amqp_url),
         }
 
     def _offset_ms(self, wall_s: float | None) -> int | None:

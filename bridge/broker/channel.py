@@ -103,6 +103,10 @@ class Broker:
             await self._make_tag(tag)
         return count or 0
 
+    async def waiting_for(self, worker: WorkerName) -> int:
+        """What was told to this agent and RabbitMQ has not handed to it. Raises `BrokerDown`."""
+        return await self._session.waiting(self._topology.agent(worker).name) or 0
+
     async def log_waits(self) -> bool:
         """Whether log text is in RabbitMQ that nobody has been handed. Raises `BrokerDown`."""
         return bool(await self._session.waiting(LOGS))

@@ -56,6 +56,7 @@ RESULT_WORKERS: Final = 16
 RESULTS_AT_ONCE: Final = 64  # on their way to the cluster, of all messages
 EVENT_WORKERS: Final = 4
 CLUSTER_RETRY_S: Final = 2.0
+SENT_ALONE_S: Final = 60.0  # what was sent to an agent alone so long ago, and was not taken, goes out again
 
 Handle = Callable[[WorkerName, list[Message]], Awaitable[bool]]
 Tell = Callable[[WorkerName, Sequence[Message]], Awaitable[None]]
@@ -298,7 +299,7 @@ class Collector:
                 await self._ledger.started((message.job_id, message.attempt), message.started_at)
             case Hello():
                 self._ledger.presence.note(worker, message)
-                self._ledger.agent_came()  # it may have enrolled with another bridge
+                await self._came(worker, message)
                 if message.hello_id:
                     answer = Settings(wall_s=self._clock.wall_s(), hello_id=message.hello_id)
                     await self._teller.tell(worker, [answer])
@@ -322,6 +323,13 @@ class Collector:
         elif self._supply is not None:
             self._supply.heed(worker, message)
 
+    async def _came(self, worker: WorkerName, hello: Hello) -> None:
+        if hello.languages:
+            await self._ledger.note_languages(worker, hello.languages)
+            before = self._clock.wall_s() - SENT_ALONE_S
+            await self._ledger.held_back.direct_again(worker, before)
+        self._ledger.agent_came()  # it may have enrolled with another bridge
+
     async def _accepted(self, worker: WorkerName, message: Accepted) -> Message | None:
         """Compare and set: the first acceptor of an attempt is its custodian (I1, I2)."""
         key = (message.job_id, message.attempt)
@@ -337,6 +345,9 @@ class Collector:
 
     async def _rejected(self, worker: WorkerName, message: Rejected) -> None:
         log.warning("job.rejected", worker=worker, reason=message.reason, job_id=message.job_id)
+        if message.language:
+            await self._send_elsewhere(worker, message)
+            return
         if message.job_id:
             await self._let_go(worker, message)
         elif message.claimed_job_id:  # nothing proves which job it was
@@ -348,6 +359,13 @@ class Collector:
             "attempt": str(message.attempt or message.claimed_attempt),
         }
         await self._broker.publish_dead(message.body, message.reason, about)
+
+    async def _send_elsewhere(self, worker: WorkerName, message: Rejected) -> None:
+        """Nothing is wrong with it: an agent of its tag that runs its language gets the same attempt."""
+        key = (JobId(message.job_id), Attempt(message.attempt))
+        if await self._ledger.concerns(key, worker):
+            await self._ledger.cannot_run(worker, message.language)
+            await self._ledger.held_back.hold(key, message.language, refused_by=worker)
 
     async def _let_go(self, worker: WorkerName, message: Rejected) -> None:
         custody = await self._ledger.find((JobId(message.job_id), Attempt(message.attempt)))

@@ -15,12 +15,15 @@ from agent.wire.errors import WireError
 from agent.wire.messages import Job
 from bridge.broker.channel import Broker
 from bridge.errors import ClusterDown
+from bridge.relay.aging import aged
+from bridge.relay.directing import Director
 from bridge.relay.ledger import Key, Ledger
 from bridge.relay.pacing import room_in
 from bridge.relay.policy import Policies
 from bridge.relay.recorder import Recorder
 from bridge.relay.signer import Signer
 from bridge.relay.sources.source import Pulled, Source
+from bridge.relay.telling import Teller
 
 log = structlog.get_logger()
 
@@ -52,6 +55,7 @@ class Dispatcher:
         self._policies = policies
         self._recorder = recorder
         self._ready_max = ready_max
+        self._director = Director(ledger, Teller(broker, signer), clock)
 
     async def run(self) -> None:
         while True:
@@ -69,31 +73,47 @@ class Dispatcher:
         """What an earlier session left unpublished, and new attempts of lost jobs."""
         while left := await self._ledger.unpublished(UNPUBLISHED_MAX):
             for key, workspace, tag, body in left:
-                await self._publish(key, workspace, tag, await self._aged(key, body))
-
-    async def _aged(self, key: Key, body: bytes) -> bytes:
-        """The time that a job waited here counts towards its not_after (bundle age)."""
-        (job,) = unpack(body) if body else (None,)
-        if not isinstance(job, Job) or job.lives_s is None:
-            return body
-        aged = pack([replace(job, age_s=max(0.0, self._clock.wall_s() - job.dispatched_at))])
-        await self._ledger.set_body(key, aged)  # what was published is what the ledger has
-        return aged
+                (job,) = unpack(body) if body else (None,)
+                if isinstance(job, Job):
+                    older = await aged(self._ledger, job, self._clock.wall_s())
+                    body = body if older is job else pack([older])  # noqa: PLW2901 what the ledger has
+                    await self._publish(key, workspace, tag, body, job.language)
+                else:
+                    await self._publish(key, workspace, tag, body, "")
 
     async def _round(self) -> int:
         """What is left goes out, then one look at every lane. Returns how many jobs came."""
         await self._publish_left()
+        held, abilities = await self._send_held(), await self._ledger.abilities()
         waiting = await self._ledger.waiting()
         pulled = 0
-        for lane in self._source.lanes(await self._ledger.served()):
+        for lane in self._source.lanes(abilities.tags):
             room = room_in(lane, waiting, self._ready_max)
             if room:
-                pulled += await self._pull_lane(lane, room)
+                pulled += await self._pull_lane(lane, room, abilities.wanted(lane, held))
         return pulled
 
-    async def _pull_lane(self, lane: frozenset[Tag], room: int) -> int:
+    async def _send_held(self) -> dict[tuple[Tag, str], int]:
+        """What waits for an agent that runs its language; how much there was."""
+        counts = await self._ledger.held_back.counts()
+        abilities = await self._ledger.abilities()
+        for tag, language in counts:
+            if self._source.keeps_languages_back or abilities.is_run(tag, language):
+                await self._director.send(tag, language)
+            else:
+                await self._fail_held(tag, language)
+        return counts
+
+    async def _fail_held(self, tag: Tag, language: str) -> None:
+        """A cluster that hands out whatever it has is told at once that nobody can run it."""
+        for held in await self._ledger.held_back.oldest(tag, language, UNPUBLISHED_MAX):
+            mend = "rewrite the script, or give the job the tag of a worker that runs it"
+            message = f"no agent of tag {tag} runs the language {language!r}; {mend}"
+            await self._fail(held.key, "UnknownLanguage", message)
+
+    async def _pull_lane(self, lane: frozenset[Tag], room: int, languages: frozenset[str]) -> int:
         """One asks first, so that an empty lane costs one call; many take what a full one has."""
-        first = await self._source.pull(lane)
+        first = await self._source.pull(lane, languages)
         if first is None:
             return 0
         taken = 1
@@ -103,7 +123,7 @@ class Dispatcher:
             nonlocal taken, empty
             while not empty and taken < room:
                 taken += 1
-                pulled = await self._source.pull(lane)
+                pulled = await self._source.pull(lane, languages)
                 if pulled is None:
                     taken -= 1
                     empty = True
@@ -130,32 +150,35 @@ class Dispatcher:
             log.error("job.unsendable", job_id=pulled.job_id, reason=str(error))
         await self._ledger.take(pulled.as_custody(attempt), body)
         log.info("job.taken", job_id=pulled.job_id, attempt=attempt, tag=pulled.tag)
-        await self._publish(key, pulled.workspace, pulled.tag, body)
+        await self._publish(key, pulled.workspace, pulled.tag, body, pulled.language)
 
     def _as_its_tag_demands(self, pulled: Pulled) -> Pulled:
         delivery = self._policies.delivery(pulled.tag, pulled.delivery)
         known = json.loads(pulled.job_json) | {"delivery": delivery}
         return replace(pulled, delivery=delivery, job_json=json.dumps(known))
 
-    async def _publish(self, key: Key, workspace: str, tag: Tag, body: bytes) -> None:
+    async def _publish(self, key: Key, workspace: str, tag: Tag, body: bytes, language: str) -> None:
+        """To whoever of its tag comes first. A language that not all of them run waits for one that does."""
         if not body:
-            await self._fail(
-                key, "the job is over 16 MiB with its code and arguments; pass large data by reference"
-            )
+            too_large = "the job is over 16 MiB with its code and arguments; pass large data by reference"
+            await self._fail(key, "Unsendable", too_large)
+            return
+        if not (await self._ledger.abilities()).is_run_by_all(tag, language):
+            await self._ledger.held_back.hold(key, language)
             return
         try:
             await self._broker.ensure_tag(tag)
             await self._broker.publish_job(workspace, tag, self._signer.seal(body))
         except WireError as error:
-            await self._fail(key, str(error))
+            await self._fail(key, "Unsendable", str(error))
         else:
             await self._ledger.published(key)
 
-    async def _fail(self, key: Key, reason: str) -> None:
+    async def _fail(self, key: Key, name: str, reason: str) -> None:
         """A job that cannot travel is closed with an error that says why."""
         custody = await self._ledger.find(key)
         assert custody is not None  # noqa: S101 its row was taken, or has just been read
-        error = {"name": "Unsendable", "message": reason}
+        error = {"name": name, "message": reason}
         await self._recorder.end_unrun(custody, error)
 
     async def _wait(self) -> None:

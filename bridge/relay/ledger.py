@@ -11,6 +11,8 @@ from typing import Any, Final
 from agent.clock import Clock
 from agent.wire.claims import Attempt, Claims, JobId, Tag, WorkerName
 from agent.wire.messages import Blob, Delivery, Result
+from bridge.relay.held_back import HeldBack
+from bridge.relay.languages import Abilities, abilities, listed
 from bridge.relay.policy import Replace
 from bridge.relay.presence import Presence
 from bridge.relay.shelf import Shelf
@@ -43,6 +45,7 @@ class Custody:
     not_after: float | None = None  # wall seconds of this bridge
     published_at: float | None = None  # wall seconds of this bridge
     distrusted: int = 0  # its custodian's token was revoked
+    directed_to: WorkerName | None = None  # it was sent to this agent alone
 
     @property
     def is_open(self) -> bool:
@@ -57,9 +60,10 @@ class Ledger:
         self._clock = clock
         self.presence: Final = Presence(store, clock)
         self.shelf: Final = Shelf(store, clock)
-        self._served: frozenset[Tag] | None = None  # None: somebody came since they were read
-        self._comings = 0
         self.room = asyncio.Event()  # there may be more to publish or to pull; the dispatcher clears it
+        self.held_back: Final = HeldBack(store, clock, self.room)
+        self._abilities: Abilities | None = None  # None: somebody came since they were read
+        self._comings = 0
 
     async def next_attempt(self, job_id: JobId) -> Attempt | None:
         """The number of a new dispatch, or None when the job is out already."""
@@ -261,18 +265,19 @@ class Ledger:
         clock_offset_ms: int | None = None,
         token_id: str | None = None,
         platform: Mapping[str, str] | None = None,
+        languages: Sequence[str] | None = None,
     ) -> None:
         await self._execute("enrol", {
             "worker": claims.worker, "worker_group": claims.worker_group,
             "tags": json.dumps(sorted(claims.tags)), "version": version, "slots": slots,
-            "clock_offset_ms": clock_offset_ms, "token_id": token_id,
+            "clock_offset_ms": clock_offset_ms, "token_id": token_id, "languages": listed(languages),
             "platform": json.dumps(dict(platform)) if platform else None,
         })  # fmt: skip
         self.agent_came()
 
     def agent_came(self) -> None:
         """One has enrolled, here or with another bridge: there may be a tag that nobody served before."""
-        self._served = None
+        self._abilities = None
         self._comings += 1
         self.room.set()
 
@@ -318,14 +323,28 @@ class Ledger:
         rows = [dict(row) for row in await self._fetch("agents", {})]
         return [row | {"tags": json.loads(row["tags"])} for row in rows]
 
-    async def served(self) -> frozenset[Tag]:
-        """The tags of all enrolled agents. Read again only when one came."""
-        while self._served is None:
+    async def note_languages(self, worker: WorkerName, languages: Sequence[str]) -> None:
+        """It is there, and says so of itself: it may have enrolled from what it remembers."""
+        await self._execute("note_languages", {"worker": worker, "languages": listed(languages)})
+
+    async def cannot_run(self, worker: WorkerName, language: str) -> None:
+        """It has told so, whatever it said when it enrolled: nothing is to go to it again and again."""
+        rows = await self._fetch("languages_of", {"worker": worker})
+        known = [one for row in rows for one in json.loads(row["languages"] or "[]")]
+        if language in known:
+            await self.note_languages(worker, [one for one in known if one != language])
+            self.agent_came()
+
+    async def abilities(self) -> Abilities:
+        """The tags of all enrolled agents, and what these run. Read again only when one came."""
+        while self._abilities is None:
             comings = self._comings
-            served = frozenset(row["tag"] for row in await self._fetch("served", {}))
+            rows = await self._fetch("abilities", {})
+            told = ((json.loads(row["tags"]), json.loads(row["languages"] or "null")) for row in rows)
+            known = abilities(told)
             if comings == self._comings:  # else that reading may have been too early
-                self._served = served
-        return self._served
+                self._abilities = known
+        return self._abilities
 
     async def custody(self) -> list[dict[str, Any]]:
         """Every row, for people: where each job is."""

@@ -13,11 +13,13 @@ SELECT attempt FROM ledger WHERE job_id = :job_id AND state <> 'closed' ORDER BY
 SELECT coalesce(max(attempt), 0) AS attempt FROM ledger WHERE job_id = :job_id;
 
 -- name: unpublished
-SELECT job_id, attempt, workspace, tag, body FROM ledger WHERE state = 'taken' ORDER BY taken_at LIMIT :most;
+SELECT job_id, attempt, workspace, tag, body FROM ledger
+ WHERE state = 'taken' AND waits_for IS NULL ORDER BY taken_at LIMIT :most;
 
 -- name: published
 -- The broker holds it (hop 2). An acceptance may have come first; it is not undone.
-UPDATE ledger SET published_at = :now, state = CASE state WHEN 'taken' THEN 'published' ELSE state END
+UPDATE ledger SET published_at = :now, state = CASE state WHEN 'taken' THEN 'published' ELSE state END,
+       directed_to = NULL
  WHERE job_id = :job_id AND attempt = :attempt AND state <> 'closed';
 
 -- name: publish_again
@@ -163,12 +165,14 @@ UPDATE ledger SET late = late + 1 WHERE job_id = :job_id AND attempt = :attempt;
 
 -- name: in_custody
 SELECT job_id, attempt, workspace, tag, token, job_json, state, custodian, started_at, cancel_sent,
-       lost_after_s, replace, not_after, published_at, distrusted
+       lost_after_s, replace, not_after, published_at, distrusted, directed_to
   FROM ledger WHERE state <> 'closed';
 
 -- name: waiting
--- Per tag, the jobs that no agent has accepted: what back pressure counts.
-SELECT tag, count(*) AS jobs FROM ledger WHERE state IN ('taken', 'published') GROUP BY tag;
+-- Per tag, the jobs that no agent has accepted: what back pressure counts. Those that wait for a language, or went
+-- to one agent alone, have bounds of their own, and hold up nobody else.
+SELECT tag, count(*) AS jobs FROM ledger
+ WHERE state IN ('taken', 'published') AND waits_for IS NULL AND directed_to IS NULL GROUP BY tag;
 
 -- name: cancel_sent
 UPDATE ledger SET cancel_sent = :by WHERE job_id = :job_id AND attempt = :attempt;
@@ -224,10 +228,10 @@ DELETE FROM blob_part WHERE job_id = :job_id;
 
 -- name: enrol
 INSERT INTO enrolled_agent (worker, worker_group, tags, version, slots, enrolled_at, last_heard, clock_offset_ms,
-                            token_id, platform)
-VALUES (:worker, :worker_group, :tags, :version, :slots, :now, :now, :clock_offset_ms, :token_id, :platform)
+                            token_id, platform, languages)
+VALUES (:worker, :worker_group, :tags, :version, :slots, :now, :now, :clock_offset_ms, :token_id, :platform, :languages)
 ON CONFLICT (worker) DO UPDATE SET worker_group = excluded.worker_group, tags = excluded.tags,
-   token_id = excluded.token_id, renew = NULL, platform = excluded.platform,
+   token_id = excluded.token_id, renew = NULL, platform = excluded.platform, languages = excluded.languages,
    version = excluded.version, slots = excluded.slots, last_heard = excluded.last_heard, left_at = NULL,
    clock_offset_ms = coalesce(excluded.clock_offset_ms, enrolled_agent.clock_offset_ms);
 
@@ -257,11 +261,16 @@ SELECT mine.value AS tag FROM json_array_elements_text(:tags::json) AS mine(valu
    SELECT 1 FROM enrolled_agent, json_array_elements_text(enrolled_agent.tags::json) AS theirs(value)
     WHERE enrolled_agent.worker <> :worker AND theirs.value = mine.value);
 
--- name: served
-SELECT DISTINCT value AS tag FROM enrolled_agent, json_each(tags);
+-- name: abilities
+-- A fleet of thousands has few combinations.
+SELECT DISTINCT tags, languages FROM enrolled_agent;
 
--- name: served for postgresql
-SELECT DISTINCT value AS tag FROM enrolled_agent, jsonb_array_elements_text(tags::jsonb) AS value;
+-- name: languages_of
+SELECT languages FROM enrolled_agent WHERE worker = :worker;
+
+-- name: note_languages
+-- It is there, and this is what it says of itself: it may have enrolled from what it remembers.
+UPDATE enrolled_agent SET languages = :languages, last_heard = :now, left_at = NULL WHERE worker = :worker;
 
 -- name: custody
 -- What a page or the demo shows: where each job is.

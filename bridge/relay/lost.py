@@ -1,9 +1,8 @@
 """What becomes of a job that its custodian lost or gave up, or that none took in time (DESIGN section 3)."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -23,7 +22,12 @@ TAKING_S: Final = 10.0  # an acceptance from before the not_after may be on its 
 GIVEN_UP_MAX: Final = 5  # attempts that agents may refuse or damage before the job fails
 
 
-Waiting = Callable[[Tag], Awaitable[int]]  # how many jobs of a tag wait in the broker
+class Waiting(Protocol):
+    """How many jobs wait in the broker. Raises `BrokerDown`."""
+
+    async def waiting(self, tag: Tag) -> int: ...
+
+    async def waiting_for(self, worker: WorkerName) -> int: ...
 
 
 class Lost:
@@ -38,7 +42,7 @@ class Lost:
     async def look(self, waiting: Waiting | None) -> None:
         """Take every job from custodians that are silent for too long, and end what nobody took in time.
 
-        `waiting` asks the broker; None: it cannot be heard now. Raises `ClusterDown`, `BrokerDown`; what is
+        `waiting`: the broker; None: it cannot be heard now. Raises `ClusterDown`, `BrokerDown`; what is
         not ended then is met again at the next look.
         """
         self._silence.hearing(now=waiting is not None)
@@ -59,8 +63,8 @@ class Lost:
         """What was published long ago and is not in its queue: the broker lost it, or whoever took it."""
         overdue = [custody for custody in unaccepted if self._is_overdue(custody)]
         self._on_its_way.forget_but({(one.job_id, one.attempt) for one in unaccepted})
-        empty = {tag for tag in {one.tag for one in overdue} if not await waiting(tag)}
-        for custody in (one for one in overdue if one.tag in empty):
+        empty = {place for place in {_place(one) for one in overdue} if not await _count(waiting, *place)}
+        for custody in (one for one in overdue if _place(one) in empty):
             if not await self._ledger.refuse((custody.job_id, custody.attempt), "lost_after"):
                 continue  # accepted since we looked
             log.warning(
@@ -175,3 +179,12 @@ class Lost:
         now = self._clock.wall_s()
         left_s = None if job.lives_s is None else job.lives_s - (now - job.dispatched_at)
         return replace(job, attempt=Attempt(job.attempt + 1), lives_s=left_s, age_s=0.0, dispatched_at=now)
+
+
+def _place(custody: Custody) -> tuple[Tag, WorkerName | None]:
+    """Where it waits in the broker: in its tag's queue, or in that of the one agent it was sent to."""
+    return custody.tag, custody.directed_to
+
+
+async def _count(waiting: Waiting, tag: Tag, worker: WorkerName | None) -> int:
+    return await waiting.waiting(tag) if worker is None else await waiting.waiting_for(worker)

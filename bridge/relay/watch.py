@@ -104,7 +104,7 @@ class Watch:
         broker = self._broker_now()
         try:
             heard = broker is not None and await _answers(broker)
-            await self._lost.look(broker.waiting if broker is not None and heard else None)
+            await self._lost.look(broker if heard else None)
             if broker is not None and heard and self._recorder.tails.are_due:
                 await self._recorder.tails.look(await self._there(), log_waits=await broker.log_waits())
             if broker is not None:

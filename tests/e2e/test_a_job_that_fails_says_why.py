@@ -31,10 +31,13 @@ async def test_a_time_limit_stops_the_job(calm: World) -> None:
     assert record["duration_ms"] < 10_000
 
 
-async def test_an_unknown_language_is_named(calm: World) -> None:
-    record = await calm.cluster.done(calm.cluster.submit("DISPLAY 'HI'.", "bash", language="cobol"))
-    assert not record["success"]
-    assert "cobol" in record["result"]["error"]["message"]
+async def test_a_language_that_nobody_runs_is_named_and_waits(calm: World) -> None:
+    waits = calm.cluster.submit("DISPLAY 'HI'.", "bash", language="cobol")
+    assert (await calm.cluster.done(calm.cluster.submit("echo hi", "bash")))["success"]
+    assert calm.cluster.job(waits)["type"] == "QueuedJob"
+    assert "no agent of it runs cobol" in calm.cluster.page(f"/run/{waits}")
+    calm.cluster.cancel(waits, "nobody will")
+    assert not (await calm.cluster.done(waits))["success"]
 
 
 async def test_a_missing_interpreter_is_named_with_the_setting_that_mends_it(world: World) -> None:

@@ -30,6 +30,7 @@ def main() -> int:
     )
     parser.add_argument("--jobs", type=int, default=JOBS, help=f"jobs in a history ({JOBS})")
     parser.add_argument("--faults", type=int, default=FAULTS, help=f"faults in a history ({FAULTS})")
+    parser.add_argument("--mixed", action="store_true", help="agents of a tag run different languages")
     parser.add_argument("--sabotage", choices=SABOTAGES, default="", help="break a promise on purpose")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     options = parser.parse_args()
@@ -42,7 +43,14 @@ def main() -> int:
     began_s = time.monotonic()
     verdicts = []
     for seed in tracked("histories", seeds):
-        verdict = World(seed, jobs=options.jobs, faults=options.faults, sabotage=options.sabotage).run()
+        world = World(
+            seed,
+            jobs=options.jobs,
+            faults=options.faults,
+            sabotage=options.sabotage,
+            is_mixed=options.mixed,
+        )
+        verdict = world.run()
         verdicts.append(verdict)
         for violation in verdict.violations[:SHOWN_MAX]:
             print(f"seed {seed}: {violation}", flush=True)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Final
 
+from agent.errors import LinkDown
 from agent.executor.task import Outcome, Sink, Stop, Task
 from agent.jobs.book import Book
 from agent.jobs.control import Control, RejectOnce
@@ -47,6 +48,7 @@ class OpenLink:
 
     def __init__(self) -> None:
         self.sent: list[list[Message]] = []
+        self.is_down = False
 
     async def open_tag(self, _tag: Tag, _prefetch: int) -> None: ...
 
@@ -56,6 +58,8 @@ class OpenLink:
         return await asyncio.get_running_loop().create_future()
 
     async def publish(self, _kind: str, messages: Sequence[Message]) -> None:
+        if self.is_down:
+            raise LinkDown("cut")
         self.sent.append(list(messages))
 
     def of(self, kind: type[Message]) -> list[Message]:
@@ -72,6 +76,10 @@ class Delivery:
 
     async def ack(self) -> None:
         self.acked = True
+
+
+async def takes_none(_job: Job, _delivery: object) -> None:
+    raise AssertionError("no job was to come by the control queue")
 
 
 class VirtualSite:
@@ -109,7 +117,9 @@ class VirtualSite:
 
     def control(self, runner: Runner, link: OpenLink, told: Told, reject_once: RejectOnce) -> Control:
         inquiry = Inquiry(self.book, self.spool, self.clock)
-        return Control(self.book, self.spool, runner, link, inquiry, told, reject_once, self.wishes())
+        return Control(
+            self.book, self.spool, runner, link, inquiry, told, reject_once, self.wishes(), takes_none
+        )
 
     def wishes(self) -> Wishes:
         return Wishes(self.spool, self.clock, self.book.changes)

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -65,7 +65,9 @@ class SimBridge:
         if self.process is not None:
             self.process.kill()
 
-    async def enrol(self, worker: WorkerName, group: str, tags: tuple[Tag, ...]) -> Enrolment | None:
+    async def enrol(
+        self, worker: WorkerName, group: str, tags: tuple[Tag, ...], languages: Sequence[str] = ()
+    ) -> Enrolment | None:
         """As `bridge.agents.enrol` answers; None while the bridge cannot."""
         process = self.process
         if process is None or not process.alive or self._desk is None:
@@ -77,7 +79,10 @@ class SimBridge:
             return None
         others = [agent for agent in await ledger.agents() if agent["worker"] != worker]
         await ledger.enrol(
-            Claims(worker=worker, worker_group=group, tags=frozenset(tags), expires_s=2**40), "0", 1
+            Claims(worker=worker, worker_group=group, tags=frozenset(tags), expires_s=2**40),
+            "0",
+            1,
+            languages=languages or None,
         )
         return Enrolment(
             worker=worker,
@@ -88,6 +93,7 @@ class SimBridge:
             wall_s=self.clock.wall_s(),
             keys={kid: base64.b64encode(raw).decode() for kid, raw in signer.public_keys().items()},
             signs_control=True,
+            routes_languages=bool(languages),
         )
 
     async def _main(self, process: Process) -> None:
@@ -173,6 +179,11 @@ class SimBrokerSession:
             process.spawn(arrived(delivered))
 
         self._session.consume(queue_name, prefetch, hand_over)
+
+    async def waiting_for(self, worker: WorkerName) -> int:
+        await self._session.call()
+        await self.ensure_agent(worker)
+        return len(self._broker.queues[control_queue(worker)].ready)
 
     async def waiting(self, tag: Tag) -> int:
         await self._session.call()

@@ -25,6 +25,7 @@ def check(world: "World") -> list[str]:
         found += _log_in_order(world, job)
     found += _started_at_most_once(world)
     found += _only_own_tags(world)
+    found += _only_where_it_runs(world)
     found += _nothing_after_a_cancel(world)
     found += _in_time(world)
     found += _never_replaced(world)
@@ -94,6 +95,15 @@ def _only_own_tags(world: "World") -> list[str]:
         f"I4: {start.site} ran {start.job_id} with the tag {start.tag}"
         for start in world.journal.starts
         if start.tag not in tags[start.site]
+    ]
+
+
+def _only_where_it_runs(world: "World") -> list[str]:
+    """Of a site that runs the language in some of its lives, what it took in one may start in the next."""
+    return [
+        f"{start.site} ran {start.job_id}, whose language it never runs"
+        for start in world.journal.starts
+        if start.site == "c" and world.cluster.jobs[start.job_id].spec.language == "bun"
     ]
 
 

@@ -34,6 +34,7 @@ class Spec:
     takes_s: float
     result_chars: int
     lines: int
+    language: str = "bash"
     priority: int | None = None
     lost_after_s: float | None = None
     replace: Replace | None = None
@@ -121,6 +122,7 @@ class SimSource:
 
     ping_every_s = 30.0
     pings_at_once = 2
+    keeps_languages_back = True
     idle_s = 20.0
 
     def __init__(self, cluster: SimCluster, process: Process) -> None:
@@ -130,9 +132,11 @@ class SimSource:
     def lanes(self, served: frozenset[Tag]) -> Sequence[frozenset[Tag]]:
         return [frozenset((tag,)) for tag in sorted(served)]
 
-    async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
+    async def pull(self, lane: frozenset[Tag], languages: frozenset[str] | None = None) -> Pulled | None:
         await self._reach()
-        jobs = [job for job in self._cluster.queued() if job.spec.tag in lane]
+        known = languages or {"bash"}
+        queued = [job for job in self._cluster.queued() if job.spec.tag in lane]
+        jobs = [job for job in queued if job.spec.language in known]
         if not jobs:
             return None
         job = min(jobs, key=lambda one: (-(one.spec.priority or 0), one.submitted_s))
@@ -207,7 +211,7 @@ def _pulled(job: SimJob, lie_s: float) -> Pulled:
         tag=spec.tag,
         kind="preview",
         path=None,
-        language="bash",
+        language=spec.language,
         code="simulated",
         lock=None,
         args=b"{}",

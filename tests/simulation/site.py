@@ -17,7 +17,7 @@ from agent.spool.spool import MIGRATIONS, Spool
 from agent.wire.claims import JobId, Tag, TokenId, WorkerName
 from agent.wire.envelope import pack, seal, unpack, unseal
 from agent.wire.errors import WireError
-from agent.wire.messages import Blob, Cancel, Job, Message
+from agent.wire.messages import Blob, Cancel, Job, Message, Rejected
 from agent.wire.routing import UP, control_queue, job_queue, up_key
 from agent.wire.tokens import broker_login
 from tests.simulation.broker import Consumer, Delivered, Mail, Party, Session, SimBroker
@@ -52,6 +52,9 @@ class Journal:
         self.cancelled: dict[tuple[str, JobId, int], float] = {}  # the custodian took the cancel: when
         self.violations: list[str] = []
         self.parts: dict[tuple[str, JobId, int, str], list[tuple[int, SimLink]]] = {}  # of documents, as sent
+        self.sent_back: set[tuple[str, JobId, int]] = (
+            set()
+        )  # the broker has the word that it is not run there
 
 
 class SimSite:
@@ -68,6 +71,7 @@ class SimSite:
         *,
         slots: int,
         ahead: int | None,
+        is_mixed: bool = False,
     ) -> None:
         self.name = name
         self.tags = tuple(tags)
@@ -79,6 +83,7 @@ class SimSite:
         self.draw = draw
         self.slots = slots
         self.ahead = ahead
+        self.is_mixed = is_mixed
         self.party = Party(name)
         self.disk = Disk(MIGRATIONS, draw)
         self.clock = SimClock(loop, draw)
@@ -106,6 +111,15 @@ class SimSite:
         known = boot == self.clock.boot_id() and only in (None, self.process and self.process.number)
         return known and self.loop.time() - at_s > DECIDED_S
 
+    @property
+    def languages(self) -> list[str]:
+        """What it can run in this life. One site always runs bun, one never, and one in every second life."""
+        if not self.is_mixed:
+            return []
+        life = 0 if self.process is None else self.process.number
+        runs_bun = self.name == "b" or (self.name == "a" and life % 2 == 0)
+        return ["bash", "bun"] if runs_bun else ["bash"]
+
     def held(self) -> int:
         return self.disk.rows("SELECT count(*) FROM held")[0][0]
 
@@ -124,6 +138,7 @@ class SimSite:
             executor=SimExecutor(self, process),
             enrol=lambda _suffix, _about: self._enrolled(process),
             connect=lambda _enrolment, _holdings: self._connect(process),
+            languages=self.languages,
         )
         await Agent(spool, parts, base_url="http://bridge.sim", slots=self.slots, ahead=self.ahead).run()
 
@@ -181,6 +196,11 @@ class SimLink:
         login = broker_login(worker, TokenId("sim"))
         mail = Mail(up_key(kind, worker), envelope.body, {}, envelope.content_encoding, login)
         await self._session.publish(UP, mail)
+        self._site.journal.sent_back.update(
+            (self._site.name, JobId(one.job_id), one.attempt)
+            for one in messages
+            if isinstance(one, Rejected) and one.language
+        )
 
     def _count_parts(self, messages: Sequence[Message]) -> None:
         for part in (one for one in messages if isinstance(one, Blob)):
@@ -252,6 +272,9 @@ class SimDelivery:
             return []
 
     def _is_to_be_held(self, job: Job, *, alone: bool) -> bool:
+        """Unless it is forged, or the broker has the word that it is sent back."""
+        if (self._site.name, job.job_id, job.attempt) in self._site.journal.sent_back:
+            return False
         return alone and job.tag in self._site.tags and "forged" not in self.headers
 
     def _must_be_held(self, job: Job) -> None:

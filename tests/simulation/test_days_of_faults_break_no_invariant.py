@@ -12,6 +12,7 @@ from dev_tools.places import ROOT
 from tests.simulation.faults import KINDS
 
 SEEDS: Final = 20
+MIXED_SEEDS: Final = 8
 # Histories of 40 jobs and 30 faults that once broke an invariant; the commit that mended each says how.
 REGRESSIONS: Final = (4, 6, 7, 9, 11, 13, 17, 25, 29, 42, 98, 110, 111, 114, 198, 237, 240, 270)
 
@@ -33,6 +34,11 @@ def test_no_history_breaks_an_invariant() -> None:
     assert board["violations"] == 0, board["said"]
     assert board["histories"] == SEEDS
     assert set(board["faults_by_kind"]) == set(KINDS)
+
+
+def test_nor_where_agents_of_a_tag_run_different_languages() -> None:
+    board = simulate("--seeds", str(MIXED_SEEDS), "--mixed")
+    assert board["violations"] == 0, board["said"]
 
 
 @pytest.mark.parametrize("seed", REGRESSIONS)

@@ -5,7 +5,7 @@ import hashlib
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
@@ -29,6 +29,7 @@ from tests.simulation.site import Journal, SimSite
 
 SITES: Final = (("a", ("one", "shared"), 2, None), ("b", ("two", "shared"), 1, 3), ("c", ("three",), 3, None))
 TAGS: Final = ("one", "two", "three", "shared")
+MIXED: Final = {"shared": ("a", "b", "c")}  # whose agents run different languages, in a mixed world
 SUBMIT_S: Final = 900.0
 FAULTS_S: Final = 1500.0
 LONGEST_S: Final = 1000.0  # no fault lasts longer
@@ -57,8 +58,14 @@ class Verdict:
 
 
 class World:
-    def __init__(self, seed: int, *, jobs: int, faults: int, sabotage: str = "") -> None:
-        """`sabotage`: a promise that a simulated part breaks, to prove that the checker sees it."""
+    def __init__(
+        self, seed: int, *, jobs: int, faults: int, sabotage: str = "", is_mixed: bool = False
+    ) -> None:
+        """`sabotage`: a promise that a simulated part breaks, to prove that the checker sees it.
+
+        `is_mixed`: not all agents of a tag run every language, nor the same ones in each of their lives.
+        """
+        self.is_mixed = is_mixed
         self.seed = seed
         self.draw = Random(seed)  # noqa: S311 a history from a seed, no secret
         random.seed(seed)  # tenacity draws its gaps from here
@@ -79,8 +86,8 @@ class World:
         )
         self.sites = [
             SimSite(
-                name, [Tag(tag) for tag in tags], self.loop, self.broker, self.cluster, self.journal,
-                self.draw, self._enrol, slots=slots, ahead=ahead,
+                name, self._tags_of(name, tags), self.loop, self.broker, self.cluster, self.journal,
+                self.draw, self._enrol, slots=slots, ahead=ahead, is_mixed=is_mixed,
             )
             for name, tags, slots, ahead in SITES
         ]  # fmt: skip
@@ -209,10 +216,14 @@ class World:
     async def _enrol(self, site: SimSite) -> Enrolment:
         if self.bridge.party.is_cut:
             raise LinkDown("the bridge's side is cut off")
-        enrolment = await self.bridge.enrol(site.worker, "sim", site.tags)
+        enrolment = await self.bridge.enrol(site.worker, "sim", site.tags, site.languages)
         if enrolment is None:
             raise LinkDown("the bridge cannot enrol anybody now")
         return enrolment
+
+    def _tags_of(self, name: str, tags: Sequence[str]) -> list[Tag]:
+        more = [tag for tag, sites in MIXED.items() if self.is_mixed and name in sites and tag not in tags]
+        return [Tag(tag) for tag in (*tags, *more)]
 
     def _store(self) -> Disk:
         disk = Disk([script.read_text() for script in sorted(MIGRATIONS.glob("*.sql"))], self.draw)
@@ -224,9 +235,11 @@ class World:
 
     def _spec(self, number: int) -> Spec:
         draw = self.draw
+        tag = draw.choice(TAGS)
         return Spec(
             job_id=JobId(f"job-{number}"),
-            tag=Tag(draw.choice(TAGS)),
+            tag=Tag(tag),
+            language="bun" if self.is_mixed and tag in MIXED and number % 2 else "bash",
             delivery=Delivery.AT_MOST_ONCE if draw.random() < 0.3 else Delivery.AT_LEAST_ONCE,
             takes_s=draw.choice((0.01, 1.0, 30.0, 200.0)) * draw.random(),
             result_chars=draw.choice((300_000, 1_000_000)) if draw.random() < 0.08 else 20,

@@ -1,7 +1,7 @@
 """The relay without a broker: what it sends is kept, and what agents would send is handed to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -56,6 +56,8 @@ class Carrier:
         self.blocked = ""
         self.jobs: list[Envelope] = []
         self.told: list[Message] = []
+        self.told_to: dict[WorkerName, list[Message]] = {}
+        self.unread: dict[WorkerName, int] = {}  # what waits in an agent's control queue
         self.dead: list[tuple[bytes, str]] = []
         self._consumers: dict[str, Arrived] = {}
 
@@ -69,8 +71,10 @@ class Carrier:
     async def ensure_agent(self, _worker: WorkerName) -> None:
         self._reach()
 
-    async def publish_control(self, _worker: WorkerName, envelope: Envelope) -> None:
-        self.told += unpack(unseal(envelope.body, envelope.content_encoding, decompress))
+    async def publish_control(self, worker: WorkerName, envelope: Envelope) -> None:
+        said = unpack(unseal(envelope.body, envelope.content_encoding, decompress))
+        self.told += said
+        self.told_to.setdefault(worker, []).extend(said)
 
     async def publish_dead(self, body: bytes, reason: str, about: Mapping[str, str]) -> None:
         self._reach()
@@ -126,6 +130,9 @@ class Carrier:
     async def answers(self) -> None:
         self._reach()
 
+    async def waiting_for(self, worker: WorkerName) -> int:
+        return self.unread.get(worker, 0)
+
     async def waiting(self, _tag: Tag) -> int:
         """None is left in any queue."""
         return 0
@@ -151,10 +158,12 @@ async def taken(running: Running, source: LocalSource, ledger: Ledger) -> Custod
     return custody
 
 
-async def enrolled(ledger: Ledger, worker: WorkerName, *tags: str) -> None:
+async def enrolled(
+    ledger: Ledger, worker: WorkerName, *tags: str, languages: Sequence[str] | None = None
+) -> None:
     """It may take jobs of these tags."""
     claims = Claims(worker=worker, worker_group="shop", tags=frozenset(map(Tag, tags)), expires_s=2**40)
-    await ledger.enrol(claims, "0", 1)
+    await ledger.enrol(claims, "0", 1, languages=languages)
 
 
 @asynccontextmanager

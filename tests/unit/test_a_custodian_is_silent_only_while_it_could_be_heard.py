@@ -13,13 +13,10 @@ from bridge.relay.policy import Policies, by_pattern
 from bridge.relay.recorder import Recorder
 from bridge.relay.silence import Silence
 from bridge.relay.sources.local import LocalSource
+from tests.support.carrier import Carrier
 from tests.support.cluster import running_cluster
 
 SHOP = WorkerName("ag-shop-a")
-
-
-async def nothing_waits(_tag: Tag) -> int:
-    return 0
 
 
 class HandClock:
@@ -79,16 +76,16 @@ async def test_a_session_that_broke_between_two_looks_is_listened_to_anew(tmp_pa
                           job_json="{}")  # fmt: skip
         await ledger.take(custody, pack([job]))
         await ledger.accept((job.job_id, job.attempt), SHOP)
-        await lost.look(nothing_waits)
+        await lost.look(Carrier())
         clock.monotonic += 31  # deaf for all this time, and nobody knew
         lost.listen_anew()
-        await lost.look(nothing_waits)
+        await lost.look(Carrier())
         assert [row["outcome"] for row in await ledger.custody()] == [None]
         clock.monotonic += 29
-        await lost.look(nothing_waits)
+        await lost.look(Carrier())
         assert [row["outcome"] for row in await ledger.custody()] == [None]
         clock.monotonic += 1
-        await lost.look(nothing_waits)
+        await lost.look(Carrier())
         assert sorted(str(row["outcome"]) for row in await ledger.custody()) == ["None", "lost"]
 
 

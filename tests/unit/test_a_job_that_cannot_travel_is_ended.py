@@ -38,8 +38,8 @@ class OddCluster(LocalSource):
     def lanes(self, served: frozenset[Tag]) -> list[frozenset[Tag]]:
         return [served]
 
-    async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
-        pulled = await super().pull(lane)
+    async def pull(self, lane: frozenset[Tag], languages: frozenset[str] | None = None) -> Pulled | None:
+        pulled = await super().pull(lane, languages)
         if pulled is None:
             pulled, self.again = self.again, None
         else:

@@ -15,7 +15,7 @@ from bridge.relay.lost import TAKING_S, Lost
 from bridge.relay.policy import Policies, Replace
 from bridge.relay.recorder import Recorder
 from bridge.relay.sources.local import LocalSource
-from tests.support.carrier import enrolled
+from tests.support.carrier import Carrier, enrolled
 from tests.support.cluster import Running, running_cluster
 
 SHOP = WorkerName("ag-shop-a")
@@ -55,15 +55,11 @@ class Relay:
 
     async def look_twice(self) -> list[tuple[int, str]]:
         """With long enough in between; the rows then."""
-        await self.lost.look(nothing_waits)
+        await self.lost.look(Carrier())
         self.running.clock.ahead_s += LOST_AFTER_S + 1
         await self.ledger.heard(SHOP)
-        await self.lost.look(nothing_waits)
+        await self.lost.look(Carrier())
         return sorted((row["attempt"], row["state"]) for row in await self.ledger.custody())
-
-
-async def nothing_waits(_tag: Tag) -> int:
-    return 0
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ PROGRAMS: Final[Mapping[str, str]] = {  # by setting, what is looked for on the 
     DENO.setting: DENO.name,
     PowerShell.setting: "pwsh",
 }
-ALWAYS: Final = ("bash", "python3")  # the executor's own; whoever lacks one of them says so job by job
+OWN: Final = ("bash", "python3")  # the executor's
 
 
 class Known(Language, Protocol):
@@ -36,8 +36,12 @@ class Repertoire:
 
     @property
     def runs(self) -> tuple[str, ...]:
-        """What this agent tells the bridge that it can run."""
-        return tuple(sorted({*ALWAYS, *(name for name, one in self.known.items() if not one.why_not)}))
+        """Those that can be run here."""
+        return tuple(sorted(name for name, one in self.known.items() if not one.why_not))
+
+    def beside(self, own: Mapping[str, str | None]) -> list[str]:
+        """All that this agent can run. `own`: bash and python3, and where their programs are."""
+        return sorted([*(name for name, path in own.items() if path is not None), *self.runs])
 
     @property
     def missing(self) -> dict[str, str]:
@@ -53,5 +57,5 @@ def repertoire_of(env: Mapping[str, str]) -> Repertoire:
         known[language] = JavaScript(best, paths[best.setting])
     known |= {dialect: Sql(dialect) for dialect in DRIVERS}
     if path := env.get(SETTING):
-        known |= declared_in(Path(path), {*ALWAYS, *known})
+        known |= declared_in(Path(path), {*OWN, *known})
     return Repertoire(known)

@@ -49,6 +49,7 @@ class HTTPSource:
 
     ping_every_s = 10.0
     pings_at_once = 1  # the API has no call for more
+    keeps_languages_back = False
     idle_s = 1.0  # the API has no long poll (agent-api.md 2.2)
 
     def __init__(
@@ -88,7 +89,9 @@ class HTTPSource:
         now_s = self._clock.monotonic_s()
         return [lane.tags for lane in self._lanes if lane.tags & served and lane.rests_until_s <= now_s]
 
-    async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
+    async def pull(self, lane: frozenset[Tag], languages: frozenset[str] | None = None) -> Pulled | None:
+        """Of any language: what is handed out is the cluster's to say."""
+        del languages
         of = next(one for one in self._lanes if one.tags == lane)
         pull = of.next_pull(self._clock.monotonic_s())
         try:

@@ -33,6 +33,7 @@ class LocalSource:
 
     ping_every_s = 2.0
     pings_at_once = 500
+    keeps_languages_back = True
     idle_s = 30.0  # every push, and whatever else makes a job ready, is told
 
     def __init__(
@@ -51,8 +52,8 @@ class LocalSource:
         """Only where a job is ready: of thousands of tags nearly all are idle."""
         return [frozenset((Tag(tag),)) for tag in of_agents(sorted(served - self._jobs.empty_tags))]
 
-    async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
-        job = await self._jobs.pull(WORKER, sorted(lane))
+    async def pull(self, lane: frozenset[Tag], languages: frozenset[str] | None = None) -> Pulled | None:
+        job = await self._jobs.pull(WORKER, sorted(lane), languages=languages)
         if job is None:
             return None
         pulled = replace(pulled_from(json.loads(job.as_json()), None), takes_states=True, bundle=job.bundle)

@@ -105,14 +105,15 @@ class PingReply:
 class Source(Protocol):
     ping_every_s: float
     pings_at_once: int  # jobs that one call asks after
+    keeps_languages_back: bool  # a job of a language that nobody wants stays with it
     idle_s: float  # after so long without news the dispatcher looks all the same
 
     def lanes(self, served: frozenset[Tag]) -> Sequence[frozenset[Tag]]:
         """The sets of tags that can be pulled separately."""
         ...
 
-    async def pull(self, lane: frozenset[Tag]) -> Pulled | None:
-        """Take one job. Stores nothing. Raises `ClusterDown`."""
+    async def pull(self, lane: frozenset[Tag], languages: frozenset[str] | None = None) -> Pulled | None:
+        """Take one job, if it can of one of these languages. Stores nothing. Raises `ClusterDown`."""
         ...
 
     async def put_back(self, out: frozenset[JobId]) -> None:
