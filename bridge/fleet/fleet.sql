@@ -2,7 +2,7 @@
 -- Who has enrolled, whatever its link is. `standing` is of the token that it used last.
 SELECT enrolled_agent.worker, worker_group, enrolled_agent.tags, version, slots, held, running, backlog,
        backlog_age_s, spool_bytes, spool_most_bytes, drained, drained_by, enrolled_at, last_heard, next_s, left_at,
-       clock_offset_ms, enrolled_agent.token_id, agent_token.standing, agent_token.expires_at
+       clock_offset_ms, languages, enrolled_agent.token_id, agent_token.standing, agent_token.expires_at
   FROM enrolled_agent LEFT JOIN agent_token ON agent_token.token_id = enrolled_agent.token_id
  ORDER BY worker_group, enrolled_agent.worker;
 

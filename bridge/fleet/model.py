@@ -1,5 +1,6 @@
 """A worker as people look at it: whether it is there, what it holds, since when. Pure."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -42,6 +43,7 @@ class Agent:
     last_heard: float
     known_since: float = 0.0  # when it first came
     tags: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()  # that it runs; none: it does not tell
     version: str = ""
     slots: int | None = None
     running: int | None = None
@@ -123,6 +125,7 @@ def enrolled(row: Mapping[str, Any], tags: tuple[str, ...], now_s: float, histor
         last_heard=row["last_heard"],
         known_since=row["enrolled_at"],
         tags=tags,
+        languages=tuple(json.loads(row["languages"] or "[]")),
         version=row["version"] or "",
         slots=row["slots"],
         running=row["running"],

@@ -21,7 +21,9 @@ from bridge.runs.service import Runs
 from bridge.runs.signature import Field, arguments, fields_of
 from bridge.tokens.model import Identity
 
-LANGUAGES: Final = ("python3", "bash")
+LANGUAGES: Final = (
+    "python3", "bash", "bun", "nativets", "deno", "powershell", "postgresql", "mysql", "sqlite",
+)  # fmt: skip
 SCRIPTS_MAX: Final = 500
 ARG: Final = "arg."  # how the names of argument fields begin
 FLOW: Final = "flow:"  # how the choice of a flow begins; no path does

@@ -25,6 +25,7 @@ def job_of(row: Mapping[str, Any], last_ping_at: float | None) -> Job:
         workspace=row["workspace_id"],
         tag=row["tag"],
         where=where,
+        language=row["language"] or "",
         created_at=row["created_at"],
         created_by=row["created_by"],
         scheduled_for=row["scheduled_for"],
@@ -64,6 +65,7 @@ def attempt_of(row: Row) -> Attempt:
         revoked=row["revoked"],
         finished_while_down=bool(row["finished_while_down"]),
         cancel_sent=row["cancel_sent"],
+        waits_for=row["waits_for"],
     )
 
 
@@ -77,6 +79,7 @@ def server_of(agent: Agent, *, has_broker: bool) -> Server:
         since=agent.since if standing in AWAY else agent.last_heard,
         slots=agent.slots,
         held=agent.held,
+        languages=frozenset(agent.languages) or None,
     )
 
 

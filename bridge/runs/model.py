@@ -40,6 +40,7 @@ class Job:
     workspace: str
     tag: str
     where: Where
+    language: str = ""
     created_at: float
     created_by: str = ""
     scheduled_for: float = 0.0
@@ -78,6 +79,7 @@ class Attempt:
     revoked: str | None = None
     finished_while_down: bool = False
     cancel_sent: str | None = None
+    waits_for: str | None = None  # a language that not all agents of its tag run
 
     @property
     def is_open(self) -> bool:
@@ -94,6 +96,10 @@ class Server:
     since: float
     slots: int | None = None
     held: int | None = None
+    languages: frozenset[str] | None = None  # None: nobody knows what it runs
+
+    def runs(self, language: str) -> bool:
+        return not language or self.languages is None or language in self.languages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

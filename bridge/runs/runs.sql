@@ -100,7 +100,7 @@ SELECT substr(result, 1, CAST(:most AS INTEGER)) AS text, length(result) AS char
 
 -- name: attempts
 SELECT attempt, state, taken_at, published_at, custodian, accepted_at, started_at, finished_at, clock_offset_ms,
-       result_at, closed_at, outcome, late, revoked, finished_while_down, cancel_sent
+       result_at, closed_at, outcome, late, revoked, finished_while_down, cancel_sent, waits_for
   FROM ledger WHERE job_id = :id ORDER BY attempt;
 
 -- name: figures

@@ -1,7 +1,7 @@
 """Why a job is where it is, in one plain sentence. Pure: facts in, sentence out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
@@ -44,6 +44,7 @@ class Why:
 
 
 def why(facts: Facts) -> Why:
+    facts = _of_those_who_run_it(facts)
     job, attempt = facts.job, facts.current
     if job.where is Where.OVER:
         return _ended(facts)
@@ -92,7 +93,7 @@ def _in_cluster(facts: Facts) -> Why:
             f"its concurrency limit is reached: of the key {job.waits_for} {facts.in_key} of {job.met_limit} "
             "places are taken; it goes on when one is free"
         )
-    if not facts.servers:
+    if not facts.servers or not any(one.runs(job.language) for one in facts.servers):
         return _nobody(facts)
     return _through_http(facts) or _broker_trouble(facts) or _paced(facts)
 
@@ -127,9 +128,24 @@ def _out(facts: Facts, attempt: Attempt) -> Why:
         return _at_site(facts, attempt, attempt.custodian)
     if (trouble := _broker_trouble(facts)) is not None:
         return trouble
+    if attempt.state == "taken" and attempt.waits_for is not None:
+        return _held_back(facts, attempt.waits_for)
     if attempt.state == "taken":
         return Why(Mood.MOVES, ("the bridge has it and publishes it",))
     return _in_broker(facts) if facts.servers else _nobody(facts)
+
+
+def _of_those_who_run_it(facts: Facts) -> Facts:
+    """With those of its tag alone that run its language, if there are any: the others do not count."""
+    able = [one for one in facts.servers if one.runs(facts.job.language)]
+    return replace(facts, servers=able) if able else facts
+
+
+def _held_back(facts: Facts, language: str) -> Why:
+    if not any(one.runs(language) for one in facts.servers):
+        return _nobody(facts)
+    whom = f"waiting for an agent of tag {facts.job.tag} that runs {language}: "
+    return _waits(whom, *_them(facts.servers), *_deadline(facts))
 
 
 def _in_broker(facts: Facts) -> Why:
@@ -215,6 +231,9 @@ def _supply(supply: Supply) -> str:
 
 def _nobody(facts: Facts) -> Why:
     mend = "no agent has it; add one on the Workers page, or cancel the job"
+    if facts.servers:
+        language = facts.job.language
+        mend = f"no agent of it runs {language}; let a site run {language}, or cancel the job"
     return _stuck(*_for_tag(facts), mend, *_deadline(facts))
 
 

@@ -83,6 +83,14 @@ async def test_who_said_good_bye_is_stopped_and_who_only_pings_stands_there_too(
     assert "HTTP" in rows["ag-shops-nadi-a1b2c"]
 
 
+@pytest.mark.on_both_stores
+async def test_what_an_agent_runs_stands_in_its_details(cluster: Running) -> None:
+    suva = await site(cluster, "suva")
+    await suva.ledger.note_languages(suva.worker, ["bash", "bun"])
+    page = (await cluster.admin.get(f"/workers/agent/{suva.worker}")).text
+    assert "<code>bash</code> <code>bun</code>" in page
+
+
 async def test_who_was_sent_away_long_ago_is_shown_to_whoever_looks_for_it(cluster: Running) -> None:
     suva = await site(cluster, "suva")
     await suva.ledger.heard(suva.worker, held=0, left=True)

@@ -12,7 +12,7 @@ from dev_tools.places import ROOT
 from tests.simulation.faults import KINDS
 
 SEEDS: Final = 20
-MIXED_SEEDS: Final = 8
+MIXED_SEEDS: Final = 5
 # Histories of 40 jobs and 30 faults that once broke an invariant; the commit that mended each says how.
 REGRESSIONS: Final = (4, 6, 7, 9, 11, 13, 17, 25, 29, 42, 98, 110, 111, 114, 198, 237, 240, 270)
 

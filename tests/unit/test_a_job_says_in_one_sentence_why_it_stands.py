@@ -21,9 +21,11 @@ def server(
     link: Link = Link.BROKER,
     slots: int | None = 4,
     held: int | None = 0,
+    languages: frozenset[str] | None = None,
 ) -> Server:
     since = NOW if standing is Standing.UP else NINE
-    return Server(name=name, link=link, standing=standing, since=since, slots=slots, held=held)
+    about = {"slots": slots, "held": held, "languages": languages}
+    return Server(name=name, link=link, standing=standing, since=since, **about)
 
 
 AWAY = server(standing=Standing.DOWN)
@@ -37,7 +39,41 @@ def facts(job: Job = JOB, *attempts: Attempt, **more: object) -> Facts:
     return Facts(now_s=NOW, job=job, attempts=attempts, **{"way": UP, **more})
 
 
+BUN = replace(JOB, language="bun")
+BASH_ONLY = server("ag-pos-bash", languages=frozenset({"bash"}))
+HELD_BACK = replace(TAKEN, waits_for="bun")
+
 SENTENCES = {
+    "no agent of its tag runs its language": (
+        facts(BUN, servers=[BASH_ONLY]),
+        Mood.STUCK,
+        "waiting for tag pos-suva: no agent of it runs bun; let a site run bun, or cancel the job",
+    ),
+    "the agent that ran its language does not any more": (
+        facts(replace(OUT, language="bun"), HELD_BACK, servers=[BASH_ONLY]),
+        Mood.STUCK,
+        "waiting for tag pos-suva: no agent of it runs bun; let a site run bun, or cancel the job",
+    ),
+    "the one agent that runs its language is full": (
+        facts(
+            replace(OUT, language="bun"),
+            HELD_BACK,
+            servers=[BASH_ONLY, server(held=9, languages=frozenset({"bun"}))],
+        ),
+        Mood.WAITS,
+        (
+            "waiting for an agent of tag pos-suva that runs bun: its only agent, ag-pos-suva, is up and "
+            "holds 9 jobs with 4 slots"
+        ),
+    ),
+    "the one agent that runs its language is away": (
+        facts(replace(OUT, language="bun"), PUBLISHED, servers=[BASH_ONLY, AWAY]),
+        Mood.WAITS,
+        (
+            "waiting for tag pos-suva: its only agent, ag-pos-suva, is offline since 09:12 UTC; the "
+            "agent holds nothing; it will be dispatched when it returns"
+        ),
+    ),
     "its only agent is away": (
         facts(OUT, PUBLISHED, servers=[AWAY]),
         Mood.WAITS,

@@ -88,7 +88,16 @@ def test_over_http_the_cluster_hands_it_out_itself() -> None:
 
 def test_the_times_of_a_site_are_put_right_by_its_offset() -> None:
     row = dict.fromkeys(
-        ("published_at", "accepted_at", "result_at", "closed_at", "outcome", "revoked", "cancel_sent")
+        (
+            "published_at",
+            "accepted_at",
+            "result_at",
+            "closed_at",
+            "outcome",
+            "revoked",
+            "cancel_sent",
+            "waits_for",
+        )
     )
     known = row | {
         "attempt": 1, "state": "accepted", "taken_at": 100.0, "custodian": "ag-a", "started_at": 3_705.0,
