@@ -29,7 +29,7 @@ from bridge.jobs.lanes import is_reserved, lane_of, of_agents
 from bridge.jobs.model import Cancel, Completed, Completion, Order, PingReply, Pulled, error_object
 from bridge.jobs.news import READY, Kind, News
 from bridge.jobs.patience import patience_with
-from bridge.jobs.results import checked_result
+from bridge.jobs.results import checked_result, ping_reply
 from bridge.jobs.rules import Rules
 from bridge.jobs.tag_rules import TagRules
 from bridge.jobs.transitions import Also, runs_of
@@ -280,7 +280,7 @@ class Jobs:
         held = await self._store.read(read)
         for job_id in held:
             self.heartbeats.note(job_id)
-        return [_ping_reply(held.get(job_id)) for job_id in job_ids]
+        return [ping_reply(held.get(job_id)) for job_id in job_ids]
 
     async def complete(
         self,
@@ -443,11 +443,3 @@ class Jobs:
             "delivery": delivery.value,
         }
         return Pulled(**values, token=token)
-
-
-def _ping_reply(row: Row | None) -> PingReply:
-    if row is None:
-        return PingReply(canceled_by=None, canceled_reason=None, already_completed=True)
-    return PingReply(
-        canceled_by=row["canceled_by"], canceled_reason=row["canceled_reason"], already_completed=False
-    )
