@@ -51,6 +51,12 @@ class JobDirectory:
         path.write_bytes(content)
         self._files.append(path)
 
+    def link(self, name: str, target: str) -> None:
+        """Let `name` in the directory lead to `target`. Raises OSError."""
+        path = self.path / name
+        path.symlink_to(target)
+        self._files.append(path)
+
     def note_process(self, pid: int, boot_id: str) -> None:
         """Leave word for the next life of the agent: this group runs because of this job."""
         _note(self.path).write_text(f"{pid} {proc.start_ticks(pid)} {boot_id}")

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.support.cluster import Running, served
 
 EXAMPLES = 5  # of each endpoint, for each sender
-WAITS = re.compile("run_wait_result|run_inline")  # they wait for a job as long as it takes
+WAITS = re.compile("run_wait_result|run_inline|run/dependencies$")  # they wait for a job as long as it takes
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

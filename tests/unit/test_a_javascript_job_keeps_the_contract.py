@@ -118,3 +118,36 @@ async def test_a_missing_engine_says_how_to_mend_it(tmp_path: Path) -> None:
     job = await Site(tmp_path, languages=here.known).run(task("export function main() {}", "nativets"))
     assert job.document["name"] == "InterpreterMissing"
     assert "NODE_BIN" in job.document["message"]
+
+
+IMPORTS: Final = """\
+import { price } from "./prices";
+import { round } from "/f/office/rounding.ts";
+import { twice } from "doubling@1.2.3";
+import half from "@shop/half@^2/lib.js";
+import { sep } from "node:path";
+export async function main(n: number): Promise<number[]> {
+  return [price(n), round(2.6), twice(n), half(n), sep.length];
+}
+"""
+
+
+@needs_node
+async def test_what_it_imports_of_its_workspace_and_of_its_packages_is_found(tmp_path: Path) -> None:
+    packages = tmp_path / "packages" / "node_modules"
+    for name, code in (("doubling", "exports.twice = (n) => 2 * n;"), ("@shop/half", "")):
+        (packages / name).mkdir(parents=True)
+        (packages / name / "index.js").write_text(code)
+    (packages / "@shop/half/lib.js").write_text("module.exports = (n) => n / 2;")
+    scripts = {
+        "f/shop/prices": "import { round } from '../office/rounding';\n"
+        "export const price = (n: number): number => round(n * 1.5);",
+        "f/office/rounding": "export function round(n: number) { return Math.round(n); }",
+    }
+    env = {"WM_JOB_PATH": "f/shop/till"}
+    job = await ran(
+        tmp_path / "work", IMPORTS, {"n": 10}, scripts=scripts, packages=str(packages.parent), env=env
+    )
+    assert job.document == [15, 3, 20, 5, 1], job.log
+    assert not entries(tmp_path / "work")
+    assert (packages / "doubling" / "index.js").exists()

@@ -1,6 +1,7 @@
 """JavaScript and TypeScript (agent-api.md 7.4): a module whose `main` a wrapper calls."""
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from agent.executor.task import Task
 
 HERE: Final = Path(__file__).parent
 SCRIPT: Final = "main.ts"
+WITH_VERSION: Final = re.compile(
+    r"[\"'](?:npm:|(?:@[\w.~-]+/)?[\w~][\w.~-]*@)"
+)  # a package, as node knows none
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,14 @@ class JavaScript:
         directory.write(SCRIPT, task.code.encode())
         directory.write("args.json", task.args if args else b"{}")
         directory.write("wrapper.mjs", _content("wrapper_javascript.mjs"))
+        if task.packages:
+            directory.link("node_modules", f"{task.packages}/node_modules")
+        for script, code in task.scripts.items():
+            directory.write(_file_of(script), code.encode())
         if not engine.strips_types:
             directory.write("strip.mjs", _content("vendor/sucrase.min.mjs"))
+            if task.scripts or WITH_VERSION.search(task.code):
+                directory.write("hooks.mjs", _content("hooks_javascript.mjs"))
         return gated(directory, [path, *engine.options, "./wrapper.mjs"])
 
     def judge(self, directory: JobDirectory, exit_: Exit, most_bytes: int) -> Verdict:
@@ -76,6 +86,11 @@ def judged(directory: JobDirectory, exit_: Exit, most_bytes: int, what_is_missin
     if not found:
         raise JobFailed("BadResult", f"the script ended before {what_is_missing}, so there is no result")
     return Verdict(True, found)
+
+
+def _file_of(path: str) -> str:
+    """Of a script that is imported, below the job's directory."""
+    return "/".join(part for part in path.split("/") if part not in ("", ".", "..")) + ".ts"
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 // Copied into the job's directory; node 18 and newer, bun and deno must be able to run it.
 import { Buffer } from "node:buffer";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import modules, { createRequire } from "node:module";
 import process from "node:process";
 
 const SKIPPED = /\/\/[^\n]*|\/\*[^]*?\*\/|"(?:\\[^]|[^"\\])*"|'(?:\\[^]|[^'\\])*'|`(?:\\[^]|[^`\\])*`/g;
@@ -121,6 +121,7 @@ function fail(error) {
 // The module of the script. Its lines stay where they are, so that a stack names the ones that were written.
 async function load(source) {
   if (!existsSync("strip.mjs")) return import(new URL("main.ts", import.meta.url).href);
+  if (existsSync("hooks.mjs")) modules.register?.(new URL("hooks.mjs", import.meta.url));
   const { transform } = await import("./strip.mjs");
   const options = { transforms: ["typescript"], disableESTransforms: true, production: true };
   let code;
