@@ -80,7 +80,7 @@ class Supplying:
 
 async def supplying_of(settings: Settings, spool: Spool, clock: Clock, python: str | None) -> Supplying:
     """`python`: of the jobs."""
-    facts = await asyncio.to_thread(platform.facts, python)
+    facts = await platform.facts(python)
     quota = settings.bounds.quota_bytes
     most_bytes = settings.bundles_bytes if quota is None else min(settings.bundles_bytes, quota // 2)
     supplies = Supplies(

@@ -1,11 +1,13 @@
 """What this site says of itself, so that bundles can be made for it: its interpreters, libc and machine."""
 
+import asyncio
+import contextlib
 import json
 import os
 import platform
 import shutil
-import subprocess
 import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from typing import Final
 
 import structlog
@@ -23,15 +25,15 @@ print(json.dumps({
 """
 
 
-def facts(python: str | None, node: str | None = None) -> dict[str, str]:
+async def facts(python: str | None, node: str | None = None) -> dict[str, str]:
     """Of the interpreters that jobs get. One that does not answer is left out: it runs no job either."""
-    found = {"machine": platform.machine(), **_of_python(python)}
-    if version := _said([node or shutil.which("node") or "", "--version"]):
+    found = {"machine": platform.machine(), **await _of_python(python)}
+    if version := await _said([node or shutil.which("node") or "", "--version"]):
         found["node"] = version.lstrip("v")
     return {name: value for name, value in found.items() if value}
 
 
-def _of_python(path: str | None) -> dict[str, str]:
+async def _of_python(path: str | None) -> dict[str, str]:
     if path is None:
         return {}
     if path == sys.executable:
@@ -39,18 +41,18 @@ def _of_python(path: str | None) -> dict[str, str]:
         found = {"python": platform.python_version(), "implementation": sys.implementation.name, "libc": libc}
     else:
         try:
-            found = dict(json.loads(_said([path, "-I", "-c", ABOUT]) or "{}"))
+            found = dict(json.loads(await _said([path, "-I", "-c", ABOUT]) or "{}"))
         except ValueError:
             found = {}
-    return found | {"libc": _libc(found.get("libc", "").strip())}
+    return found | {"libc": await _libc(found.get("libc", "").strip())}
 
 
-def _libc(said: str) -> str:
+async def _libc(said: str) -> str:
     """The standard library knows of glibc only."""
     if said.startswith("glibc"):
         return said
     loaders = [name for name in _names("/lib") if name.startswith("ld-musl-")]
-    text = _said([f"/lib/{loaders[0]}"], of_errors=True) if loaders else ""
+    text = await _said([f"/lib/{loaders[0]}"], of_errors=True) if loaders else ""
     version = next((line.split()[1] for line in text.splitlines() if line.startswith("Version ")), "")
     return f"musl {version}" if version else ""
 
@@ -62,13 +64,25 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def _said(command: list[str], *, of_errors: bool = False) -> str:
-    """What a program prints; empty when it is not there, fails or hangs."""
+async def _said(command: list[str], *, of_errors: bool = False) -> str:
+    """What a program prints, asked as jobs ask it; empty when it is not there, fails or hangs."""
     if not command[0]:
         return ""
+    env = {"PATH": os.environ.get("PATH", os.defpath)}
     try:
-        ended = subprocess.run(command, capture_output=True, timeout=ASK_S, check=False, text=True)
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=env
+        )
+    except (OSError, ValueError) as error:
         log.warning("interpreter.silent", program=command[0], reason=str(error))
         return ""
-    return (ended.stderr if of_errors else ended.stdout).strip()
+    try:
+        async with asyncio.timeout(ASK_S):
+            said, of_trouble = await process.communicate()
+    except TimeoutError:
+        log.warning("interpreter.silent", program=command[0], reason=f"no answer within {ASK_S:.0f} s")
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        return ""
+    return (of_trouble if of_errors else said).decode(errors="replace").strip()

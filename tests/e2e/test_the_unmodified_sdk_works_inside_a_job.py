@@ -125,6 +125,7 @@ async def test_it_keeps_its_state_and_finds_its_variables_while_cut_off(world: W
         variable = {"path": f"f/inside/{name}", "value": "k3y", "is_secret": True, "offline": is_marked}
         cluster.post("/api/w/main/variables/create", variable)
     script = {"path": "u/admin/counts", "content": COUNTS, "language": "python3", "tag": "offline"}
+    script["lock"] = "# py: 3.11"
     cluster.post("/api/w/main/scripts/create", script)
     first = cluster.post("/api/w/main/jobs/run/p/u/admin/counts", {"waits": True})
     await cluster.running(first)
