@@ -16,6 +16,7 @@ from agent.wire.tokens import broker_login, split_login
 from bridge.broker.auth import Asked, may
 from bridge.broker.setup import ASKED_AT
 from bridge.errors import ClusterDown
+from bridge.metrics.figures import AUTH_REFUSALS
 from bridge.tokens.gate import VerifyAgent
 from bridge.tokens.seen import SeenTokens
 from bridge.web.bodies import body_of
@@ -46,15 +47,15 @@ class BrokerAuth:
             claims = await self._verify(form.get("password", ""))
         except ClusterDown as error:
             log.warning("login.undecided", login=username[:100], reason=str(error))
-            return _answer(username, allowed=False)
+            return _answer(username, "undecided", allowed=False)
         allowed = claims is not None and broker_login(claims.worker, claims.token_id) == username
-        return _answer(username, allowed=allowed)
+        return _answer(username, "login", allowed=allowed)
 
     async def _in_vhost(self, request: Request) -> Response:
         form = await _form(request)
         username = form.get("username", "")
         allowed = form.get("vhost") == self._vhost and await self._known(username) is not None
-        return _answer(username, allowed=allowed, vhost=form.get("vhost", ""))
+        return _answer(username, "vhost", allowed=allowed, vhost=form.get("vhost", ""))
 
     async def _resource(self, request: Request) -> Response:
         """A queue or an exchange; or, for a topic, a routing key of an exchange."""
@@ -69,7 +70,12 @@ class BrokerAuth:
         )
         allowed = known is not None and form.get("vhost") == self._vhost and may(*known, asked)
         return _answer(
-            username, allowed=allowed, name=asked.name, permission=asked.permission, key=asked.routing_key
+            username,
+            "resource",
+            allowed=allowed,
+            name=asked.name,
+            permission=asked.permission,
+            key=asked.routing_key,
         )
 
     async def _known(self, username: str) -> tuple[WorkerName, frozenset[Tag]] | None:
@@ -83,8 +89,9 @@ async def _form(request: Request) -> dict[str, str]:
     return dict(parse_qsl(text, keep_blank_values=True))
 
 
-def _answer(username: str, *, allowed: bool, **about: str) -> Response:
+def _answer(username: str, of: str, *, allowed: bool, **about: str) -> Response:
     if not allowed:
+        AUTH_REFUSALS.labels("broker", of).inc()
         log.warning(
             "broker.denied", login=username[:200], **{what: text[:200] for what, text in about.items()}
         )

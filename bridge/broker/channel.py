@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
+from time import perf_counter
 from typing import Final
 
 import aio_pika
@@ -23,6 +24,7 @@ from agent.wire.envelope import Envelope
 from agent.wire.routing import CONTROL, DEAD, EVENTS, JOBS, LOGS, control_queue, job_key
 from bridge.broker.topology import EXCHANGES, Queue, Topology
 from bridge.errors import BrokerDown
+from bridge.metrics.figures import PUBLISH_CONFIRM_S, PUBLISH_FAILURES
 
 HEARTBEAT_S: Final = 20
 HEADER_MAX: Final = 1000  # characters of one header of a dead letter
@@ -157,16 +159,28 @@ class Broker:
     ) -> None:
         message = message_of(envelope)
         try:
-            await self._session.publish(exchange, message, key)
+            await self._publish_once(exchange, message, key)
         except Unroutable:
             await declare()
             await self._publish_again(exchange, message, key)
 
     async def _publish_again(self, exchange: str, message: aio_pika.Message, key: str) -> None:
         try:
-            await self._session.publish(exchange, message, key)
+            await self._publish_once(exchange, message, key)
         except Unroutable as error:
             raise broker_down(str(error)) from error
+
+    async def _publish_once(self, exchange: str, message: aio_pika.Message, key: str) -> None:
+        began_s = perf_counter()
+        try:
+            await self._session.publish(exchange, message, key)
+        except Unroutable:
+            PUBLISH_FAILURES.labels("unroutable").inc()
+            raise
+        except BrokerDown:
+            PUBLISH_FAILURES.labels("no_confirm").inc()
+            raise
+        PUBLISH_CONFIRM_S.observe(perf_counter() - began_s)
 
 
 @asynccontextmanager

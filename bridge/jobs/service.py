@@ -22,6 +22,7 @@ from bridge.jobs import joblog, push, repeats, transitions
 from bridge.jobs.arguments import Arguments, Unresolved
 from bridge.jobs.arrivals import Arrivals
 from bridge.jobs.carrying import Carry, carry_nothing
+from bridge.jobs.completions import note_completed
 from bridge.jobs.due import Due
 from bridge.jobs.giving_up import GivenUp, give_up
 from bridge.jobs.heartbeats import Heartbeats
@@ -316,7 +317,7 @@ class Jobs:
             )
         )
         if outcome is Completed.RECORDED:
-            log.info("job.completed", job_id=job_id, success=completion.success)
+            note_completed(job_id, completion)
         return outcome
 
     async def append_log(

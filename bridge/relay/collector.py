@@ -34,6 +34,7 @@ from agent.wire.messages import (
 from agent.wire.routing import EVENTS, LOGS, PINGS, RESULTS
 from bridge.broker.channel import Broker, broker_errors
 from bridge.errors import BrokerDown, ClusterDown
+from bridge.metrics.figures import RESULTS_LATE
 from bridge.relay.assembling import Assembly
 from bridge.relay.checking import check_held
 from bridge.relay.ledger import Custody, Ledger
@@ -254,6 +255,7 @@ class Collector:
         await self._broker.publish_dead(pack([result]), reason, about)
 
     async def _late(self, worker: WorkerName, result: Result) -> None:
+        RESULTS_LATE.inc()
         log.info("result.late", job_id=result.job_id, attempt=result.attempt, worker=worker)
         await self._ledger.late((result.job_id, result.attempt))
 

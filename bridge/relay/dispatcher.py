@@ -15,6 +15,7 @@ from agent.wire.errors import WireError
 from agent.wire.messages import Job
 from bridge.broker.channel import Broker
 from bridge.errors import ClusterDown
+from bridge.metrics.figures import PULL_S
 from bridge.relay.aging import aged
 from bridge.relay.directing import Director
 from bridge.relay.ledger import Key, Ledger
@@ -113,7 +114,7 @@ class Dispatcher:
 
     async def _pull_lane(self, lane: frozenset[Tag], room: int, languages: frozenset[str]) -> int:
         """One asks first, so that an empty lane costs one call; many take what a full one has."""
-        first = await self._source.pull(lane, languages)
+        first = await self._pull(lane, languages)
         if first is None:
             return 0
         taken = 1
@@ -123,7 +124,7 @@ class Dispatcher:
             nonlocal taken, empty
             while not empty and taken < room:
                 taken += 1
-                pulled = await self._source.pull(lane, languages)
+                pulled = await self._pull(lane, languages)
                 if pulled is None:
                     taken -= 1
                     empty = True
@@ -135,6 +136,10 @@ class Dispatcher:
             for _ in range(min(PULLERS, room) - 1):
                 group.create_task(pull_some(), name="pull")
         return taken
+
+    async def _pull(self, lane: frozenset[Tag], languages: frozenset[str]) -> Pulled | None:
+        with PULL_S.time():
+            return await self._source.pull(lane, languages)
 
     async def _take(self, pulled: Pulled) -> None:
         pulled = self._as_its_tag_demands(pulled)

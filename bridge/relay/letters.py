@@ -24,6 +24,7 @@ from agent.wire.messages import Job
 from agent.wire.routing import DEAD
 from bridge.broker.channel import Broker, broker_errors
 from bridge.errors import NotFound
+from bridge.metrics.figures import LETTERS_KEPT
 from bridge.store.statements import queries
 from bridge.store.store import Connection, Row, Store
 
@@ -94,6 +95,7 @@ class DeadLetters:
             db.execute(SQL["forget"], {"most": self._most})
 
         await self._store.write(write)
+        LETTERS_KEPT.labels(letter.kind.value).inc()
         log.info("letter.kept", kind=letter.kind, worker=letter.worker, job_id=letter.job_id)
 
     async def listed(

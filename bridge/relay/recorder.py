@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from agent.clock import Clock
 from agent.wire.claims import JobId
 from agent.wire.messages import Result
+from bridge.metrics.figures import RESULTS_RECORDED
 from bridge.relay.ledger import Custody, Ledger
 from bridge.relay.sources.source import Source
 from bridge.relay.tails import Tails
@@ -86,6 +87,7 @@ class Recorder:
             key = (job_id, first.result.attempt)
             await self._ledger.close(key, first.outcome, first.result if first.was_run else None)
             del self._offered[job_id]
+            RESULTS_RECORDED.labels(first.outcome).inc()
             self.tails.note(custody, first.result)
             return custody if first.is_of(end) else None
 

@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 from agent.clock import Clock
+from bridge.metrics.timed import Timed
 from bridge.store.bulletin import Bulletin
 from bridge.store.fence import Fenced
 from bridge.store.leading import Alone, Leadership, Part
@@ -14,6 +15,7 @@ from bridge.store.store import Store
 
 def led(store: Store, where: Path | OnServer, clock: Clock) -> tuple[Store, Leadership]:
     """The store as its rooms are to have it, and who leads on it."""
+    store = Timed(store)
     if isinstance(where, Path):
         return store, Alone()
     from bridge.store.lease import Lease  # noqa: PLC0415 psycopg, for a server only

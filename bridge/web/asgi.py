@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Lifespan
 
 from agent.database import DatabaseError, WriteFailed
 from bridge.errors import BadRequest, BridgeError, NotAuthorized, NotFound, NotYet, PermissionDenied
+from bridge.metrics.figures import AUTH_REFUSALS
 from bridge.web.bodies import raw_json, text_reply
 from bridge.web.described import Described
 from bridge.web.headers import SecurityHeaders
@@ -32,6 +33,7 @@ STATUS: Final[dict[type[BridgeError], int]] = {
     NotYet: 429,
 }
 
+REFUSALS: Final = {401: "unproved", 403: "not_allowed"}
 RETRY_AFTER_S: Final = 5
 
 log = structlog.get_logger()
@@ -64,6 +66,8 @@ def build(
 
 async def _refused(_: Request, error: Exception) -> Response:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    if status in REFUSALS:
+        AUTH_REFUSALS.labels("api", REFUSALS[status]).inc()
     answer = text_reply(str(error), status)
     if isinstance(error, NotYet):
         answer.headers["retry-after"] = str(math.ceil(error.wait_s))

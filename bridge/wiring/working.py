@@ -21,13 +21,15 @@ from bridge.config import Settings
 from bridge.dependencies.resolving import Resolver
 from bridge.dependencies.service import Dependencies
 from bridge.flows.expressions.engine import Expressions
+from bridge.jobs.model import Pulled
+from bridge.metrics.figures import FLOW_TURN_S
 from bridge.store.leading import Part
 from bridge.store.on_server import OnServer
 from bridge.store.store import Store
 from bridge.web.cluster import Cluster
 from bridge.worker.executing import executor_in
 from bridge.worker.folder import Folder
-from bridge.worker.handlers import by_kind, to_the_end, until_stopped
+from bridge.worker.handlers import Run, by_kind, to_the_end, until_stopped
 from bridge.worker.machine import Machine
 from bridge.worker.scripts import Scripts
 from bridge.worker.served import Served
@@ -83,10 +85,18 @@ async def _work(
     """What an earlier life had in hand runs again, or ends, as its rules say (I1, I2)."""
     await cluster.holding.take_from(WorkerName(about.name), DIED, is_trusted=True)
     async with Expressions() as expressions:
-        turns = to_the_end(cluster.turns(expressions).turn)
+        turns = to_the_end(_timed(cluster.turns(expressions).turn))
         resolving = until_stopped(dependencies.run, cluster.jobs)
         handlers = by_kind(scripts=scripts.run, turns=turns, dependencies=resolving)
         await Worker(about, cluster.jobs, cluster.workers, handlers, clock).run()
+
+
+def _timed(turn: Run) -> Run:
+    async def timed(job: Pulled) -> None:
+        with FLOW_TURN_S.time():
+            await turn(job)
+
+    return timed
 
 
 async def until_told(parts: Mapping[str, Part], working: Working, cluster: Cluster) -> None:
