@@ -45,6 +45,7 @@ from bridge.wiring.relaying import desk_of, one_term, taker
 from bridge.wiring.rounds import announce, keep_up, look_for_untold, sweep
 from bridge.wiring.serving import together, until_signal
 from bridge.wiring.supplying import supplying_of
+from bridge.wiring.watching import watching_of
 from bridge.wiring.working import until_told, working_of
 
 log = structlog.get_logger()
@@ -71,7 +72,6 @@ async def serve(settings: Settings) -> None:
         routes: list[BaseRoute] = [*CustodyRoutes(ledger, cluster.require_superadmin).all()]
         ending = partial(end_tokens, settings, tokens.seen, tokens.blacklist.all, clock)
         takers: list[Take] = [partial(_take_back, cluster)]
-        address = await address_of(settings, store)
         desk: Desk | None = None
         source = LocalSource(cluster.jobs, cluster.environments, cluster.details, cluster.luggage)
         recorder = Recorder(source, ledger, clock)
@@ -96,7 +96,7 @@ async def serve(settings: Settings) -> None:
             devices,
             cluster.successors,
             signer,
-            address,
+            await address_of(settings, store),
             clock,
             desk,
             proof_of_revocation=Proofs(is_revoked, signer.sign).of,
@@ -107,17 +107,18 @@ async def serve(settings: Settings) -> None:
         )
         routes += deciding_routes(letters, quarantine, carriage, cluster)
         lead["fleet"] = showing.keeping_of(store, ledger, clock)
+        watching = watching_of(settings, store, clock, leadership, desk, pages, cluster)
         routes = [*enrolments.routes(), *routes, *cluster.routes, *supplying.routes, *pages.routes]
         beside: dict[str, Part] = {
             "leading": partial(leadership.run, partial(together, lead), partial(together, stand_by)),
             "renewal": Renewal(ledger, signer, desk).run,
             "wishes": pages.wishes,
-            **(_always(cluster, settings) | supplying.parts),
+            **(_always(cluster, settings) | supplying.parts | watching.parts),
         }
         if settings.worker is not None:
             working = await working_of(settings, settings.worker, cluster, store, clock)
             beside |= {"worker": working.work, "worker's tags": working.served}
-        await until_signal(settings, routes, beside, showing.stopping_of(cluster, pages))
+        await until_signal(settings, [*routes, *watching.routes], beside, showing.stopping_of(cluster, pages))
     finally:
         await store.close()
 
@@ -192,6 +193,7 @@ async def relay(settings: Settings) -> None:
         quarantine = Quarantine(ledger, Recorder(source, ledger, clock), introspection.is_refused)
         relaying = partial(one_term, settings, desk, source, ledger, signer, quarantine, devices, clock)
         ending = partial(end_tokens, settings, seen, introspection.refused, clock)
+        watching = watching_of(settings, store, clock, leadership, desk)
         lead: dict[str, Part] = {
             "relay": partial(relaying, lambda relay: ending([taker(relay)])),
             "announcement": partial(announce, source),
@@ -201,8 +203,9 @@ async def relay(settings: Settings) -> None:
             "leading": partial(leadership.run, partial(together, lead), desk.stand_by),
             "introspection": introspection.run,
             "renewal": Renewal(ledger, signer, desk).run,
+            **watching.parts,
         }
-        routes = [*enrolments.routes(), *auth.routes()]
+        routes = [*enrolments.routes(), *auth.routes(), *watching.routes]
         await until_signal(settings, routes, running, lambda: None)
     finally:
         source.close()

@@ -23,7 +23,13 @@ from bridge.web.tls import Pair
 from bridge.worker.settings import WorkerSettings
 
 MIB: Final = 1024 * 1024
-SECRETS: Final = ("AGENT_TOKEN", "AMQP_URL", "PUBLIC_AMQP_URL")  # each also from a file: AMQP_URL_FILE
+TOKEN_CHARS_MIN: Final = 16
+SECRETS: Final = (
+    "AGENT_TOKEN",
+    "AMQP_URL",
+    "METRICS_TOKEN",
+    "PUBLIC_AMQP_URL",
+)  # each also from a file: AMQP_URL_FILE
 
 
 class LoginKind(StrEnum):
@@ -57,6 +63,8 @@ class Settings:
     devices: Rules
     worker: WorkerSettings | None  # the normal worker in this process; None: there is none
     registries: Mapping[str, str] = field(default_factory=dict, repr=False)  # as uv and npm are told
+    metrics_token: Secret | None = None  # opens /metrics; None: only a superadmin does
+    metrics_per_worker: bool = False
     bundles_bytes: int  # what may be kept of what jobs import, for agents; 0: they are sent none
 
 
@@ -99,11 +107,32 @@ def read(
         worker=worker,
         registries=environment_of(env),
         bundles_bytes=_bundles_mb(env) * MIB,
+        metrics_token=_metrics_token(env),
+        metrics_per_worker=_yes(env, "METRICS_PER_WORKER"),
     )
 
 
 def _bundles_mb(env: Mapping[str, str]) -> int:
     return 0 if env.get("BUNDLES_MB", "").strip() == "0" else _whole(env, "BUNDLES_MB", 4096)
+
+
+def _metrics_token(env: Mapping[str, str]) -> Secret | None:
+    token = env.get("METRICS_TOKEN", "").strip()
+    if not token:
+        return None
+    if len(token) < TOKEN_CHARS_MIN:
+        raise ConfigError(
+            f"METRICS_TOKEN must have at least {TOKEN_CHARS_MIN} characters; `openssl rand -hex 16` makes one"
+        )
+    hide(token)
+    return Secret(token)
+
+
+def _yes(env: Mapping[str, str], name: str) -> bool:
+    raw = env.get(name, "").strip() or "0"
+    if raw not in ("0", "1"):
+        raise ConfigError(f"{name} must be 0 or 1, not {raw!r}")
+    return raw == "1"
 
 
 def upstream_of(env: Mapping[str, str]) -> str:

@@ -45,6 +45,7 @@ from bridge.web.cluster import Cluster
 class Pages:
     routes: Sequence[BaseRoute]
     wishes: Part  # runs at every bridge
+    fleets: Fleets
     close: Callable[[], None]  # ends what is live, so that the server can end
 
 
@@ -81,6 +82,7 @@ def open_pages(
             *rendering.routes(),
         ],
         wishes=wishes.run,
+        fleets=fleets,
         close=live.close,
     )
 

@@ -40,13 +40,18 @@ class Lease:
         self._holder = holder
         self._clock = clock
         self._line: Line | None = None
+        self.leads = False
 
     async def run(self, lead: Part, stand_by: Part) -> None:
         try:
             while True:
                 epoch = await self._try_to_take() or await self._stand_by(stand_by)
                 log.info("bridge.leads", epoch=epoch)
-                await apart(self._lead(epoch, lead))
+                self.leads = True
+                try:
+                    await apart(self._lead(epoch, lead))
+                finally:
+                    self.leads = False
                 log.warning("bridge.deposed", epoch=epoch)
         finally:
             await self._hang_up()  # so that the next leader need not wait

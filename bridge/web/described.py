@@ -15,7 +15,10 @@ TEXT = "text/plain"
 
 
 class Described(Route):
-    """`takes`, `query` and `gives` are types that msgspec knows; `takes=None` means no body is read."""
+    """`takes`, `query` and `gives` are types that msgspec knows; `takes=None` means no body is read.
+
+    `is_open`: no token is asked for.
+    """
 
     def __init__(
         self,
@@ -29,6 +32,7 @@ class Described(Route):
         status: int = 200,
         media: str = JSON,
         max_body_bytes: int | None = None,
+        is_open: bool = False,
     ) -> None:
         super().__init__(path, endpoint, methods=[method], max_body_size=max_body_bytes)
         self.method = method
@@ -38,3 +42,4 @@ class Described(Route):
         self.gives = gives
         self.status = status
         self.media = media
+        self.is_open = is_open

@@ -59,6 +59,8 @@ def _operation(route: Described, schema_of: dict[str, Any]) -> dict[str, Any]:
             "default": _ERROR,
         },
     }
+    if route.is_open:
+        operation["security"] = []
     if route.takes is not None:
         operation["requestBody"] = {"content": {JSON: {"schema": schema_of[repr(route.takes)]}}}
     return operation

@@ -1,0 +1,80 @@
+"""GET /livez and /readyz: 503 only when a new start helps, or when requests would fail; and why."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.routing import BaseRoute
+
+from agent.clock import SystemClock
+from agent.database import ReadFailed, WriteFailed
+from bridge.metrics.families import Standing
+from bridge.metrics.probes import NO_ANSWER, NO_BROKER, NO_STORE, Probes
+from bridge.web.asgi import build
+from tests.support.cluster import Running, client_of
+
+
+def standing(*, leads: bool = True, broker_up: bool | None = None) -> Standing:
+    return Standing("0", "3", leads=leads, broker_up=broker_up, certificate_ends=None)
+
+
+class Refusing:
+    """A disk or a database that answers no."""
+
+    async def write(self, _work: Callable[[Any], Any]) -> None:
+        raise WriteFailed("it is full")
+
+    async def read(self, _work: Callable[[Any], Any]) -> None:
+        raise ReadFailed("it is gone")
+
+
+class Hanging:
+    """One that never answers."""
+
+    async def write(self, _work: Callable[[Any], Any]) -> None:
+        await asyncio.Event().wait()
+
+    read = write
+
+
+async def asked(
+    store: Any, path: str, now: Standing | None = None, within_s: float = 10.0
+) -> tuple[int, dict[str, Any]]:
+    probes = Probes(store, lambda: now or standing(), SystemClock(), live_s=within_s, ready_s=within_s)
+    routes: list[BaseRoute] = [*probes.all()]
+    answer = await client_of(build(routes), None).get(path)
+    return answer.status_code, answer.json()
+
+
+@pytest.mark.on_both_stores
+async def test_a_bridge_that_works_is_alive_and_ready(cluster: Running) -> None:
+    assert await asked(cluster.store, "/livez") == (200, {"alive": True, "missing": []})
+    ready = {"ready": True, "leads": True, "missing": [], "without": []}
+    assert await asked(cluster.store, "/readyz") == (200, ready)
+    assert (await asked(cluster.store, "/readyz", standing(broker_up=True)))[0] == 200
+
+
+async def test_a_store_that_refuses_is_no_reason_to_start_again() -> None:
+    assert (await asked(Refusing(), "/livez"))[0] == 200
+    status, said = await asked(Refusing(), "/readyz")
+    assert (status, said["missing"]) == (503, [NO_STORE])
+
+
+async def test_a_store_that_hangs_is() -> None:
+    assert await asked(Hanging(), "/livez", within_s=0.01) == (503, {"alive": False, "missing": [NO_ANSWER]})
+    assert (await asked(Hanging(), "/readyz", within_s=0.01))[0] == 503
+
+
+async def test_whoever_leads_needs_the_broker(cluster: Running) -> None:
+    status, said = await asked(cluster.store, "/readyz", standing(broker_up=False))
+    assert (status, said["missing"]) == (503, [NO_BROKER])
+    status, said = await asked(cluster.store, "/readyz", standing(leads=False, broker_up=False))
+    assert (status, said["without"]) == (200, [NO_BROKER])
+
+
+async def test_they_ask_for_no_token_and_their_description_says_so(cluster: Running) -> None:
+    routes = Probes(cluster.store, standing, SystemClock()).all()
+    description = (await client_of(build(routes), None).get("/api/openapi.json")).json()
+    for path in ("/livez", "/readyz"):
+        assert description["paths"][path]["get"]["security"] == []
