@@ -12,8 +12,10 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import perf_counter
 from typing import Final, Self, TypeVar
 
+from agent.figures import FIGURES
 from agent.grouped import Write, Writer
 from agent.progress import tracked
 from agent.reading import used_bytes_of
@@ -163,7 +165,9 @@ class Database:
             for item in group:
                 _apply(connection, item)
             self.used_bytes = used_bytes_of(connection)
+            began_s = perf_counter()
             connection.execute("COMMIT")
+            FIGURES.commits.note(perf_counter() - began_s)
             self._must_be_there()
         except Exception as error:  # noqa: BLE001 a bug too belongs to the callers: they would wait for ever
             refusal = self._refusal(error) if isinstance(error, sqlite3.Error | OSError) else error

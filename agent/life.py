@@ -23,6 +23,7 @@ from agent.errors import (
     Revoked,
     TokenRefused,
 )
+from agent.figures import FIGURES
 from agent.jobs.book import Book
 from agent.link.enrol import from_json, to_json
 from agent.link.link import Enrolment, Link, LinkKind
@@ -146,6 +147,7 @@ class Life:
         await link.publish("event", [self._hello(enrolment)])
         self._restarted = False
         await self._set_link("up", "")
+        FIGURES.links += 1
 
     async def _heed_blocking(self, link: Link) -> None:
         """Say when the broker takes nothing, and when it does again. The link stays; its senders wait."""

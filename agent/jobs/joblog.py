@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 
 from agent.database import WriteFailed
+from agent.figures import FIGURES
 from agent.jobs.model import Key
 from agent.spool.spool import Spool
 
@@ -105,4 +106,5 @@ class JobLog:
             self._dropped += gap + len(text)
             log.warning("joblog.dropped", job_id=self._key[0], characters=len(text), error=str(error))
             return False
+        FIGURES.log_dropped += gap
         return True

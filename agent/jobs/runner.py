@@ -12,6 +12,7 @@ import structlog
 from agent.clock import Clock
 from agent.database import WriteFailed
 from agent.executor.task import Outcome, Sink, Stop, Task
+from agent.figures import FIGURES
 from agent.jobs.book import Book
 from agent.jobs.chooser import Action, Expire, choose, next_expiry_s
 from agent.jobs.joblog import JobLog
@@ -221,6 +222,7 @@ class Runner:
                 continue
             try:
                 await self._book.finish(key, event, result)
+                FIGURES.note_ended(succeeded=result.success)
             except (WriteFailed, OSError) as error:
                 log.error("result.waits_for_disk", job_id=key[0], error=str(error))
                 await asyncio.sleep(DISK_RETRY_S)

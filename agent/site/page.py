@@ -1,6 +1,6 @@
 """The status as one page on this machine, served by the agent itself (`--status-port`). It only reads.
 
-A tiny part of HTTP: GET of three paths, one answer a connection, to whoever names this machine by a name that
+A tiny part of HTTP: GET of a few paths, one answer a connection, to whoever names this machine by a name that
 no stranger's name server can give it.
 """
 
@@ -18,8 +18,9 @@ import structlog
 
 from agent import status
 from agent.errors import AgentError
+from agent.figures import FIGURES
 from agent.logs import without_secrets
-from agent.site import page_html
+from agent.site import metrics, page_html
 
 log = structlog.get_logger()
 
@@ -109,9 +110,11 @@ class Page:
                 return Answer(HTTPStatus.OK, page_html.whole(await self._look()), "text/html")
             case "/part":
                 return Answer(HTTPStatus.OK, page_html.part(await self._look()), "text/html")
+            case "/metrics":
+                return Answer(HTTPStatus.OK, metrics.text_of(await self._look(), FIGURES), metrics.KIND)
             case "/status.json":
                 return Answer(HTTPStatus.OK, json.dumps(await self._look()), "application/json")
-        return Answer(HTTPStatus.NOT_FOUND, "There are / and /status.json.\n")
+        return Answer(HTTPStatus.NOT_FOUND, "There are /, /status.json and /metrics.\n")
 
     async def _look(self) -> dict[str, Any]:
         async with self._looking:

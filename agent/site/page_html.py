@@ -68,7 +68,8 @@ def whole(seen: dict[str, Any]) -> str:
 <main>
 <h1>Orvanta Edge: this site</h1>
 <div id="part">{part(seen)}</div>
-<p><span id="note">As of now.</span> For machines: <a href="/status.json">status.json</a></p>
+<p><span id="note">As of now.</span> For machines: <a href="/status.json">status.json</a>,
+<a href="/metrics">metrics</a></p>
 </main>
 <script>{SCRIPT}</script>
 </body>
