@@ -47,7 +47,7 @@ def watching_of(
     cluster: Cluster | None = None,
 ) -> Watching:
     """`pages` None: nothing else reads the fleet here. `cluster` None: only METRICS_TOKEN opens /metrics."""
-    _begin_at_zero()
+    begin_at_zero()
     record = Ledger(store, clock).presence.record
     fleets = Fleets(store, Bulletin(store), clock, record) if pages is None else pages.fleets
     standings = Standings(
@@ -68,7 +68,7 @@ def watching_of(
     )
 
 
-def _begin_at_zero() -> None:
+def begin_at_zero() -> None:
     """Else the first refusal of its kind would be no increase of anything."""
     for letter in LetterKind:
         figures.LETTERS_KEPT.labels(letter.value)
