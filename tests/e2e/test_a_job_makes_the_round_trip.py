@@ -1,6 +1,7 @@
 """A job is submitted at the cluster, runs at a site, and its result comes back as it was."""
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.world import World
 
@@ -54,3 +55,22 @@ async def test_the_job_knows_who_it_is(calm: World) -> None:
         'echo "$WM_JOB_ID $ORVANTA_IDEMPOTENCY_KEY $ORVANTA_ATTEMPT $WM_WORKSPACE"', "bash"
     )
     assert (await calm.cluster.done(job))["result"] == f"{job} {job} 1 main"
+
+
+async def test_the_bridge_has_counted_it(calm: World) -> None:
+    await calm.cluster.done(calm.cluster.submit("echo counted", "bash"))
+    figures = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(calm.cluster.page("/metrics"))
+        for sample in family.samples
+    }
+    assert figures["orvanta_results_recorded_total", "success"] >= 1
+    assert figures["orvanta_jobs_completed_total", "success"] >= 1
+    for counted in (
+        "orvanta_broker_publish_confirm_seconds",
+        "orvanta_pull_seconds",
+        "orvanta_store_write_seconds",
+    ):
+        assert figures[f"{counted}_count",] >= 1, counted
+    assert figures["orvanta_broker_up",] == figures["orvanta_bridge_leads",] == 1
+    assert calm.cluster.read("/readyz")["ready"]
