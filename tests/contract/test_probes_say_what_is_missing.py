@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +10,19 @@ from starlette.routing import BaseRoute
 
 from agent.clock import SystemClock
 from agent.database import ReadFailed, WriteFailed
+from bridge.config import read
 from bridge.metrics.families import Standing
+from bridge.metrics.figures import REGISTRY
 from bridge.metrics.probes import NO_ANSWER, NO_BROKER, NO_STORE, Probes
+from bridge.metrics.standing import Standings
+from bridge.metrics.timed import Timed
+from bridge.store.leading import Alone
 from bridge.web.asgi import build
+from bridge.wiring.watching import watching_of
+from dev_tools.certificates import ThrowAwayCA
 from tests.support.cluster import Running, client_of
+
+TOKEN = "a-token-for-prometheus"
 
 
 def standing(*, leads: bool = True, broker_up: bool | None = None) -> Standing:
@@ -71,6 +81,31 @@ async def test_whoever_leads_needs_the_broker(cluster: Running) -> None:
     assert (status, said["missing"]) == (503, [NO_BROKER])
     status, said = await asked(cluster.store, "/readyz", standing(leads=False, broker_up=False))
     assert (status, said["without"]) == (200, [NO_BROKER])
+
+
+async def test_figures_are_told_without_the_store_too() -> None:
+    refusing: Any = Timed(Refusing())  # type: ignore[arg-type] # it only refuses
+    before = REGISTRY.get_sample_value("orvanta_store_failures_total", {"kind": "read"}) or 0.0
+    settings = read({"METRICS_TOKEN": TOKEN}, relay_only=False)
+    watching = watching_of(settings, refusing, SystemClock(), Alone(), None)
+    answer = await client_of(build(watching.routes), TOKEN).get("/metrics")
+    assert answer.status_code == 200
+    assert "orvanta_store_up 0.0" in answer.text
+    assert "orvanta_agents" not in answer.text
+    after = REGISTRY.get_sample_value("orvanta_store_failures_total", {"kind": "read"})
+    assert after == before + 1
+    with pytest.raises(WriteFailed):
+        await refusing.write(lambda _: None)
+
+
+async def test_the_end_of_the_certificate_is_told(tmp_path: Path) -> None:
+    pair = ThrowAwayCA(tmp_path).issue("bridge")
+    clock = SystemClock()
+    told = Standings(lambda: True, None, pair.cert, clock).now()
+    assert told.certificate_ends is not None
+    assert told.certificate_ends > clock.wall_s()
+    (tmp_path / "torn.pem").write_text("-----BEGIN")
+    assert Standings(lambda: True, None, tmp_path / "torn.pem", clock).now().certificate_ends is None
 
 
 async def test_they_ask_for_no_token_and_their_description_says_so(cluster: Running) -> None:

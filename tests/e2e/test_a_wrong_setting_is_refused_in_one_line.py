@@ -103,6 +103,8 @@ def test_by_the_agent_for_a_flag(here: Here, tmp_path: Path, flag: str) -> None:
         ("serve", {"AMQP_URL": BROKER, "READY_MAX": "0"}, ("READY_MAX", "0")),
         ("serve", {"AMQP_URL": BROKER, "LOST_AFTER_S": "3"}, ("LOST_AFTER_S", "15", "3")),
         ("serve", {"AMQP_URL": BROKER, "TAG_POLICIES": '{"a": {"lost": 1}}'}, ("TAG_POLICIES", "lost")),
+        ("serve", {"METRICS_TOKEN": "short"}, ("METRICS_TOKEN", "16")),
+        ("serve", {"METRICS_PER_WORKER": "yes"}, ("METRICS_PER_WORKER", "yes")),
         ("serve", {"WORKER_GROUP": "a b"}, ("WORKER_GROUP", "a b")),
         ("worker", {"BRIDGE_STORE": "shop.db"}, ("DATABASE_URL", "PostgreSQL", "shop.db", "--worker-tags")),
         ("relay", {"AMQP_URL": BROKER, "AGENT_TOKEN": TOKEN}, ("BASE_INTERNAL_URL", "missing")),
