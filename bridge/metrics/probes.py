@@ -12,12 +12,12 @@ from starlette.routing import BaseRoute
 from agent.clock import Clock
 from agent.database import DatabaseError
 from bridge.metrics.families import Standing
+from bridge.metrics.pulse import Pulse
 from bridge.store.statements import Statement
 from bridge.store.store import Store
 from bridge.web.bodies import json_reply
 from bridge.web.described import Described
 
-LIVE_S: Final = 10.0  # a database that is slow is no reason to start the bridge again
 READY_S: Final = 3.0
 FRESH_S: Final = 1.0  # however many ask, the store is asked once a second
 ONE: Final = Statement("SELECT 1", "SELECT 1")
@@ -44,16 +44,15 @@ class Probes:
     def __init__(
         self,
         store: Store,
+        pulse: Pulse,
         standing: Callable[[], Standing],
         clock: Clock,
-        live_s: float = LIVE_S,
         ready_s: float = READY_S,
     ) -> None:
-        self._live_s = live_s
         self._ready_s = ready_s
         self._store = store
         self._standing = standing
-        self._writer = Look(self._writer_answers, clock)
+        self._pulse = pulse
         self._reader = Look(self._reader_answers, clock)
 
     def all(self) -> Sequence[BaseRoute]:
@@ -64,7 +63,7 @@ class Probes:
 
     async def livez(self, _: Request) -> Response:
         """200 while the process does its work; 503 when it hangs, and only a new start helps."""
-        missing = [] if await self._writer.holds() else [NO_ANSWER]
+        missing = [] if self._pulse.beats else [NO_ANSWER]
         return _reply(Alive(not missing, missing), is_well=not missing)
 
     async def readyz(self, _: Request) -> Response:
@@ -76,17 +75,6 @@ class Probes:
             missing += broker
             broker = []
         return _reply(Ready(not missing, standing.leads, missing, broker), is_well=not missing)
-
-    async def _writer_answers(self) -> bool:
-        """That the disk or the database refuses is an answer: to start again would not mend it."""
-        try:
-            async with asyncio.timeout(self._live_s):
-                await self._store.write(lambda _: None)
-        except TimeoutError:
-            return False
-        except DatabaseError:
-            return True
-        return True
 
     async def _reader_answers(self) -> bool:
         try:

@@ -13,6 +13,7 @@ from bridge.metrics import figures
 from bridge.metrics.census import Censuses
 from bridge.metrics.lag import watch_lag
 from bridge.metrics.probes import Probes
+from bridge.metrics.pulse import Pulse
 from bridge.metrics.routes import MetricsRoutes
 from bridge.metrics.standing import Standings
 from bridge.relay.desk import Desk
@@ -63,9 +64,10 @@ def watching_of(
         None if cluster is None else cluster.require_superadmin,
         per_worker=settings.metrics_per_worker,
     )
-    return Watching(
-        [*Probes(store, standings.now, clock).all(), *metrics.all()], {"event loop's lag": watch_lag}
-    )
+    pulse = Pulse(store, clock)
+    probes = Probes(store, pulse, standings.now, clock)
+    parts: dict[str, Part] = {"event loop's lag": watch_lag, "store's pulse": pulse.run}
+    return Watching([*probes.all(), *metrics.all()], parts)
 
 
 def begin_at_zero() -> None:

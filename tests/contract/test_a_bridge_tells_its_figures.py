@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.wire.claims import Attempt, JobId, WorkerName
+from bridge.agents.broker_auth import BrokerAuth
 from bridge.config import read
 from bridge.metrics.census import FRESH_S
 from bridge.relay.letters import DeadLetters, Letter, LetterKind
@@ -117,6 +118,10 @@ async def test_they_count_what_this_bridge_did(cluster: Running) -> None:
     client = looking(cluster)
     before = await figures_of(client)
     await cluster.client("nobody").get("/api/w/main/jobs/list")
+    devices, seen = cluster.cluster.devices, cluster.cluster.tokens.seen
+    broker = client_of(build(BrokerAuth(devices.verify, seen, "/").routes()), None)
+    form = {"username": "ag-pos-suva.abc", "password": "jwt_agent_of_nobody"}
+    assert (await broker.post("/api/broker_auth/user", data=form)).text == "deny"
     letters = DeadLetters(cluster.store, cluster.clock)
     await letters.keep(
         Letter(
@@ -137,6 +142,7 @@ async def test_they_count_what_this_bridge_did(cluster: Running) -> None:
         return after[name, labels] - before[name, labels]
 
     assert more("orvanta_auth_refusals_total", "api,unproved") == 1
+    assert more("orvanta_auth_refusals_total", "broker,login") == 1
     assert more("orvanta_dead_letters_kept_total", "poison") == 1
     assert after["orvanta_dead_letters", "poison"] == 1
     assert more("orvanta_jobs_completed_total", "success") == 1

@@ -14,13 +14,15 @@ from bridge.config import read
 from bridge.metrics.families import Standing
 from bridge.metrics.figures import REGISTRY
 from bridge.metrics.probes import NO_ANSWER, NO_BROKER, NO_STORE, Probes
+from bridge.metrics.pulse import SILENT_S, Pulse
 from bridge.metrics.standing import Standings
 from bridge.metrics.timed import Timed
 from bridge.store.leading import Alone
 from bridge.web.asgi import build
 from bridge.wiring.watching import watching_of
 from dev_tools.certificates import ThrowAwayCA
-from tests.support.cluster import Running, client_of
+from tests.support.cluster import MovedClock, Running, client_of
+from tests.support.until import until
 
 TOKEN = "a-token-for-prometheus"
 
@@ -51,7 +53,8 @@ class Hanging:
 async def asked(
     store: Any, path: str, now: Standing | None = None, within_s: float = 10.0
 ) -> tuple[int, dict[str, Any]]:
-    probes = Probes(store, lambda: now or standing(), SystemClock(), live_s=within_s, ready_s=within_s)
+    clock = SystemClock()
+    probes = Probes(store, Pulse(store, clock), lambda: now or standing(), clock, ready_s=within_s)
     routes: list[BaseRoute] = [*probes.all()]
     answer = await client_of(build(routes), None).get(path)
     return answer.status_code, answer.json()
@@ -65,15 +68,27 @@ async def test_a_bridge_that_works_is_alive_and_ready(cluster: Running) -> None:
     assert (await asked(cluster.store, "/readyz", standing(broker_up=True)))[0] == 200
 
 
-async def test_a_store_that_refuses_is_no_reason_to_start_again() -> None:
-    assert (await asked(Refusing(), "/livez"))[0] == 200
+async def test_a_store_that_refuses_is_not_ready() -> None:
     status, said = await asked(Refusing(), "/readyz")
     assert (status, said["missing"]) == (503, [NO_STORE])
 
 
-async def test_a_store_that_hangs_is() -> None:
-    assert await asked(Hanging(), "/livez", within_s=0.01) == (503, {"alive": False, "missing": [NO_ANSWER]})
+async def test_a_store_that_hangs_is_not_ready_either() -> None:
     assert (await asked(Hanging(), "/readyz", within_s=0.01))[0] == 503
+
+
+@pytest.mark.parametrize(("store", "lives"), [(Refusing(), True), (Hanging(), False)])
+async def test_only_a_writer_that_says_nothing_at_all_is_started_again(store: Any, lives: bool) -> None:  # noqa: FBT001 a case
+    clock = MovedClock()
+    pulse = Pulse(store, clock)
+    probes = client_of(build(Probes(store, pulse, standing, clock).all()), None)
+    clock.ahead_s += SILENT_S + 1  # nobody has asked it yet
+    assert (await probes.get("/livez")).json() == {"alive": False, "missing": [NO_ANSWER]}
+    asking = asyncio.ensure_future(pulse.run())
+    if lives:
+        await until(lambda: pulse.beats, within_s=10)
+    assert (await probes.get("/livez")).status_code == (200 if lives else 503)
+    asking.cancel()
 
 
 async def test_whoever_leads_needs_the_broker(cluster: Running) -> None:
@@ -109,7 +124,7 @@ async def test_the_end_of_the_certificate_is_told(tmp_path: Path) -> None:
 
 
 async def test_they_ask_for_no_token_and_their_description_says_so(cluster: Running) -> None:
-    routes = Probes(cluster.store, standing, SystemClock()).all()
+    routes = Probes(cluster.store, Pulse(cluster.store, cluster.clock), standing, cluster.clock).all()
     description = (await client_of(build(routes), None).get("/api/openapi.json")).json()
     for path in ("/livez", "/readyz"):
         assert description["paths"][path]["get"]["security"] == []
