@@ -1,13 +1,17 @@
-"""`python -m agent --spool DIR` runs the agent; with status, doctor or support-bundle it looks at one."""
+"""`python -m agent --spool DIR` runs the agent; with status, doctor or support-bundle it looks at one.
+
+Installed, the same is called `orvanta-agent`.
+"""
 
 import argparse
 import os
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from agent.errors import AgentError, ConfigError, ToolRefused
+from agent.release import ShowVersion, called_as
 
 if TYPE_CHECKING:
     from agent.config import Settings
@@ -34,6 +38,11 @@ def main(argv: Sequence[str]) -> int:
     except AgentError as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def entry() -> NoReturn:
+    """The console script `orvanta-agent`."""
+    sys.exit(main(sys.argv[1:]))
 
 
 def _use_tools(argv: Sequence[str]) -> int:
@@ -78,7 +87,7 @@ async def _beside_page(settings: "Settings", serving: Coroutine[Any, Any, None])
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m agent",
+        prog=called_as("orvanta-agent", "agent"),
         description="Takes custody of jobs, runs them with or without a link, and keeps their results.",
         epilog="Settings: MODE=agent AGENT_TOKEN BASE_INTERNAL_URL; "
         "BASH_PATH, PYTHON_PATH, NODE_BIN, BUN_PATH, DENO_PATH and POWERSHELL_PATH choose interpreters, "
@@ -90,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         "`python -m agent spool --help` tells of the spool's tools.",
     )
     parser.add_argument("command", nargs="?", choices=["run", *LOOKS], default="run")
+    parser.add_argument("--version", action=ShowVersion)
     parser.add_argument("--spool", type=Path, required=True, metavar="DIR", help="where everything is kept")
     parser.add_argument("--slots", type=int, metavar="N", help="jobs run at once (default 1)")
     parser.add_argument(
@@ -118,4 +128,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry()

@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 from tenacity import RetryCallState
 
+from agent import release
 from agent.cancelling import apart
 from agent.clock import Clock
 from agent.database import WriteFailed
@@ -34,7 +35,6 @@ from agent.wire.messages import Bye, Hello
 
 log = structlog.get_logger()
 
-VERSION: Final = "0.1.0"
 AHEAD_ALONE: Final = 1000  # jobs held ahead for a tag that only this agent serves: work for a long outage
 STEADY_S: Final = 5.0  # a life of the link that lasted this long was no flicker
 EVENTS: Final = {
@@ -177,7 +177,7 @@ class Life:
             enrolment = await self._enrol(
                 self._spool.folder.identity,
                 {
-                    "version": VERSION,
+                    "version": release.version(),
                     "slots": self._slots,
                     "wall_s": self._clock.wall_s(),
                     "platform": self._platform,
@@ -228,7 +228,7 @@ class Life:
     def _hello(self, enrolment: Enrolment) -> Hello:
         return Hello(
             worker=WorkerName(enrolment.worker),
-            version=VERSION,
+            version=release.version(),
             slots=self._slots,
             held=self._book.held,
             backlog=self._book.backlog,

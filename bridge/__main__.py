@@ -1,10 +1,13 @@
-"""`python -m bridge serve` runs the cluster with its relay, `relay` and `worker` one of its parts alone."""
+"""`python -m bridge serve` runs the cluster with its relay, `relay` and `worker` one of its parts alone.
+
+Installed, the same is called `orvanta-bridge`.
+"""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from bridge import command_line
 from bridge.errors import BridgeError, ConfigError
@@ -25,6 +28,11 @@ def main(argv: Sequence[str]) -> int:
     except BridgeError as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def entry() -> NoReturn:
+    """The console script `orvanta-bridge`."""
+    sys.exit(main(sys.argv[1:]))
 
 
 def _do(asked: argparse.Namespace) -> int:
@@ -75,4 +83,4 @@ def _worker_of(asked: argparse.Namespace) -> "WorkerSettings | None":
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry()

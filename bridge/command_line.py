@@ -2,6 +2,8 @@
 
 import argparse
 
+from agent.release import ShowVersion, called_as
+
 BROKER_COMMANDS = {
     "config": "the lines of rabbitmq.conf by which RabbitMQ asks the bridge at BASE_URL what an agent may do",
     "permissions": "static users and permissions with the same rights, for a RabbitMQ that cannot load the "
@@ -11,7 +13,7 @@ BROKER_COMMANDS = {
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
-        prog="python -m bridge",
+        prog=called_as("orvanta-bridge", "bridge"),
         description="Takes jobs from a cluster to its agents, over RabbitMQ or HTTP, and their results back.",
         epilog="Settings: AMQP_URL (serve needs none) PUBLIC_AMQP_URL MANAGEMENT_URL BROKER_AUTH "
         "BRIDGE_STORE or DATABASE_URL BRIDGE_HOST BRIDGE_PORT BASE_URL "
@@ -20,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
         "for TLS: TLS_CERT_FILE TLS_KEY_FILE CA_FILE CLIENT_CERT_FILE CLIENT_KEY_FILE; "
         "for relay: AGENT_TOKEN BASE_INTERNAL_URL.",
     )
+    made.add_argument("--version", action=ShowVersion)
     commands = made.add_subparsers(
         dest="command", required=True, metavar="serve|worker|relay|broker|keys|devices|tokens|quarantine"
     )

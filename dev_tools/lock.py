@@ -24,7 +24,7 @@ def write_constraints() -> None:
     python = str(folder / "bin" / "python")
     env = {**os.environ, "DIST_EXTRA_CONFIG": str(settings)}
     _run([python, "-m", "pip", "install", "-qq", "--editable", f"{ROOT}[bridge,dev,look,sql]"], env)
-    frozen = _run([python, "-m", "pip", "freeze", "--exclude-editable"])
+    frozen = _run([python, "-m", "pip", "freeze", "--exclude-editable", "--all", "--exclude", "pip"])
     CONSTRAINTS.write_text(HEAD + frozen)
     shutil.rmtree(folder)
     print(

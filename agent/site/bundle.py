@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from agent import status
+from agent import release, status
 from agent.errors import AgentError, ToolRefused
-from agent.life import VERSION
 from agent.site import checks, doctor
 from agent.site.redaction import redacted, redacted_text
 from agent.spool.tools.schema import schema_of
@@ -72,7 +71,7 @@ def settings_of(env: Mapping[str, str]) -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     found = {
-        "orvanta-edge": VERSION,
+        release.PROJECT: release.version(),
         "python": platform.python_version(),
         "system": platform.platform(),
         "sqlite": sqlite3.sqlite_version,
@@ -88,7 +87,7 @@ def versions() -> dict[str, str]:
 
 def _needed() -> list[str]:
     try:
-        wanted = requires("orvanta-edge") or []
+        wanted = requires(release.PROJECT) or []
     except PackageNotFoundError:
         return []
     return [one.partition("==")[0] for one in wanted if "extra ==" not in one]

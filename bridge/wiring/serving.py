@@ -9,6 +9,7 @@ from typing import Final
 import uvicorn
 from starlette.routing import BaseRoute
 
+from agent import release
 from bridge.config import Settings
 from bridge.store.leading import Part
 from bridge.web.asgi import build
@@ -26,7 +27,7 @@ async def until_signal(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # the server raises what it caught once more when it is done
     config = uvicorn.Config(
-        build(routes),
+        build(routes, version=release.version()),
         host=settings.host,
         port=settings.port,
         log_level="warning",

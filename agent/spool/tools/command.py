@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from agent.errors import ToolRefused
+from agent.release import called_as
 from agent.spool.sealing import Seal
 from agent.spool.tools.change import Purge, purge, requeue
 from agent.spool.tools.export import export
@@ -62,7 +63,9 @@ def _to_purge(options: argparse.Namespace) -> Purge:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m agent spool", description="Look at a spool, carry it, mend it.")
+    parser = _Parser(
+        prog=f"{called_as('orvanta-agent', 'agent')} spool", description="Look at a spool, carry it, mend it."
+    )
     tools = parser.add_subparsers(
         dest="tool", required=True, metavar="ls|verify|export|requeue|purge|seal|rekey"
     )
