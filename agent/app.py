@@ -54,6 +54,7 @@ from agent.spool.spool import Spool
 from agent.spool.watch import Watch
 from agent.spool.wiping import require_not_revoked, wipe
 from agent.supplying import Supplying, supplying_of
+from agent.systemd import Systemd
 from agent.tls.outbound import Outbound
 from agent.trust import SigningKey
 from agent.wire.claims import WorkerName
@@ -158,12 +159,14 @@ class Agent:
         self._why_not = parts.policy.why_not
         self._parts = parts
         self._draining = asyncio.Event()
+        self._recovered = asyncio.Event()
 
     async def run(self) -> None:
         """Start = recover. Ends after a drain; anything else that ends it is a bug."""
         await self._supplying.begin(self._book, self._spool)
         await self._recover()
         log.info("agent.started", held=self._book.held)
+        self._recovered.set()
         if cached := await self.cached_enrolment():
             self._know(cached)
         async with self._answering_jobs(), asyncio.TaskGroup() as group:
@@ -234,6 +237,17 @@ class Agent:
     def drain(self) -> None:
         """Finish what runs, take nothing new, then end."""
         self._draining.set()
+
+    async def supervised(self, systemd: Systemd) -> None:
+        """Once recovered: tell systemd so, and that we live for as long as loop and disk writer answer."""
+        await self._recovered.wait()
+        systemd.ready(self._in_words())
+        await systemd.watched(self._spool.answers, self._in_words)
+
+    def _in_words(self) -> str:
+        link = "up" if self._life.link_up else "down"
+        waits = self._book.backlog
+        return f"link {link}, {self._book.held} jobs held, {waits} results wait to leave"
 
     async def show_drain(self) -> None:
         await self._draining.wait()
@@ -378,6 +392,7 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
     stop = Stop()
 
     def drain() -> None:
+        settings.systemd.stopping("finishes what runs, takes nothing new")
         stop.request("orvanta", "the agent was told to end")
         agent.drain()
 
@@ -385,20 +400,22 @@ async def _run_agent(settings: Settings, spool: Spool, umask: int) -> None:
         asyncio.get_running_loop().add_signal_handler(number, drain)
     try:
         await telling.begin(stop, agent.cached_enrolment)
-        await _watched(spool, agent)
+        await _watched(spool, agent, settings.systemd)
     finally:
         executor.close()
 
 
-async def _watched(spool: Spool, agent: Agent) -> None:
+async def _watched(spool: Spool, agent: Agent, systemd: Systemd) -> None:
     """Run the agent for as long as its spool is there. Raises `SpoolGone`: running jobs are stopped then."""
     try:
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(Watch(spool).run(), name="watch")
             showing = group.create_task(agent.show_drain(), name="show drain")
+            supervised = group.create_task(agent.supervised(systemd), name="supervised")
             await agent.run()
             watching.cancel()
             showing.cancel()
+            supervised.cancel()
     except BaseExceptionGroup as ended:
         gone, others = ended.split(SpoolError)
         if gone is None or others is not None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from agent.scripts.script import Script, scripts_of
 from agent.spool.budget import MIB, Bounds
 from agent.spool.folder import FLOOR_BYTES
 from agent.spool.sealing import KEY_BYTES, Seal
+from agent.systemd import Systemd, told_by
 from agent.tls import outbound
 from agent.tls.outbound import BadTls, Outbound
 from agent.wire.tokens import AGENT_PREFIX
@@ -50,6 +51,7 @@ class Settings:
     bundles_bytes: int  # what may be kept of what jobs import
     prefetch: bool  # fetch what the scripts of our tags import before a job needs it
     status_port: int | None  # where the agent shows its status on this machine; None: nowhere
+    systemd: Systemd = field(default_factory=Systemd)  # who is told that we are ready, and that we live
 
 
 def read(
@@ -87,6 +89,7 @@ def read(
         bundles_bytes=_megabytes(env, "BUNDLES_MB") or BUNDLES_BYTES,
         prefetch=prefetch,
         status_port=None if status_port is None else _port("--status-port", status_port),
+        systemd=told_by(env),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"  # of systemd: LoadCredential= and LoadCredentialEncrypted=
 MOST_BYTES: Final = 1024 * 1024
 ANYBODY: Final = 0o007
+NOTHING: Final = b"\n"  # systemd has no shorter SetCredential=, which stands in where there is no file
 
 
 class BadCredential(ValueError):
@@ -14,11 +15,14 @@ class BadCredential(ValueError):
 
 
 def file_of(env: Mapping[str, str], name: str) -> Path | None:
-    """The file that `<name>_FILE` names, or systemd's credential of this name in small letters."""
+    """The file that `<name>_FILE` names, or systemd's credential of this name in small letters.
+
+    One that is empty is none: so a unit says of a secret that it may be given, and need not.
+    """
     if named := env.get(f"{name}_FILE", "").strip():
         return Path(named)
     given = Path(env.get(CREDENTIALS) or "/nowhere") / name.lower()
-    return given if given.is_file() else None
+    return given if given.is_file() and given.stat().st_size > len(NOTHING) else None
 
 
 def text_of(env: Mapping[str, str], name: str) -> str | None:

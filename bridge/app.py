@@ -131,7 +131,7 @@ async def work(settings: Settings) -> None:
     try:
         cluster = await _cluster(settings, store, clock, await Signer.load(Ledger(store, clock)))
         working = await working_of(settings, settings.worker, cluster, store, clock)
-        await until_told(_always(cluster, settings), working, cluster)
+        await until_told(_always(cluster, settings), working, cluster, settings.systemd)
     finally:
         await store.close()
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from agent.credentials import BadCredential, text_of
 from agent.logs import Secret, hide
+from agent.systemd import Systemd, told_by
 from agent.tls import outbound
 from agent.tls.outbound import BadTls, Outbound, require_no_checks_in
 from agent.wire.tokens import said_by
@@ -66,6 +67,7 @@ class Settings:
     metrics_token: Secret | None = None  # opens /metrics; None: only a superadmin does
     metrics_per_worker: bool = False
     bundles_bytes: int  # what may be kept of what jobs import, for agents; 0: they are sent none
+    systemd: Systemd = field(default_factory=Systemd)  # who is told that we are ready, and that we live
 
 
 def read(
@@ -109,6 +111,7 @@ def read(
         bundles_bytes=_bundles_mb(env) * MIB,
         metrics_token=_metrics_token(env),
         metrics_per_worker=_yes(env, "METRICS_PER_WORKER"),
+        systemd=told_by(env),
     )
 
 

@@ -61,6 +61,7 @@ class Spool:
         self.seal = seal or Seal()
         self._contents = Contents(self.seal)
         self.keys = Keys(database)
+        self.answers = database.answers
         self.script_states = ScriptStates(database, self._contents)
         self._lifetime = Lifetime(clock)
         self._may_have_unreported = True  # False spares the reporter a read for every event

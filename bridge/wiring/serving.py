@@ -10,6 +10,7 @@ import uvicorn
 from starlette.routing import BaseRoute
 
 from agent import release
+from agent.systemd import Systemd, loop_turns
 from bridge.config import Settings
 from bridge.store.leading import Part
 from bridge.web.asgi import build
@@ -38,7 +39,9 @@ async def until_signal(
     )
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(work(), name=name) for name, work in beside.items()]
-        await _Server(config, stopping).serve()
+        server = _Server(config, stopping, settings.systemd)
+        tasks.append(group.create_task(server.supervised(), name="supervised"))
+        await server.serve()
         for task in tasks:
             task.cancel()
 
@@ -52,10 +55,25 @@ async def together(parts: Mapping[str, Part]) -> None:
 class _Server(uvicorn.Server):
     """Tells who waits for an answer that this is the end, before it waits for them."""
 
-    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None], systemd: Systemd) -> None:
         super().__init__(config)
         self._stopping = stopping
+        self._systemd = systemd
+        self._listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._listens.set()
+
+    async def supervised(self) -> None:
+        """Once it listens: tell systemd so, and that we live for as long as the loop turns."""
+        await self._listens.wait()
+        said = f"listens on {self.config.host}:{self.config.port}"
+        self._systemd.ready(said)
+        await self._systemd.watched(loop_turns, lambda: said)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._systemd.stopping("ends")
         self._stopping()
         await super().shutdown(sockets)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.clock import Clock
+from agent.systemd import Systemd, loop_turns
 from agent.wire.claims import WorkerName
 from agent.wire.tokens import instance_of
 from bridge.agents.api import API_VERSION
@@ -99,7 +100,7 @@ def _timed(turn: Run) -> Run:
     return timed
 
 
-async def until_told(parts: Mapping[str, Part], working: Working, cluster: Cluster) -> None:
+async def until_told(parts: Mapping[str, Part], working: Working, cluster: Cluster, systemd: Systemd) -> None:
     """Work, and all that a worker's process has beside it, until SIGTERM or SIGINT.
 
     Then it takes nothing new; what has not ended within `STOP_S` is stopped, and is somebody else's.
@@ -112,7 +113,10 @@ async def until_told(parts: Mapping[str, Part], working: Working, cluster: Clust
         others = [beside.create_task(part(), name=name) for name, part in parts.items()]
         others.append(beside.create_task(working.served(), name="tags"))
         work = beside.create_task(working.work(), name="worker")
+        others.append(beside.create_task(systemd.watched(loop_turns, lambda: "works"), name="alive"))
+        systemd.ready("works")
         await told.wait()
+        systemd.stopping("stops what has not ended")
         cluster.jobs.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_S):
