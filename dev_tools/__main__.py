@@ -84,6 +84,12 @@ def lock(_arguments: list[str]) -> int:
     return 0
 
 
+def wheels(arguments: list[str]) -> int:
+    from dev_tools.wheels import main as look  # noqa: PLC0415 - see above
+
+    return look(arguments)
+
+
 def become(module: str, *arguments: str) -> NoReturn:
     """This process turns into `python -m module`, so that signals and the exit code are the module's own."""
     sys.stdout.flush()
@@ -99,6 +105,7 @@ COMMANDS: Final[Mapping[str, Callable[[list[str]], int]]] = {
     "chaos": chaos,
     "broker": broker,
     "lock": lock,
+    "wheels": wheels,
 }
 
 if __name__ == "__main__":
