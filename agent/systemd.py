@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-SHARE: Final = 3  # pings within the watchdog's time: two that come late or get lost do no harm
-STATUS_S: Final = 20.0  # where there is no watchdog, the status is told so often
+SHARE: Final = 3  # pings within the watchdog's time, at least: two that come late or get lost do no harm
+STATUS_S: Final = 5.0  # whoever asks sees how it stood so long ago, at most
 US: Final = 1_000_000
 
 
@@ -45,7 +45,7 @@ class Systemd:
         """
         if not self.address:
             return
-        gap_s = STATUS_S if self.watchdog_s is None else self.watchdog_s / SHARE
+        gap_s = min(STATUS_S, STATUS_S if self.watchdog_s is None else self.watchdog_s / SHARE)
         told = ""
         while True:
             await answers()

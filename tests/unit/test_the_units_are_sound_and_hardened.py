@@ -18,7 +18,7 @@ WORST: Final = {
     "agent with root": 3.6,
 }  # of 10; docs/install.md says how it is on Debian 12
 NEWER: Final = "Unknown key 'RestartMode' in section [Service], ignoring."  # systemd has it since 254
-PROGRAM: Final = re.compile(r"/opt/orvanta/current/bin/orvanta-(agent|bridge)")
+PROGRAM: Final = re.compile(r"/opt/orvanta(/current|-bridge)/bin/orvanta-(agent|bridge)")
 
 pytestmark = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt-get install systemd"
