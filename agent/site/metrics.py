@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
 from agent.figures import COMMIT_BOUNDS_S, Figures
+from agent.release import version
 
 KIND: Final = "text/plain; version=0.0.4"
 STATES: Final = ("waiting", "ready", "started", "finished", "sent")
@@ -26,7 +26,7 @@ def text_of(seen: dict[str, Any], figures: Figures) -> str:
 
 def _of_process(figures: Figures) -> Iterator[str]:
     yield _family(
-        "build_info", "gauge", "Always 1; says which release runs.", ("", {"version": _release()}, 1)
+        "build_info", "gauge", "Always 1; says which release runs.", ("", {"version": version()}, 1)
     )
     yield _one("start_time_seconds", "gauge", "When the agent began.", figures.began_at)
     yield _family(
@@ -92,13 +92,6 @@ def _family(name: str, kind: str, said: str, *samples: Sample) -> str:
             f"{whole}{ending}{{{shown}}} {float(value)}\n" if shown else f"{whole}{ending} {float(value)}\n"
         )
     return "".join(lines)
-
-
-def _release() -> str:
-    try:
-        return version("orvanta-edge")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _resident() -> int:

@@ -2,16 +2,15 @@
 
 import platform
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
 from cryptography import x509
 
 from agent.clock import Clock
+from agent.release import version
 from bridge.metrics.families import Standing
 
-DISTRIBUTION: Final = "orvanta-edge"
 CERTIFICATE_FRESH_S: Final = 300.0  # it may be replaced while the bridge runs
 
 
@@ -30,7 +29,7 @@ class Standings:
         self._clock = clock
         self._ends: float | None = None
         self._read_s: float | None = None
-        self._version = _version()
+        self._version = version()
 
     def now(self) -> Standing:
         return Standing(
@@ -53,10 +52,3 @@ class Standings:
             except (OSError, ValueError):
                 self._ends = None
         return self._ends
-
-
-def _version() -> str:
-    try:
-        return version(DISTRIBUTION)
-    except PackageNotFoundError:
-        return "unknown"
