@@ -8,6 +8,7 @@ CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"  # of systemd: LoadCredential= and 
 MOST_BYTES: Final = 1024 * 1024
 ANYBODY: Final = 0o007
 NOTHING: Final = b"\n"  # systemd has no shorter SetCredential=, which stands in where there is no file
+ENGINES: Final = Path("/run/secrets")  # a container engine's own: Docker and podman put 0444 files there
 
 
 class BadCredential(ValueError):
@@ -40,13 +41,16 @@ def text_of(env: Mapping[str, str], name: str) -> str | None:
 
 
 def read(path: Path, setting: str) -> bytes:
-    """The content of a secret's file. Raises `BadCredential` when it is open to every user of the machine."""
+    """The content of a secret's file. Raises `BadCredential` when it is open to every user of the machine.
+
+    In a container its mode says nothing: the wall is the container, and the engine chooses the mode.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES)
         mode = path.stat().st_mode
     except OSError as error:
         raise BadCredential(f"{setting}: {path} cannot be read: {error.strerror}") from error
-    if mode & ANYBODY:
+    if mode & ANYBODY and path.parent != ENGINES:
         raise BadCredential(f"{setting}: {path} is open to every user of this machine; chmod 600 {path}")
     return content

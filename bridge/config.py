@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from agent.credentials import BadCredential, text_of
 from agent.logs import Secret, hide
@@ -27,6 +27,7 @@ MIB: Final = 1024 * 1024
 TOKEN_CHARS_MIN: Final = 16
 SECRETS: Final = (
     "AGENT_TOKEN",
+    "AMQP_PASSWORD",
     "AMQP_URL",
     "METRICS_TOKEN",
     "PUBLIC_AMQP_URL",
@@ -235,7 +236,7 @@ def _brokers(env: Mapping[str, str], *, needed: bool) -> tuple[Secret | None, Se
         if env.get("PUBLIC_AMQP_URL"):
             raise ConfigError("PUBLIC_AMQP_URL is set and AMQP_URL is missing; set both or none")
         return None, None
-    own = _url(env, "AMQP_URL", ("amqp", "amqps"), "amqp://user:password@host:5672/")
+    own = _with_password(env, _url(env, "AMQP_URL", ("amqp", "amqps"), "amqp://user:password@host:5672/"))
     public = _url(env, "PUBLIC_AMQP_URL", ("amqp", "amqps"), "") if env.get("PUBLIC_AMQP_URL") else own
     for url in (own, public):
         hide(unquote(urlsplit(url).password or ""))
@@ -245,7 +246,16 @@ def _brokers(env: Mapping[str, str], *, needed: bool) -> tuple[Secret | None, Se
 def _management(env: Mapping[str, str]) -> Secret | None:
     if not env.get("MANAGEMENT_URL"):
         return None
-    return Secret(_url(env, "MANAGEMENT_URL", ("http", "https"), "").rstrip("/"))
+    return Secret(_with_password(env, _url(env, "MANAGEMENT_URL", ("http", "https"), "").rstrip("/")))
+
+
+def _with_password(env: Mapping[str, str], url: str) -> str:
+    """With `AMQP_PASSWORD`, where the address names a user and no password of its own."""
+    password, parts = env.get("AMQP_PASSWORD"), urlsplit(url)
+    if not password or parts.username is None or parts.password is not None:
+        return url
+    user, _, where = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{where}").geturl()
 
 
 def _broker_auth(env: Mapping[str, str]) -> LoginKind:

@@ -136,6 +136,24 @@ def test_the_bridge_reads_its_secrets_from_files_too(tmp_path: Path) -> None:
     assert settings.amqp_url.reveal() == "amqp://bridge:in-a-file@h/"
 
 
+def test_the_brokers_password_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
+    file = secret_file(tmp_path, "in/a@file\n")
+    env = {
+        "AMQP_PASSWORD_FILE": str(file),
+        "AMQP_URL": "amqp://bridge@h:1/",
+        "MANAGEMENT_URL": "http://bridge@h:2",
+    }
+    settings = bridge_config.read(env, relay_only=False)
+    assert settings.amqp_url is not None
+    assert settings.amqp_url.reveal() == "amqp://bridge:in%2Fa%40file@h:1/"
+    assert settings.management_url is not None
+    assert settings.management_url.reveal() == "http://bridge:in%2Fa%40file@h:2"
+    own = bridge_config.read(env | {"AMQP_URL": "amqp://bridge:own@h/"}, relay_only=False)
+    assert own.amqp_url is not None
+    assert own.amqp_url.reveal() == "amqp://bridge:own@h/"
+    assert "in/a@file" not in str(settings)
+
+
 KEY = "5ec2e7" * 10 + "abcd"
 ENROLMENT = Enrolment(
     worker="ag-pos-a", worker_group="pos", tags=("t",), shared_tags=(), link=LinkKind.AMQP,
