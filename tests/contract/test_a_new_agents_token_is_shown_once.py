@@ -1,10 +1,12 @@
 """The drawer for a new agent: what was chosen is in the token, and nothing keeps the token."""
 
+import html
 import re
 
 import pytest
 
 from agent.wire.tokens import said_by
+from dev_tools.places import ROOT
 from tests.support.cluster import Running
 from tests.support.fleet import site
 
@@ -25,6 +27,21 @@ async def test_it_carries_what_was_chosen(cluster: Running) -> None:
     (entry,) = (await cluster.admin.get("/api/audit/list")).json()
     assert (entry["operation"], entry["parameters"]["tags"]) == ("agent_workers.token.create", claims["tags"])
     assert token not in str(entry)
+
+
+async def test_the_lines_for_docker_fit_the_compose_file(cluster: Running) -> None:
+    page = (await cluster.admin.post("/workers/new", data=ASKED)).text
+    (lines,) = re.findall(r'<pre id="docker"[^>]*>(.*?)</pre>', page, re.DOTALL)
+    said = html.unescape(lines)
+    site = (ROOT / "deploy/compose/site.yaml").read_text()
+    assert "cd deploy/compose" in said
+    assert "-f site.yaml" in said
+    for setting, asked in (
+        ("BASE_INTERNAL_URL=", "${BASE_INTERNAL_URL:?"),
+        ("> secrets/agent_token", "agent_token:"),
+    ):
+        assert setting in said
+        assert asked in site
 
 
 async def test_tags_of_normal_workers_are_warned_of(cluster: Running) -> None:
