@@ -12,7 +12,7 @@ from tests.support.databases import database, database_server, store_place
 __all__ = ["database", "database_server", "store_place"]
 
 MARKS = {"broker": {"broker", "amqp_url"}, "database": {"database", "database_server"}}
-LONG = ("chaos", "browser", "crash", "crash_states", "e2e", "fuzz", "simulation", "contract")
+LONG = ("containers", "chaos", "browser", "crash", "crash_states", "e2e", "fuzz", "simulation", "contract")
 
 
 def pytest_configure() -> None:
