@@ -12,6 +12,10 @@ ENV PIP_ONLY_BINARY=:all: PIP_CONSTRAINT=/src/constraints.txt PIP_NO_CACHE_DIR=1
 RUN python3 -m venv /opt/orvanta \
  && python3 requirements.py >agent.txt \
  && /opt/orvanta/bin/python -m pip install -r agent.txt
+# Such as `sql`, for jobs in SQL: --build-arg EXTRAS=sql
+ARG EXTRAS=
+RUN python3 requirements.py ${EXTRAS} >extras.txt \
+ && /opt/orvanta/bin/python -m pip install -r extras.txt
 COPY README.md ./
 # Without the bridge's folder the wheel holds the agent alone.
 COPY agent agent
