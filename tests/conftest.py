@@ -12,7 +12,9 @@ from tests.support.databases import database, database_server, store_place
 __all__ = ["database", "database_server", "store_place"]
 
 MARKS = {"broker": {"broker", "amqp_url"}, "database": {"database", "database_server"}}
-LONG = ("containers", "chaos", "browser", "crash", "crash_states", "e2e", "fuzz", "simulation", "contract")
+LONG = (
+    "containers", "chaos", "browser", "crash", "crash_states", "e2e", "guide", "fuzz", "simulation", "contract",
+)  # fmt: skip
 
 
 def pytest_configure() -> None:
