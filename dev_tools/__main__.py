@@ -90,6 +90,14 @@ def wheels(arguments: list[str]) -> int:
     return look(arguments)
 
 
+def reference(_arguments: list[str]) -> int:
+    from dev_tools.reference.pages import write  # noqa: PLC0415 - see above
+
+    for page in write():
+        print(page.relative_to(ROOT))
+    return 0
+
+
 def become(module: str, *arguments: str) -> NoReturn:
     """This process turns into `python -m module`, so that signals and the exit code are the module's own."""
     sys.stdout.flush()
@@ -106,6 +114,7 @@ COMMANDS: Final[Mapping[str, Callable[[list[str]], int]]] = {
     "broker": broker,
     "lock": lock,
     "wheels": wheels,
+    "reference": reference,
 }
 
 if __name__ == "__main__":
