@@ -90,6 +90,14 @@ def wheels(arguments: list[str]) -> int:
     return look(arguments)
 
 
+def docs(_arguments: list[str]) -> int:
+    from dev_tools.gate import build_site  # noqa: PLC0415 - see above
+
+    verdict = build_site()
+    print(verdict.text if not verdict.passed else verdict.note)
+    return 0 if verdict.passed else 1
+
+
 def reference(_arguments: list[str]) -> int:
     from dev_tools.reference.pages import write  # noqa: PLC0415 - see above
 
@@ -114,6 +122,7 @@ COMMANDS: Final[Mapping[str, Callable[[list[str]], int]]] = {
     "broker": broker,
     "lock": lock,
     "wheels": wheels,
+    "docs": docs,
     "reference": reference,
 }
 

@@ -93,6 +93,13 @@ def _call(command: Sequence[str], timeout_s: float | None = None) -> subprocess.
     )
 
 
+def build_site() -> Verdict:
+    """docs/ as a static site in .run/site, which a broken link or anchor fails."""
+    site = RUN / "site"
+    ended = _call(["properdocs", "build", "--strict", "--site-dir", str(site)])
+    return Verdict(ended.returncode == 0, ended.stdout, f"open {site / 'index.html'}")
+
+
 def _audit() -> Verdict:
     """Known vulnerabilities in what constraints.txt pins. Skipped aloud when the service is out of reach."""
     command = ["pip-audit", "--requirement", "constraints.txt", "--no-deps", "--disable-pip"]
@@ -138,6 +145,7 @@ FAST: Final = [
         _tool("deptry", "agent", "--optional-dependencies-dev-groups", "bridge,dev"),
     ),
     Step("dependencies", _tool("deptry", "agent", "bridge")),
+    Step("docs", build_site),
 ]
 SLOW: Final = [Step("known vulnerabilities", _audit)]
 AFTER_TESTS: Final = [Step("every line of custody", every_line_is_covered)]
