@@ -50,8 +50,12 @@ SETTINGS: Final = {
     "LOST_AFTER_S": "seconds that a silent agent keeps its jobs",
     "MANAGEMENT_URL": "`http://user:password@host:15672` of RabbitMQ, to close the links of revoked agents "
     "(none: they stay)",
+    "METRICS_PER_WORKER": "`1`: `/metrics` has series for each agent. [watching.md](../watching.md)",
+    "METRICS_TOKEN": "opens `/metrics` to Prometheus, 16 characters at least (a superadmin's token alone does)",
+    "METRICS_TOKEN_FILE": "the same from a file, or systemd's credential `metrics_token`",
     "MODE": "`agent`, or left out",
     "NODE_BIN": "the node of jobs (found on `PATH`)",
+    "NOTIFY_SOCKET": "set by systemd: where it hears that we are ready",
     "NO_PROXY": "hosts that need no proxy",
     "PERIODIC_BASH_SCRIPT": "text of a script that a site runs again and again, beside its jobs",
     "PERIODIC_BASH_SCRIPT_INTERVAL_SECONDS": "every so many seconds, 60 at least; both or neither",
@@ -78,6 +82,8 @@ SETTINGS: Final = {
     "WORKER_DIR": "where the normal worker's scripts have their directories (beside the key of the store)",
     "WORKER_GROUP": "the normal worker's group, in its name and on the Workers page (`default`)",
     "ZOMBIE_JOB_TIMEOUT": "seconds of silence after which a worker that is no agent of ours loses its job",
+    "WATCHDOG_PID": "set by systemd: whom its watchdog is for",
+    "WATCHDOG_USEC": "set by systemd: how often it wants to hear that we live",
 }
 
 ERRORS: Final = {
