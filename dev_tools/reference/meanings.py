@@ -12,6 +12,8 @@ SETTINGS: Final = {
     "AGENT_TOKEN_FILE": "the same from a file that not everybody may read; or systemd's credential "
     "`agent_token`",
     "ALL_PROXY": "as `HTTPS_PROXY`, where that is not set",
+    "AMQP_PASSWORD": "the password of `AMQP_URL` and `MANAGEMENT_URL`, where these name a user only",
+    "AMQP_PASSWORD_FILE": "the same from a file, or systemd's credential `amqp_password`",
     "AMQP_URL": "RabbitMQ, `amqp://user:password@host:5672/` (none: agents link over HTTP); a relay needs it",
     "AMQP_URL_FILE": "the same from a file, or systemd's credential `amqp_url`",
     "BASE_INTERNAL_URL": "agent: the address of the bridge, or of any Orvanta. Relay: of the upstream "
