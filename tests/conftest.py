@@ -13,7 +13,8 @@ __all__ = ["database", "database_server", "store_place"]
 
 MARKS = {"broker": {"broker", "amqp_url"}, "database": {"database", "database_server"}}
 LONG = (
-    "containers", "chaos", "browser", "crash", "crash_states", "e2e", "guide", "fuzz", "simulation", "contract",
+    "containers", "chaos", "browser", "crash", "crash_states", "e2e", "guide", "fuzz", "simulation",
+    "contract",
 )  # fmt: skip
 
 

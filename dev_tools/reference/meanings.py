@@ -53,7 +53,8 @@ SETTINGS: Final = {
     "MANAGEMENT_URL": "`http://user:password@host:15672` of RabbitMQ, to close the links of revoked agents "
     "(none: they stay)",
     "METRICS_PER_WORKER": "`1`: `/metrics` has series for each agent. [watching.md](../watching.md)",
-    "METRICS_TOKEN": "opens `/metrics` to Prometheus, 16 characters at least (a superadmin's token alone does)",
+    "METRICS_TOKEN": "opens `/metrics` to Prometheus, 16 characters at least (a superadmin's token "
+    "alone does)",
     "METRICS_TOKEN_FILE": "the same from a file, or systemd's credential `metrics_token`",
     "MODE": "`agent`, or left out",
     "NODE_BIN": "the node of jobs (found on `PATH`)",
