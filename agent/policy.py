@@ -1,7 +1,5 @@
 """What a site runs, whatever it is sent: its owner's word, in a file that no job and no cluster writes."""
 
-import os
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -9,6 +7,7 @@ from pathlib import Path
 from reprlib import repr as shown
 from typing import Any, Final
 
+from agent import owned_toml
 from agent.executor.limits import Limits
 from agent.wire.messages import Job
 
@@ -16,7 +15,6 @@ LISTS: Final = ("languages", "paths", "tags", "users")
 LIMITS: Final = (
     "timeout_s", "memory_mb", "processes", "open_files", "file_mb", "folder_mb", "output_mb", "result_mb"
 )  # fmt: skip
-OTHERS_MAY_WRITE: Final = 0o022
 MIB: Final = 1024 * 1024
 DEFAULTS: Final = Limits()
 
@@ -72,16 +70,7 @@ class Policy:
 
 def policy_of(path: Path) -> Policy:
     """Raises ValueError, which names the file, what is wrong and what is wanted."""
-    try:
-        with path.open("rb") as file:
-            about = os.fstat(file.fileno())
-            told = tomllib.load(file)
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no TOML: {error}") from error
-    if about.st_mode & OTHERS_MAY_WRITE or about.st_uid not in (0, os.geteuid()):
-        raise ValueError(f"others may write {path}; give it to root and chmod 644 it")
+    told = owned_toml.read(path)
     unknown = told.keys() - {*LISTS, "limits"}
     if unknown:
         raise ValueError(f"{path}: {min(unknown)} is unknown; known are {', '.join(LISTS)} and [limits]")

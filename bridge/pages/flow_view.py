@@ -21,13 +21,10 @@ from bridge.flows.definition import (
 )
 from bridge.flows.reading import Waiting
 from bridge.flows.status import DEFAULT_BRANCH, NIL_JOB, ModuleStatus
-from bridge.pages.run_words import RUNNING, State
+from bridge.pages.run_words import CANCELED, ENDED, FAILED, RUNNING, SUCCESS, State
 from bridge.runs.steps import Away, Looked
 
-SUCCESS: Final = State("success", "✓", "good")
 SKIPPED: Final = State("skipped", "\N{EN DASH}", "idle")
-FAILED: Final = State("failed", "✕", "bad")
-CANCELED: Final = State("cancelled", "■", "idle")
 AHEAD: Final = State("not yet", "○", "idle")
 NEVER: Final = State("not run", "\N{EN DASH}", "idle")
 PEOPLE: Final = State("waits for people", "?", "warn")
@@ -53,7 +50,6 @@ KINDS: Final[dict[type, str]] = {
     BranchOne: "one of its branches",
     BranchAll: "all branches",
 }
-ENDED: Final = {"success": SUCCESS, "failure": FAILED, "canceled": CANCELED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

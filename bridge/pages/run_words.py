@@ -26,11 +26,10 @@ class State:
     kind: str
 
 
-ENDED: Final = {
-    "success": State("success", "✓", "good"),
-    "failure": State("failed", "✕", "bad"),
-    "canceled": State("cancelled", "■", "idle"),
-}
+SUCCESS: Final = State("success", "✓", "good")
+FAILED: Final = State("failed", "✕", "bad")
+CANCELED: Final = State("cancelled", "■", "idle")
+ENDED: Final = {"success": SUCCESS, "failure": FAILED, "canceled": CANCELED}
 CANCELLING: Final = State("cancelling", "■", "warn")
 SCHEDULED: Final = State("scheduled", "◷", "idle")
 HELD_BACK: Final = State("held back", "‖", "warn")

@@ -1,15 +1,14 @@
 """Languages that the site declares itself, each on one line of a file (docs/languages.md)."""
 
 import json
-import os
 import re
 import shutil
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from agent import owned_toml
 from agent.executor import results
 from agent.executor.directory import JobDirectory
 from agent.executor.errors import JobFailed
@@ -23,7 +22,6 @@ EXAMPLE: Final = 'ruby = { command = ["ruby", "{file}"], file = "main.rb", args 
 ARGS: Final = ("file", "env", "stdin", "argv")
 RESULTS: Final = ("file", "last_line")
 OURS: Final = ("args.json", "result.json", "result.out", "gate.sh", "shared")  # in each job's directory
-OTHERS_MAY_WRITE: Final = 0o022
 ARGV_BYTES_MAX: Final = 100_000  # the kernel takes 128 KiB in one word of a command line
 _NAME: Final = re.compile(r"[a-z][a-z0-9_+-]{0,39}")
 _FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -111,16 +109,7 @@ def _word(text: bytes) -> str:
 
 def declared_in(path: Path, taken: Collection[str]) -> dict[str, Declared]:
     """The languages of a file. `taken`: names that are ours. Raises ValueError, which says what is wrong."""
-    try:
-        with path.open("rb") as file:
-            about = os.fstat(file.fileno())
-            told = tomllib.load(file)
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no TOML: {error}; a line is such as: {EXAMPLE}") from error
-    if about.st_mode & OTHERS_MAY_WRITE or about.st_uid not in (0, os.geteuid()):
-        raise ValueError(f"others may write {path}; give it to root and chmod 644 it")
+    told = owned_toml.read(path, f"; a line is such as: {EXAMPLE}")
     found = {}
     for name, line in told.items():
         if name in taken:
